@@ -1,0 +1,42 @@
+// Anything that somebody has to look at. A finding is never dropped: it is closed by what settles it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/time.hpp"
+#include "model/side.hpp"
+
+namespace oxbow {
+
+enum class FindingKind {
+  divergence,       // both sides were compared at the same logical point and differ
+  rogue_write,      // somebody else wrote on the projection
+  quarantined_row,  // the new side rejects it; later changes of its key wait behind it
+  drift,            // a schema changed
+  not_covered,      // a table of the legacy side that no entity names
+  rows_unexpected,  // a change met more or fewer rows than it must
+};
+
+inline constexpr std::array kFindingKindNames = {
+    std::string_view("divergence"), std::string_view("rogue-write"), std::string_view("quarantined-row"),
+    std::string_view("drift"),      std::string_view("not-covered"), std::string_view("rows-unexpected")};
+
+constexpr std::string_view name(FindingKind kind) { return kFindingKindNames[static_cast<std::size_t>(kind)]; }
+
+struct Finding {
+  FindingKind kind;
+  std::string entity;    // empty if it belongs to none
+  std::string table;     // as people write it: public.payments
+  std::string key;       // "payment_id=4711"; empty if it concerns the table
+  std::string sentence;  // what happened, and what to do
+  std::string detail;    // fields and both values, one per line: "status: legacy 'C', new 'captured'"
+  std::string owner;
+
+  friend bool operator==(const Finding&, const Finding&) = default;
+};
+
+}  // namespace oxbow
