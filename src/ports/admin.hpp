@@ -1,0 +1,119 @@
+// What a migration sets up, watches and takes away in its two databases, apart from moving rows. One connection each.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.hpp"
+#include "model/catalog.hpp"
+#include "model/key_range.hpp"
+#include "model/position.hpp"
+#include "ports/target.hpp"
+#include "runtime/task.hpp"
+
+namespace oxbow {
+
+// Facts about a server that decide whether a migration can run on it.
+struct ServerFacts {
+  std::string user;
+  bool is_superuser = false;
+  bool in_recovery = false;
+  std::string wal_level;
+  int replication_slots_free = 0;
+  int wal_senders_free = 0;
+  int connections_free = 0;
+  std::int64_t wal_keep_limit_bytes = -1;          // max_slot_wal_keep_size; -1: unlimited
+  bool may_replicate = false;                      // REPLICATION attribute or superuser
+  bool may_create_in_database = false;             // a schema of our own, a publication
+  bool may_use_origins = false;                    // pg_replication_origin_* functions
+  bool may_set_replication_role = false;
+  std::vector<TableName> not_readable;             // of the tables asked about
+  std::vector<TableName> not_writable;
+  std::vector<TableName> not_owned;                // replica identity and triggers need ownership
+  std::map<TableName, bool> is_empty;
+};
+
+struct SourceHealth {
+  std::uint64_t retained_wal_bytes = 0;            // kept by our slot
+  std::string slot_wal_status;                     // reserved, extended, unreserved, lost
+  int active_backends = 0;
+  Duration oldest_transaction{};
+  Lsn log_end;
+};
+
+struct IdentityChange {
+  TableName table;
+  ReplicaIdentity identity;
+  std::string index;                               // for ReplicaIdentity::index
+};
+
+class SourceAdmin {
+ public:
+  virtual ~SourceAdmin() = default;
+
+  virtual Task<Catalog> read_catalog() = 0;
+  virtual Task<ServerFacts> read_facts(std::vector<TableName> tables) = 0;
+  virtual Task<SourceHealth> read_health() = 0;
+  virtual Task<Snapshot> current_snapshot() = 0;
+
+  // Remembers the identity of before in schema oxbow, so that remove() can restore it. Waits for its lock at most
+  // 2 s at a time, so that it never queues the application behind itself; `timeout` after a minute of tries.
+  virtual Task<void> change_identity(IdentityChange change) = 0;
+
+  // Creates what is missing; what exists stays as it is. Returns where the slot's stream begins.
+  virtual Task<Lsn> ensure_stream(std::vector<TableName> tables) = 0;
+
+  // Puts a message into the log and returns a position at or behind it. Durable at once, and not held up by a
+  // synchronous standby.
+  virtual Task<Lsn> emit_marker(std::string content) = 0;
+
+  // Bounds that cut the table into about `rows / rows_per_range` parts of similar size; empty if it is small.
+  virtual Task<std::vector<KeyBound>> plan_ranges(TableName table, std::vector<KeyColumn> key,
+                                                  std::uint64_t rows_per_range) = 0;
+
+  // Takes everything of this migration away: slot, publication, schema, identities as they were. Returns what it did.
+  virtual Task<std::vector<std::string>> remove() = 0;
+};
+
+// A write on a projection by somebody else, as the watching trigger saw it.
+struct RogueWrite {
+  std::uint64_t id = 0;
+  WallTime at;
+  TableName table;
+  std::string operation;                           // INSERT, UPDATE, DELETE, TRUNCATE
+  std::string before_json;                         // empty where there is none
+  std::string after_json;
+  std::string user;
+  std::string application;
+  std::string address;
+};
+
+struct StoredStream {
+  std::optional<StreamPosition> position;          // none: this stream has never committed
+  std::vector<RangeRecord> ranges;
+  std::vector<QuarantineRecord> quarantine;
+};
+
+class TargetAdmin {
+ public:
+  virtual ~TargetAdmin() = default;
+
+  virtual Task<Catalog> read_catalog() = 0;
+  virtual Task<ServerFacts> read_facts(std::vector<TableName> tables) = 0;
+
+  // Takes the migration's lock for the life of this connection; `already_running` if somebody has it.
+  virtual Task<void> lock() = 0;
+
+  // Creates schema oxbow, the origins of `lanes` lanes, and the watching trigger on each table; idempotent.
+  virtual Task<void> install(std::vector<TableName> tables, int lanes) = 0;
+  virtual Task<StoredStream> load_stream() = 0;
+  virtual Task<void> save_ranges(std::vector<RangeRecord> records) = 0;
+  virtual Task<std::vector<RogueWrite>> rogue_writes_after(std::uint64_t id) = 0;
+
+  virtual Task<std::vector<std::string>> remove() = 0;
+};
+
+}  // namespace oxbow
