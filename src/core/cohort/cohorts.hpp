@@ -1,0 +1,26 @@
+// From a key to its cohort, in C++ and in SQL, with the same answer for ever: a key never changes cohort.
+// Bucket of a key: (first 32 bits of md5(salt || ':' || key) * 10000) >> 32, key as the database prints it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "model/cohort.hpp"
+#include "model/spec.hpp"
+
+namespace oxbow {
+
+std::uint32_t bucket_of(std::string_view salt, std::string_view key_text);  // in [0, kBucketCount)
+
+CohortTable resolve_cohorts(const EntitySpec& entity, std::string_view migration);
+CohortId cohort_of(const CohortTable& table, std::string_view key_text);
+
+// A predicate over the legacy table, e.g. for COPY (SELECT ... WHERE <predicate>). `column_sql` is the quoted column.
+// True for exactly the keys k with cohort_of(k) in filter.members.
+std::string cohort_predicate_sql(const CohortFilter& filter, std::string_view column_sql);
+
+// The text that the database prints for a key in binary; `unsupported` for types that cannot be an entity key.
+Result<std::string> key_text(const Type& type, std::string_view binary);
+
+}  // namespace oxbow

@@ -1,0 +1,46 @@
+// Rows on their way into a target table, grouped so that one set-based statement handles each group.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/catalog.hpp"
+
+namespace oxbow {
+
+// A table as rows are written to it. Lives as long as the writers that use it.
+struct TargetTable {
+  std::uint32_t id = 0;                 // index of the mapping; names the staging table
+  TableName name;
+  struct Column {
+    std::string name;
+    std::string sql_type;               // "numeric(10,2)", `"app"."payment_state"`
+    bool in_key = false;
+    bool identity_always = false;
+    std::string sql;                    // expression over staged columns s."..."; empty: the staged value itself
+  };
+  std::vector<Column> columns;          // in the order of the tuples
+  bool has_key = true;                  // false: full-row identity with multiplicity
+};
+
+enum class RowOp : std::uint8_t { remove, update, insert };
+
+// Rows of one table that one set-based statement handles. Keys are distinct within a batch.
+struct RowBatch {
+  const TargetTable* table = nullptr;
+  RowOp op = RowOp::insert;
+  std::vector<bool> sent;               // update: which columns are set; others keep their value
+  std::string tuples;                   // complete tuples, one behind the other; fields not sent are NULL
+  std::uint64_t rows = 0;
+  std::vector<std::size_t> offsets;     // where each tuple begins in `tuples`
+};
+
+// What a batch met. `matched` != rows means that rows were missing (update, remove).
+struct BatchOutcome {
+  std::uint64_t matched = 0;
+  std::vector<std::size_t> missing;     // rows of the batch that matched nothing
+};
+
+}  // namespace oxbow
