@@ -1,0 +1,48 @@
+// The journal of a migration: records that are only ever appended, each carrying the hash of the one before.
+// Safe from any thread; a call blocks until the disk has the record.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace oxbow {
+
+// One record as it is stored. `body` is canonical text, so that the hash can be computed again anywhere.
+struct JournalRecord {
+  std::uint64_t number = 0;  // 1, 2, 3, ... without gaps
+  std::string body;
+  std::string previous_hash;  // lower-case hex; 64 zeros for the first record
+  std::string hash;
+
+  friend bool operator==(const JournalRecord&, const JournalRecord&) = default;
+};
+
+class EventStore {
+ public:
+  virtual ~EventStore() = default;
+
+  // Makes the records durable, all or none. They must continue the chain: `internal` if they do not.
+  // `store_full` if the disk is full: nothing was written and the same call may be made again.
+  virtual Status append(const std::vector<JournalRecord>& records) = 0;
+
+  // Records with number > after, in order, at most `limit`.
+  virtual Result<std::vector<JournalRecord>> read_after(std::uint64_t after, std::size_t limit) = 0;
+
+  // The last `limit` records, oldest first.
+  virtual Result<std::vector<JournalRecord>> read_last(std::size_t limit) = 0;
+};
+
+// Small facts that must survive a restart and of which only the newest counts. Not part of the history.
+class FactStore {
+ public:
+  virtual ~FactStore() = default;
+
+  virtual Status put_fact(std::string_view key, std::string_view value) = 0;
+  virtual Result<std::string> get_fact(std::string_view key) = 0;  // empty if there is none
+};
+
+}  // namespace oxbow

@@ -1,0 +1,59 @@
+// What the control plane asks of the data plane. The pipeline implements it over real databases, a test by
+// hand.
+//
+// All calls come from the control service's executor. By the time of a call its event is already in the
+// journal, so a call must be idempotent: after a restart the control service repeats what the journal says is
+// in force.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/cohort.hpp"
+#include "model/plane_status.hpp"
+#include "runtime/task.hpp"
+
+namespace oxbow {
+
+// Cohorts of one entity; `cohorts` holds at least one, sorted.
+struct MirrorScope {
+  std::string entity;
+  std::vector<CohortId> cohorts;
+
+  friend bool operator==(const MirrorScope&, const MirrorScope&) = default;
+};
+
+class DataPlane {
+ public:
+  virtual ~DataPlane() = default;
+
+  // Adds the cohorts to what is mirrored. Ends when the stream exists on both sides and the backfill can go
+  // on by itself; an error means that nothing was added. Adding what is mirrored already changes nothing.
+  virtual Task<void> start_mirror(MirrorScope scope) = 0;
+
+  // Takes the cohorts out: no change of theirs is applied once it ends. Rows that were copied stay. With the
+  // last cohort of the migration the stream goes, too.
+  virtual Task<void> stop_mirror(MirrorScope scope) = 0;
+
+  // Holds the backfill of one entity or of all, within 2 s; changes are still applied.
+  virtual void pause(std::optional<std::string> entity) = 0;
+  virtual void resume(std::optional<std::string> entity) = 0;
+
+  // Stops writing to the new side altogether, until resume({}); the legacy side keeps the log for us.
+  virtual void halt(std::string why) = 0;
+
+  virtual void set_rate(Rate rate) = 0;
+
+  // Begins to compare one entity or everything that is mirrored. `illegal_transition` if that is nothing.
+  virtual Result<VerifyId> start_verify(std::optional<std::string> entity) = 0;
+  virtual Result<VerifyReport> verify_report(VerifyId id) const = 0;  // `not_found` for an unknown id
+
+  virtual PlaneStatus status() const = 0;
+
+  // What is known about one row, line by line, for `oxbow why`: its table, range, fence, quarantine and
+  // cohort.
+  virtual Result<std::vector<std::string>> explain_key(std::string key) const = 0;
+};
+
+}  // namespace oxbow
