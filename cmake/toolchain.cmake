@@ -15,7 +15,8 @@ set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1" CACHE STRING "" FORCE)
 option(OXBOW_FUZZ "build the libFuzzer targets" OFF)
 set(OXBOW_SANITIZE "" CACHE STRING "sanitizers for every target, e.g. address,undefined")
 
-add_compile_options(-Wall -Wextra -Wshadow -Wno-gnu-statement-expression -Werror=return-type -Werror=unused-result
+add_compile_options(-Wall -Wextra -Wshadow -Wno-gnu-statement-expression
+                    -Wno-missing-designated-field-initializers -Werror=return-type -Werror=unused-result
                     -Werror=switch -fno-omit-frame-pointer)
 add_link_options(-fuse-ld=lld)
 if(OXBOW_SANITIZE)
