@@ -27,12 +27,14 @@ struct KeyBound {
   friend bool operator==(const KeyBound&, const KeyBound&) = default;
 };
 
-// An empty bound is unbounded. A range without bounds is the whole table and needs no order.
+// An empty bound is unbounded. A range without bounds is the whole table and needs no order. Equal bounds are a point:
+// exactly this key.
 struct KeyRange {
   KeyBound lower;
   KeyBound upper;
 
   bool is_whole_table() const { return lower.tuple.empty() && upper.tuple.empty(); }
+  bool is_point() const { return !lower.tuple.empty() && lower.tuple == upper.tuple; }
   friend bool operator==(const KeyRange&, const KeyRange&) = default;
 };
 

@@ -28,12 +28,14 @@ class RowReader {
   virtual Task<void> read(RowChunk& chunk) = 0;
 };
 
-// SELECT `select` FROM `table` WHERE key in `range` AND key in `cohorts`.
+// SELECT `select` FROM `table` WHERE key in `range` AND key in `cohorts`. If `keys` is not empty: exactly these keys
+// (by their literals), whatever `range` says.
 struct RangeRead {
   TableName table;
   std::vector<std::string> select;       // SQL expressions over columns of `table`
   std::vector<KeyColumn> key;            // in the order that `range` compares
   KeyRange range;
+  std::vector<KeyBound> keys;
   std::optional<CohortFilter> cohorts;
 };
 
