@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,30 +10,11 @@
 #include "model/catalog.hpp"
 #include "model/key_range.hpp"
 #include "model/position.hpp"
+#include "model/server_facts.hpp"
 #include "ports/target.hpp"
 #include "runtime/task.hpp"
 
 namespace oxbow {
-
-// Facts about a server that decide whether a migration can run on it.
-struct ServerFacts {
-  std::string user;
-  bool is_superuser = false;
-  bool in_recovery = false;
-  std::string wal_level;
-  int replication_slots_free = 0;
-  int wal_senders_free = 0;
-  int connections_free = 0;
-  std::int64_t wal_keep_limit_bytes = -1;          // max_slot_wal_keep_size; -1: unlimited
-  bool may_replicate = false;                      // REPLICATION attribute or superuser
-  bool may_create_in_database = false;             // a schema of our own, a publication
-  bool may_use_origins = false;                    // pg_replication_origin_* functions
-  bool may_set_replication_role = false;
-  std::vector<TableName> not_readable;             // of the tables asked about
-  std::vector<TableName> not_writable;
-  std::vector<TableName> not_owned;                // replica identity and triggers need ownership
-  std::map<TableName, bool> is_empty;
-};
 
 struct SourceHealth {
   std::uint64_t retained_wal_bytes = 0;            // kept by our slot
