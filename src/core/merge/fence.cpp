@@ -22,10 +22,16 @@ Fence Fence::restored_settled() {
 
 Fence::Verdict Fence::judge(Xid xid, Lsn commit_lsn) {
   switch (phase_) {
-    case Phase::pending: remember(xid); return Verdict::skip;
-    case Phase::opening: remember(xid); return Verdict::hold;
-    case Phase::copied: return contains(xid, commit_lsn, snapshot_, settled_at_) ? Verdict::skip : Verdict::apply;
-    case Phase::settled: return Verdict::apply;
+    case Phase::pending:
+      remember(xid);
+      return Verdict::skip;
+    case Phase::opening:
+      remember(xid);
+      return Verdict::hold;
+    case Phase::copied:
+      return contains(xid, commit_lsn, snapshot_, settled_at_) ? Verdict::skip : Verdict::apply;
+    case Phase::settled:
+      return Verdict::apply;
   }
   OXBOW_ASSERT(false, "a fence has phase {}", static_cast<int>(phase_));
 }

@@ -15,9 +15,12 @@ bool is_one_of(std::string_view name, std::initializer_list<std::string_view> na
 
 std::int64_t signed_value(std::string_view bytes) {
   switch (bytes.size()) {
-    case 2: return read_big_endian<std::int16_t>(bytes.data());
-    case 4: return read_big_endian<std::int32_t>(bytes.data());
-    case 8: return read_big_endian<std::int64_t>(bytes.data());
+    case 2:
+      return read_big_endian<std::int16_t>(bytes.data());
+    case 4:
+      return read_big_endian<std::int32_t>(bytes.data());
+    case 8:
+      return read_big_endian<std::int64_t>(bytes.data());
   }
   OXBOW_ASSERT(false, "an integer key has {} bytes", bytes.size());
 }
@@ -56,11 +59,16 @@ int KeyOrder::compare(std::string_view a, std::string_view b) const {
     auto y = right.next().bytes;
     int result = 0;
     switch (kind) {
-      case Kind::signed_integer: result = three_way(signed_value(x), signed_value(y)); break;
-      case Kind::unsigned_integer:
-        result = three_way(read_big_endian<std::uint32_t>(x.data()), read_big_endian<std::uint32_t>(y.data()));
+      case Kind::signed_integer:
+        result = three_way(signed_value(x), signed_value(y));
         break;
-      case Kind::bytes: result = three_way(x.compare(y), 0); break;
+      case Kind::unsigned_integer:
+        result =
+            three_way(read_big_endian<std::uint32_t>(x.data()), read_big_endian<std::uint32_t>(y.data()));
+        break;
+      case Kind::bytes:
+        result = three_way(x.compare(y), 0);
+        break;
     }
     if (result != 0) return result;
   }

@@ -1,6 +1,6 @@
-// The order of keys, as the database that holds them has it, over keys in binary (model/tuple.hpp). Only orders that
-// bytes can reproduce exactly are known here; a table with any other key is one range.
-// Immutable values; safe from any thread.
+// The order of keys, as the database that holds them has it, over keys in binary (model/tuple.hpp). Only
+// orders that bytes can reproduce exactly are known here; a table with any other key is one range. Immutable
+// values; safe from any thread.
 #pragma once
 
 #include <optional>

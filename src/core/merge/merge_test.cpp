@@ -12,7 +12,9 @@ std::string row(std::string_view key, std::optional<std::string_view> value) {
   return make_tuple_bytes(std::vector{Field::value(key), value ? Field::value(*value) : Field::unsent()});
 }
 
-Snapshot snapshot(std::string_view text) { return *parse_snapshot(text); }
+Snapshot snapshot(std::string_view text) {
+  return *parse_snapshot(text);
+}
 
 std::string shown(RowMerger& merger) {
   std::string out;

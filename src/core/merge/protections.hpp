@@ -4,11 +4,13 @@
 namespace oxbow {
 
 struct Protections {
-  // A change is in a copied range if its transaction is visible in the copy's snapshot. Off: if its commit stands
-  // before the snapshot in the log, the rule of plain watermarks, which loses what was committed but not yet visible.
+  // A change is in a copied range if its transaction is visible in the copy's snapshot. Off: if its commit
+  // stands before the snapshot in the log, the rule of plain watermarks, which loses what was committed but
+  // not yet visible.
   bool fence_by_snapshot = true;
 
-  // A snapshot must see every transaction that was skipped while its range was pending. Off: any snapshot will do.
+  // A snapshot must see every transaction that was skipped while its range was pending. Off: any snapshot
+  // will do.
   bool remember_skipped = true;
 };
 

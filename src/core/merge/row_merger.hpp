@@ -1,12 +1,13 @@
-// Folds the changes of one table within a batch into at most one statement per row, so that a row updated a thousand
-// times is written once. Works on source tuples; knows nothing of transactions, fences or mappings.
+// Folds the changes of one table within a batch into at most one statement per row, so that a row updated a
+// thousand times is written once. Works on source tuples; knows nothing of transactions, fences or mappings.
 //
 //   first \ then   insert            update                    remove
 //   insert         -                 insert, fields merged     nothing
 //   update         -                 update, fields merged     remove
 //   remove         update, all sent  -                         -
 //
-// A dash is a history that no database produces; merging it is a broken invariant of the stream and reported as such.
+// A dash is a history that no database produces; merging it is a broken invariant of the stream and reported
+// as such.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +50,7 @@ class RowMerger {
  private:
   struct Row {
     MergedRow merged;
-    bool gone = false;          // inserted and removed again: nothing to do
+    bool gone = false;  // inserted and removed again: nothing to do
   };
 
   Row* find(std::string_view key);
@@ -61,7 +62,7 @@ class RowMerger {
   std::unordered_map<std::string, std::size_t> by_key_;
   std::vector<Row> rows_;
   std::size_t bytes_ = 0;
-  std::string key_;             // scratch
+  std::string key_;  // scratch
 };
 
 // The fields `fields` of `tuple`, as a tuple of their own, into `out`.
