@@ -35,6 +35,7 @@ struct RowBatch {
   std::string tuples;                   // complete tuples, one behind the other; fields not sent are NULL
   std::uint64_t rows = 0;
   std::vector<std::size_t> offsets;     // where each tuple begins in `tuples`
+  bool missing_allowed = false;         // remove: the rows may belong to cohorts that are not mirrored
 };
 
 // What a batch met. `matched` != rows means that rows were missing (update, remove).
