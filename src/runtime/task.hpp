@@ -1,5 +1,5 @@
-// A task is a coroutine that ends with a value or an error. Whoever awaits it owns it; detached work does not exist.
-// Parameters are taken by value, or by reference to something that outlives the task.
+// A task is a coroutine that ends with a value or an error. Whoever awaits it owns it; detached work does not
+// exist. Parameters are taken by value, or by reference to something that outlives the task.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
