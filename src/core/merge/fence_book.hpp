@@ -18,11 +18,9 @@
 
 namespace oxbow {
 
-enum class ChangeKind : std::uint8_t { insert, update, remove };
-
 // One change of one row, in the source's layout. A change of key is a remove and an insert.
 struct RowChange {
-  ChangeKind kind = ChangeKind::insert;
+  RowOp op = RowOp::insert;
   std::string tuple;  // for `remove`, at least the identity is sent
   Xid xid;
   Lsn commit_lsn;

@@ -1,0 +1,505 @@
+#include "flow/apply/applier.hpp"
+
+#include <algorithm>
+
+#include "base/assert.hpp"
+#include "core/cohort/cohorts.hpp"
+#include "core/value/pg_values.hpp"
+#include "model/tuple.hpp"
+
+namespace oxbow {
+namespace {
+
+constexpr std::uint32_t kPointJob = UINT32_MAX;
+
+// Copies the fields named by `fields` (all if empty) into a tuple of the source's layout.
+std::string_view projected(std::string_view tuple, const std::vector<std::size_t>& fields,
+                           std::string& scratch) {
+  if (fields.empty()) return tuple;
+  project(tuple, fields, scratch);
+  return scratch;
+}
+
+void null_where_unsent(std::string_view tuple, std::string& out) {
+  append_big_endian(out, field_count(tuple));
+  for (FieldReader reader(tuple); !reader.done();) {
+    auto field = reader.next();
+    bool is_value = field.kind == Field::Kind::value;
+    append_big_endian(out, is_value ? static_cast<std::int32_t>(field.bytes.size()) : std::int32_t{-1});
+    out.append(field.bytes);
+  }
+}
+
+std::vector<bool> sent_fields(std::string_view tuple) {
+  std::vector<bool> sent;
+  for (FieldReader reader(tuple); !reader.done();) sent.push_back(!reader.next().is_unsent());
+  return sent;
+}
+
+// A tuple of the whole target layout that holds only the key; a remove needs no more.
+void key_only_tuple(const TableMapping& mapping, std::string_view key, std::string& out) {
+  std::vector<Field> fields(mapping.target.columns.size());
+  FieldReader reader(key);
+  for (std::size_t place : mapping.target_key_fields) fields[place] = reader.next();
+  out += make_tuple_bytes(fields);
+}
+
+// "payment_id=4711, line=2"; what cannot be printed is shown as bytes.
+std::string shown_key(const TableMapping& mapping, std::string_view tuple) {
+  std::string out;
+  for (std::size_t i = 0; i < mapping.source_key.size(); ++i) {
+    auto field = field_at(tuple, mapping.source_key_fields[i]);
+    auto text = binary_to_text(mapping.source_key[i].type, field.bytes);
+    if (i > 0) out += ", ";
+    out += mapping.source_key[i].name + "=" + (text ? *text : fmt::format("({} bytes)", field.bytes.size()));
+  }
+  return out;
+}
+
+}  // namespace
+
+Applier::Applier(std::vector<MirroredTable> tables, ApplyLimits limits, Protections protections)
+    : limits_(limits) {
+  for (const auto& table : tables) {
+    tables_.push_back(TableState{table,
+                                 FenceBook(table.mapping->source_key, protections),
+                                 RowMerger(table.mapping->source_key_fields),
+                                 RowMapper(*table.mapping),
+                                 {}});
+    OXBOW_ASSERT(table.mapping->target.id + 1 == tables_.size(), "table {} has id {}", tables_.size() - 1,
+                 table.mapping->target.id);
+  }
+}
+
+void Applier::restore(const StreamPosition& position, const std::vector<QuarantineRecord>& quarantine) {
+  applied_ = seen_ = position.lsn;
+  unproven_ = position.unproven;
+  for (const auto& record : quarantine) tables_[record.table].quarantined.insert(record.key_tuple);
+}
+
+void Applier::reserve_range_ids(RangeId used) {
+  last_range_id_ = std::max(last_range_id_, used.value());
+}
+
+void Applier::prove(const Snapshot& snapshot) {
+  reference_ = std::max(reference_, snapshot.xmax);
+  std::erase_if(unproven_, [&](Xid xid) { return snapshot.sees(xid); });
+  for (auto& state : tables_) state.fences.prove(snapshot);
+}
+
+Status Applier::on_event(const LogEvent& event, Instant now) {
+  struct Visitor {
+    Applier& self;
+    Instant now;
+
+    Status operator()(const Begin& e) { return self.begin(e, now); }
+    Status operator()(const Commit& e) { return self.commit(e); }
+    Status operator()(const Relation& e) { return self.relation(e); }
+    Status operator()(const Insert& e) { return self.insert(e.relation, e.after); }
+    Status operator()(const Update& e) { return self.update(e.relation, e.before, e.after); }
+    Status operator()(const Delete& e) { return self.remove(e.relation, e.before); }
+    Status operator()(const Truncate& e) { return self.truncate(e); }
+    Status operator()(const Message& e) {
+      if (self.transaction_ && e.prefix == "oxbow") self.transaction_->markers.push_back(e.content);
+      return {};
+    }
+    Status operator()(const Origin&) { return {}; }
+    Status operator()(const Keepalive& e) {
+      if (!self.transaction_) self.seen_ = std::max(self.seen_, e.end_lsn);
+      return {};
+    }
+  };
+  return std::visit(Visitor{*this, now}, event);
+}
+
+Status Applier::begin(const Begin& begin, Instant now) {
+  if (transaction_) return Err(ErrorCode::internal, "the log begins a transaction inside another");
+  transaction_ = Transaction{
+      widen(begin.xid, reference_), begin.final_lsn, begin.committed_at, begin.final_lsn < applied_, {}};
+  reference_ = std::max(reference_, transaction_->xid);
+  if (!transaction_->already_applied && !group_since_) group_since_ = now;
+  return {};
+}
+
+Status Applier::commit(const Commit& commit) {
+  if (!transaction_) return Err(ErrorCode::internal, "the log commits a transaction that it did not begin");
+  if (!transaction_->already_applied) {
+    unproven_.push_back(transaction_->xid);
+    applied_ = commit.end_lsn;
+    seen_ = std::max(seen_, applied_);
+    last_commit_time_ = commit.committed_at;
+    ++counters_.transactions;
+    std::ranges::move(transaction_->markers, std::back_inserter(markers_));
+  }
+  transaction_.reset();
+  return {};
+}
+
+Status Applier::relation(const Relation& relation) {
+  std::vector<Route> routes;
+  for (std::uint32_t t = 0; t < tables_.size(); ++t) {
+    const auto& table = tables_[t].table;
+    if (table.mapping->legacy != relation.name) continue;
+    Route route{t, {}};
+    bool same = relation.columns.size() == table.mapping->source_columns.size();
+    for (std::size_t i = 0; i < table.mapping->source_columns.size(); ++i) {
+      const auto& wanted = table.mapping->source_columns[i];
+      auto at = std::ranges::find(relation.columns, wanted, &Relation::Column::name);
+      if (at == relation.columns.end()) {
+        return Err(ErrorCode::schema_drift,
+                   "column {} of {} is gone from the legacy side; bring the spec up to date", wanted,
+                   to_string(relation.name));
+      }
+      route.fields.push_back(static_cast<std::size_t>(at - relation.columns.begin()));
+      same = same && route.fields.back() == i;
+    }
+    if (relation.columns.size() > route.fields.size() && !table.follow_new_columns) {
+      auto is_known = [&](const Relation::Column& column) {
+        return std::ranges::find(table.mapping->source_columns, column.name) !=
+               table.mapping->source_columns.end();
+      };
+      auto added = std::ranges::find_if_not(relation.columns, is_known);
+      return Err(ErrorCode::schema_drift,
+                 "{} has a column {} that the spec does not know; map or drop it there, then resume",
+                 to_string(relation.name), added == relation.columns.end() ? "?" : added->name);
+    }
+    if (same) route.fields.clear();
+    routes.push_back(std::move(route));
+  }
+
+  auto known = relations_.find(relation.id);
+  if (known != relations_.end() && !routes.empty()) {
+    for (const auto& before : known->second.columns) {
+      auto now = std::ranges::find(relation.columns, before.name, &Relation::Column::name);
+      if (now != relation.columns.end() && now->type_oid != before.type_oid) {
+        return Err(ErrorCode::schema_drift,
+                   "column {} of {} has another type than when the stream began; bring the spec up to date",
+                   before.name, to_string(relation.name));
+      }
+    }
+  }
+  relations_[relation.id] = relation;
+  routes_[relation.id] = std::move(routes);
+  return {};
+}
+
+Status Applier::insert(RelationId relation, std::string_view after) {
+  if (transaction_->already_applied) return {};
+  for (const auto& route : routes_[relation]) {
+    std::string scratch;
+    TRY(route_change(tables_[route.table], RowOp::insert, projected(after, route.fields, scratch)));
+  }
+  return {};
+}
+
+Status Applier::update(RelationId relation, std::string_view before, std::string_view after) {
+  if (transaction_->already_applied) return {};
+  for (const auto& route : routes_[relation]) {
+    std::string old_scratch, new_scratch;
+    auto old_row = before.empty() ? before : projected(before, route.fields, old_scratch);
+    TRY(update_row(tables_[route.table], old_row, projected(after, route.fields, new_scratch)));
+  }
+  return {};
+}
+
+Status Applier::remove(RelationId relation, std::string_view before) {
+  if (transaction_->already_applied) return {};
+  for (const auto& route : routes_[relation]) {
+    std::string scratch;
+    TRY(route_change(tables_[route.table], RowOp::remove, projected(before, route.fields, scratch)));
+  }
+  return {};
+}
+
+// An update that changes the key is a remove under one key and an insert under another, each behind its own
+// fence.
+Status Applier::update_row(TableState& state, std::string_view before, std::string_view after) {
+  if (before.empty()) return route_change(state, RowOp::update, after);
+  std::string filled;
+  if (has_unsent(after)) {
+    filled = merge_fields(before, after);
+    after = filled;
+  }
+  bool has_key = !state.table.mapping->source_key.empty();
+  if (has_key && key_of(state, before) == key_of(state, after))
+    return route_change(state, RowOp::update, after);
+  TRY(route_change(state, RowOp::remove, before));
+  return route_change(state, RowOp::insert, after);
+}
+
+// Every fence that has a say about this row says what happens to the change.
+Status Applier::route_change(TableState& state, RowOp op, std::string_view tuple) {
+  ++counters_.changes;
+  auto of = TRY(cohort(state, tuple));
+  auto key = key_of(state, tuple);
+  if (touched_.is_active()) touched_.record(state.table.mapping->target.id, key, transaction_->xid);
+
+  bool applies = false;
+  std::vector<FenceBook::Range*> holding;
+  state.fences.for_each(key, of, [&](FenceBook::Range* range) {
+    auto verdict = range == nullptr ? Fence::Verdict::apply
+                                    : range->fence.judge(transaction_->xid, transaction_->final_lsn);
+    if (verdict == Fence::Verdict::apply) applies = true;
+    if (verdict == Fence::Verdict::hold) holding.push_back(range);
+  });
+  if (!applies && holding.empty()) return {};
+
+  RowChange change{op, std::string(tuple), transaction_->xid, transaction_->final_lsn, !of.has_value()};
+  for (auto* range : holding) {
+    range->held_bytes += tuple.size() + sizeof(RowChange);
+    if (range->held_bytes > limits_.held_bytes_max) {
+      range->fence.abandon();
+      range->held.clear();
+      range->held_bytes = 0;
+    } else {
+      range->held.push_back(change);
+    }
+  }
+  if (!applies) return {};
+
+  auto rows_before = state.merger.rows();
+  auto bytes_before = state.merger.bytes();
+  TRY(apply_change(state, state.merger, change, steps_));
+  merged_rows_ += state.merger.rows() - rows_before;
+  merged_bytes_ += state.merger.bytes() - bytes_before;
+  return {};
+}
+
+Status Applier::apply_change(TableState& state, RowMerger& merger, const RowChange& change,
+                             std::vector<WriteStep>& steps) {
+  if (!state.quarantined.empty() && state.quarantined.contains(key_of(state, change.tuple))) {
+    steps.push_back(quarantine_row(state, change.op, change.tuple, change.commit_lsn,
+                                   "an earlier change of this key waits in quarantine"));
+    return {};
+  }
+  switch (change.op) {
+    case RowOp::insert:
+      if (has_unsent(change.tuple)) return read_again(state, change, steps), Status{};
+      return merger.insert(change.tuple, change.commit_lsn);
+    case RowOp::update:
+      return merger.update(change.tuple, change.commit_lsn);
+    case RowOp::remove:
+      return merger.remove(change.tuple, change.commit_lsn, change.missing_allowed);
+  }
+  OXBOW_ASSERT(false, "a change has kind {}", static_cast<int>(change.op));
+}
+
+// The row is new under its key, yet the log does not carry all of it: its large values did not change. They
+// are read from the source like a range of one key, and the record that says so is committed with this group.
+void Applier::read_again(TableState& state, const RowChange& change, std::vector<WriteStep>& steps) {
+  const auto& mapping = *state.table.mapping;
+  auto key = key_of(state, change.tuple);
+  KeyBound bound{key, {}};
+  for (std::size_t i = 0; i < mapping.source_key.size(); ++i) {
+    auto text = binary_to_text(mapping.source_key[i].type, field_at(key, i).bytes);
+    if (!text) {
+      steps.push_back(quarantine_row(
+          state, change.op, change.tuple, change.commit_lsn,
+          fmt::format("its key changed and its large values cannot be read again: {}", text.error().detail)));
+      return;
+    }
+    bound.literals.push_back(*text);
+  }
+  RangeRecord record{
+      .id = next_range_id(), .table = mapping.target.id, .job = kPointJob, .range = {bound, bound}};
+  state.fences.add_point(record, key, {change.xid});
+  steps.push_back(record);
+}
+
+Status Applier::truncate(const Truncate& truncate) {
+  if (transaction_->already_applied) return {};
+  for (auto relation : truncate.relations) {
+    for (const auto& route : routes_[relation]) {
+      TableState& state = tables_[route.table];
+      ++counters_.changes;
+      flush_mergers();
+      // While a copy is under way, what it has and what it lacks is simplest told by starting over: the table
+      // is empty or nearly so.
+      if (!state.fences.all_settled()) {
+        state.fences.restart({transaction_->xid});
+        state.fences.for_each_range([&](FenceBook::Range& range) { steps_.push_back(range.record); });
+      }
+      steps_.push_back(TruncateWrite{&state.table.mapping->target});
+    }
+  }
+  return {};
+}
+
+Result<std::optional<CohortId>> Applier::cohort(const TableState& state, std::string_view tuple) const {
+  const auto& table = *state.table.cohorts;
+  if (table.named_keys.empty() && table.by_bucket.front() == table.by_bucket.back()) {
+    // Slices are contiguous, so equal ends mean one cohort.
+    return std::optional(table.by_bucket.front());
+  }
+  const auto& mapping = *state.table.mapping;
+  if (!mapping.entity_key_field) return std::optional<CohortId>{};
+  auto field = field_at(tuple, *mapping.entity_key_field);
+  if (field.kind != Field::Kind::value) return std::optional<CohortId>{};
+  auto text = TRY(key_text(mapping.entity_key_type, field.bytes));
+  return std::optional(cohort_of(table, text));
+}
+
+std::string Applier::key_of(const TableState& state, std::string_view tuple) const {
+  const auto& fields = state.table.mapping->source_key_fields;
+  if (fields.empty()) return std::string(tuple);
+  std::string key;
+  project(tuple, fields, key);
+  return key;
+}
+
+bool Applier::group_is_due(Instant now, bool log_is_idle) const {
+  if (!group_since_ || transaction_) return false;
+  return log_is_idle || has_markers() || group_rows_ + merged_rows_ >= limits_.group_rows_max ||
+         now - *group_since_ >= limits_.group_age_max;
+}
+
+StreamPosition Applier::position() const {
+  return {applied_, unproven_};
+}
+
+void Applier::group_committed() {
+  OXBOW_ASSERT(!transaction_ && steps_.empty() && merged_rows_ == 0,
+               "a group is committed with rows unwritten");
+  group_since_.reset();
+  group_rows_ = 0;
+}
+
+std::optional<Lsn> Applier::confirmable() const {
+  if (group_since_ || transaction_) return std::nullopt;
+  return seen_;
+}
+
+std::vector<std::string> Applier::take_markers() {
+  return std::exchange(markers_, {});
+}
+
+std::vector<WriteStep> Applier::take_steps() {
+  flush_mergers();
+  return std::exchange(steps_, {});
+}
+
+void Applier::flush_mergers() {
+  for (auto& state : tables_) {
+    if (!state.merger.empty()) merged_to_steps(state, state.merger.take(), steps_);
+  }
+  group_rows_ += merged_rows_;
+  merged_rows_ = 0;
+  merged_bytes_ = 0;
+}
+
+std::optional<std::vector<WriteStep>> Applier::close_range(std::uint32_t table, RangeId id,
+                                                           const CopiedRange& copied) {
+  OXBOW_ASSERT(!group_since_, "range {} is closed inside a group", id.value());
+  TableState& state = tables_[table];
+  auto* range = state.fences.find(id);
+  if (range == nullptr || range->fence.phase() != Fence::Phase::opening) return std::nullopt;
+
+  std::vector<WriteStep> steps;
+  for (const auto& row : copied.rejected) {
+    steps.push_back(quarantine_row(state, RowOp::insert, row.tuple, copied.snapshot_at, row.reason));
+  }
+  RowMerger merger(state.table.mapping->source_key_fields);
+  auto held = std::exchange(range->held, {});
+  range->held_bytes = 0;
+  auto fence = range->fence;
+  range->fence.close(copied.snapshot, copied.snapshot_at);
+  range->record.phase = RangePhase::copied;
+  range->record.snapshot = copied.snapshot;
+  range->record.settled_at = copied.snapshot_at;
+  range->record.rows = copied.rows;
+  auto record = range->record;
+  for (const auto& change : held) {
+    if (fence.contains(change.xid, change.commit_lsn, copied.snapshot, copied.snapshot_at)) continue;
+    auto applied = apply_change(state, merger, change, steps);
+    OXBOW_ASSERT(applied, "{}", applied.error().detail);
+  }
+  merged_to_steps(state, merger.take(), steps);
+  steps.push_back(record);
+  return steps;
+}
+
+void Applier::abandon_range(std::uint32_t table, RangeId id) {
+  auto* range = tables_[table].fences.find(id);
+  range->fence.abandon();
+  range->held.clear();
+  range->held_bytes = 0;
+}
+
+std::vector<WriteStep> Applier::remove_key_steps(std::uint32_t table, std::string_view key) {
+  TableState& state = tables_[table];
+  const auto& mapping = *state.table.mapping;
+  std::vector<Field> fields(mapping.source_columns.size(), Field::unsent());
+  FieldReader reader(key);
+  for (std::size_t place : mapping.source_key_fields) fields[place] = reader.next();
+  MergedRow row{.op = RowOp::remove, .tuple = make_tuple_bytes(fields), .missing_allowed = true};
+  std::vector<WriteStep> steps;
+  merged_to_steps(state, {row}, steps);
+  return steps;
+}
+
+void Applier::merged_to_steps(TableState& state, std::vector<MergedRow> rows, std::vector<WriteStep>& steps) {
+  const auto& mapping = *state.table.mapping;
+  struct Shape {
+    RowOp op;
+    bool missing_allowed;
+    std::vector<bool> sent;
+    bool operator==(const Shape&) const = default;
+  };
+  std::vector<std::pair<Shape, RowWrite>> writes;
+  std::string target;
+  for (auto& row : rows) {
+    target.clear();
+    bool by_key = row.op == RowOp::remove && !mapping.source_key.empty();
+    auto mapped = by_key ? state.mapper.map_key(row.tuple, target) : state.mapper.map(row.tuple, target);
+    if (!mapped) {
+      steps.push_back(quarantine_row(state, row.op, row.tuple, row.lsn, mapped.error().detail));
+      continue;
+    }
+    Shape shape{row.op, row.missing_allowed, {}};
+    if (row.op == RowOp::update) shape.sent = sent_fields(target);
+    auto at = std::ranges::find(writes, shape, &std::pair<Shape, RowWrite>::first);
+    if (at == writes.end()) {
+      at = writes.insert(writes.end(), {shape, RowWrite{}});
+      at->second.batch.table = &mapping.target;
+      at->second.batch.op = shape.op;
+      at->second.batch.sent = shape.sent;
+      at->second.batch.missing_allowed = shape.missing_allowed;
+    }
+    auto& batch = at->second.batch;
+    for (std::int64_t copy = 0; copy < row.copies; ++copy) {
+      batch.offsets.push_back(batch.tuples.size());
+      if (by_key) {
+        key_only_tuple(mapping, target, batch.tuples);
+      } else {
+        null_where_unsent(target, batch.tuples);
+      }
+      ++batch.rows;
+      at->second.origin.push_back(row);
+    }
+    ++counters_.rows_written;
+  }
+  for (auto& [shape, write] : writes) steps.push_back(std::move(write));
+}
+
+QuarantineRecord Applier::quarantine(const RowWrite& write, std::size_t row, const Error& reason) {
+  TableState& state = tables_[write.batch.table->id];
+  const auto& origin = write.origin[row];
+  return quarantine_row(state, origin.op, origin.tuple, origin.lsn, reason.detail);
+}
+
+QuarantineRecord Applier::quarantine_row(TableState& state, RowOp op, std::string_view tuple, Lsn lsn,
+                                         std::string reason) {
+  ++counters_.quarantined;
+  auto key = key_of(state, tuple);
+  state.quarantined.insert(key);
+  return {.table = state.table.mapping->target.id,
+          .key = shown_key(*state.table.mapping, tuple),
+          .key_tuple = std::move(key),
+          .reason = std::move(reason),
+          .sqlstate = {},
+          .row = std::string(tuple),
+          .op = op,
+          .lsn = lsn};
+}
+
+}  // namespace oxbow

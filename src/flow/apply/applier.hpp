@@ -1,0 +1,211 @@
+// Turns the log of the source into writes on the target: whole source transactions, grouped, so that the
+// target is a prefix of the source's history at each of its commits (in settled ranges). Decides, by the
+// fences, which changes a copy already has. Sans-IO: the driver feeds events and does what it is told; the
+// simulation and the real pipeline drive the same object. Belongs to one stream and one thread.
+//
+//   driver: on_event()...          feed
+//           wants_write() ?        take_steps() and write them in the open target transaction (begin it if
+//           needed) group_is_due() ?       write what is left, commit with position(), then group_committed()
+//
+// A transaction of any size passes through in batches; the target transaction stays open until its end.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/time.hpp"
+#include "core/mapping/mapping.hpp"
+#include "core/mapping/row_mapper.hpp"
+#include "core/merge/fence_book.hpp"
+#include "core/merge/protections.hpp"
+#include "core/merge/row_merger.hpp"
+#include "flow/apply/touched_keys.hpp"
+#include "model/change.hpp"
+#include "model/row_batch.hpp"
+#include "model/stream_state.hpp"
+
+namespace oxbow {
+
+struct MirroredTable {
+  const TableMapping* mapping = nullptr;  // outlive the applier
+  const CohortTable* cohorts = nullptr;
+  bool follow_new_columns = false;  // a column that appears on the source is left out instead of stopping us
+};
+
+struct ApplyLimits {
+  std::size_t batch_rows_max = 20'000;
+  std::size_t batch_bytes_max = 8u << 20;
+  std::size_t group_rows_max = 100'000;
+  std::size_t held_bytes_max = 64u << 20;  // per range; a range that holds more is copied again later
+  Duration group_age_max = std::chrono::milliseconds(100);
+};
+
+// Rows to write, with the source rows they were made of.
+struct RowWrite {
+  RowBatch batch;
+  std::vector<MergedRow> origin;  // parallel to the batch's rows
+};
+
+// All rows of the table go. No copy of this table may be in progress on the target.
+struct TruncateWrite {
+  const TargetTable* table = nullptr;
+};
+
+using WriteStep = std::variant<RowWrite, TruncateWrite, RangeRecord, QuarantineRecord>;
+
+// What the copier of a range has read under its snapshot.
+struct CopiedRange {
+  struct Rejected {
+    std::string tuple;  // source row
+    std::string reason;
+  };
+
+  Snapshot snapshot;
+  Lsn snapshot_at;  // a position of the source's log, read after the snapshot was taken
+  std::uint64_t rows = 0;
+  std::vector<Rejected> rejected;  // rows that the new side does not take
+};
+
+struct ApplyCounters {
+  std::uint64_t transactions = 0;
+  std::uint64_t changes = 0;
+  std::uint64_t rows_written = 0;
+  std::uint64_t quarantined = 0;
+};
+
+class Applier {
+ public:
+  Applier(std::vector<MirroredTable> tables, ApplyLimits limits, Protections protections = {});
+
+  // What an earlier run left. Ranges are added through fences(). Call before the first event.
+  void restore(const StreamPosition& position, const std::vector<QuarantineRecord>& quarantine);
+
+  // A snapshot of the source, taken now: widens transaction ids, and proves what it sees.
+  void prove(const Snapshot& snapshot);
+
+  // `schema_drift` if rows no longer fit the mapping, `internal` if the log contradicts itself.
+  Status on_event(const LogEvent& event, Instant now);
+
+  bool wants_write() const {
+    return merged_rows_ >= limits_.batch_rows_max || merged_bytes_ >= limits_.batch_bytes_max;
+  }
+  std::vector<WriteStep> take_steps();
+
+  bool between_transactions() const { return !transaction_; }
+  bool group_is_open() const { return group_since_.has_value(); }
+  bool group_is_due(Instant now, bool log_is_idle) const;
+  StreamPosition position() const;
+  void group_committed();
+
+  // The source may forget everything before: it is committed on the target, or was nothing to us.
+  std::optional<Lsn> confirmable() const;
+
+  // Markers of ours whose transaction has been read to its end, oldest first; the group is then due at once.
+  std::vector<std::string> take_markers();
+  bool has_markers() const { return !markers_.empty(); }
+
+  // Fences. Ids are unique within the stream.
+  FenceBook& fences(std::uint32_t table) { return tables_[table].fences; }
+  RangeId next_range_id() { return RangeId(++last_range_id_); }
+  void reserve_range_ids(RangeId used);
+  const std::vector<Xid>& unproven() const { return unproven_; }
+
+  // Ends the copy of a range that is opening: the steps make the copier's transaction contain every change
+  // that the stream has passed and the snapshot does not see; the copied record is the last of them. No
+  // steps: the range was abandoned meanwhile and has to be copied again under another snapshot. If the steps
+  // do not commit, or nobody knows, the stream begins again from what the target has stored. REQUIRES: no
+  // group is open; the range's fence admits the snapshot.
+  std::optional<std::vector<WriteStep>> close_range(std::uint32_t table, RangeId id,
+                                                    const CopiedRange& copied);
+
+  // The copy failed; its range is pending again. REQUIRES: it is opening.
+  void abandon_range(std::uint32_t table, RangeId id);
+
+  // Removes the row of this source key, if there is one.
+  std::vector<WriteStep> remove_key_steps(std::uint32_t table, std::string_view key);
+
+  // The database rejected this row of a write: it goes to quarantine, and later changes of its key queue
+  // behind it.
+  QuarantineRecord quarantine(const RowWrite& write, std::size_t row, const Error& reason);
+
+  TouchedKeys& touched() { return touched_; }
+  const ApplyCounters& counters() const { return counters_; }
+  std::optional<WallTime> last_commit_time() const { return last_commit_time_; }
+
+ private:
+  struct TableState {
+    MirroredTable table;
+    FenceBook fences;
+    RowMerger merger;
+    RowMapper mapper;
+    std::set<std::string, std::less<>> quarantined;  // source keys
+  };
+
+  // How rows of a relation become source tuples of one of our tables.
+  struct Route {
+    std::uint32_t table = 0;
+    std::vector<std::size_t> fields;  // of the relation; empty: all, in order
+  };
+
+  struct Transaction {
+    Xid xid;
+    Lsn final_lsn;
+    WallTime committed_at;
+    bool already_applied = false;
+    std::vector<std::string> markers;
+  };
+
+  Status begin(const Begin& begin, Instant now);
+  Status commit(const Commit& commit);
+  Status relation(const Relation& relation);
+  Status insert(RelationId relation, std::string_view after);
+  Status update(RelationId relation, std::string_view before, std::string_view after);
+  Status remove(RelationId relation, std::string_view before);
+  Status truncate(const Truncate& truncate);
+
+  std::string_view source_tuple(const Route& route, std::string_view tuple);
+  Status update_row(TableState& state, std::string_view before, std::string_view after);
+  Status route_change(TableState& state, RowOp op, std::string_view tuple);
+  Status apply_change(TableState& state, RowMerger& merger, const RowChange& change,
+                      std::vector<WriteStep>& steps);
+  Result<std::optional<CohortId>> cohort(const TableState& state, std::string_view tuple) const;
+  std::string key_of(const TableState& state, std::string_view tuple) const;
+
+  void merged_to_steps(TableState& state, std::vector<MergedRow> rows, std::vector<WriteStep>& steps);
+  void read_again(TableState& state, const RowChange& change, std::vector<WriteStep>& steps);
+  QuarantineRecord quarantine_row(TableState& state, RowOp op, std::string_view tuple, Lsn lsn,
+                                  std::string reason);
+  void flush_mergers();
+
+  ApplyLimits limits_;
+  std::vector<TableState> tables_;
+  std::map<RelationId, std::vector<Route>> routes_;
+  std::map<RelationId, Relation> relations_;
+
+  std::optional<Transaction> transaction_;
+  Xid reference_;  // a recent id of the source
+  Lsn applied_;    // end of the last transaction that was read to its end
+  Lsn seen_;       // as applied_, or a keepalive behind it
+  std::vector<Xid> unproven_;
+
+  std::vector<WriteStep> steps_;  // in order; the mergers' content comes behind them
+  std::size_t merged_rows_ = 0;
+  std::size_t merged_bytes_ = 0;
+  std::size_t group_rows_ = 0;
+  std::optional<Instant> group_since_;
+  std::vector<std::string> markers_;
+  std::uint64_t last_range_id_ = 0;
+
+  TouchedKeys touched_;
+  ApplyCounters counters_;
+  std::optional<WallTime> last_commit_time_;
+  std::string scratch_;
+};
+
+}  // namespace oxbow
