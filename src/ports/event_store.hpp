@@ -8,18 +8,9 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "model/journal.hpp"
 
 namespace oxbow {
-
-// One record as it is stored. `body` is canonical text, so that the hash can be computed again anywhere.
-struct JournalRecord {
-  std::uint64_t number = 0;  // 1, 2, 3, ... without gaps
-  std::string body;
-  std::string previous_hash;  // lower-case hex; 64 zeros for the first record
-  std::string hash;
-
-  friend bool operator==(const JournalRecord&, const JournalRecord&) = default;
-};
 
 class EventStore {
  public:

@@ -1,0 +1,83 @@
+// What somebody may ask of a migration. Commands are wishes: decide() (machine.hpp) turns them into events or
+// says why not. The last two come from oxbow itself, which reports what became of a wish.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/lifecycle/state.hpp"
+
+namespace oxbow {
+
+// A cohort as the spec defines it now.
+struct AdoptedCohort {
+  Scope scope;
+  std::string definition;
+
+  friend bool operator==(const AdoptedCohort&, const AdoptedCohort&) = default;
+};
+
+// Take over the spec: its entities and cohorts.
+struct AdoptSpec {
+  std::string spec_hash;
+  std::vector<AdoptedCohort> cohorts;
+};
+
+// Forward, one step. Without a cohort: every cohort of the entity.
+struct Advance {
+  std::string entity;
+  std::optional<std::string> cohort;
+  State to = State::mirrored;
+};
+
+// Backward, one step.
+struct Rollback {
+  std::string entity;
+  std::optional<std::string> cohort;
+  State to = State::legacy;
+};
+
+// Hold the backfill; changes are still applied. Without an entity: all that can be paused.
+struct Pause {
+  std::optional<std::string> entity;
+};
+
+// Ends a pause. Without an entity it ends a halt, too.
+struct Resume {
+  std::optional<std::string> entity;
+};
+
+// Stop writing to the new side, whatever is going on.
+struct Halt {};
+
+struct SetRate {
+  Rate rate;
+};
+
+struct BeginVerify {
+  std::optional<std::string> entity;
+};
+
+struct EndVerify {
+  std::optional<std::string> entity;
+  ProofSummary proof;
+};
+
+// A transition under way has ended: with success if `failure` is empty.
+struct EndTransition {
+  Scope scope;
+  std::string failure;
+};
+
+using Wish = std::variant<AdoptSpec, Advance, Rollback, Pause, Resume, Halt, SetRate, BeginVerify, EndVerify,
+                          EndTransition>;
+
+struct Command {
+  std::string who;  // "root", "oxbow"
+  std::string why;  // as the operator gave it; may be empty
+  Wish wish;
+};
+
+}  // namespace oxbow

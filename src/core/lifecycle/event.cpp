@@ -1,0 +1,233 @@
+#include "core/lifecycle/event.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "base/text.hpp"
+#include "core/lifecycle/record.hpp"
+
+namespace oxbow {
+namespace {
+
+constexpr std::uint64_t kVersion = 1;
+
+// In the order of `Happening`.
+constexpr std::array<std::string_view, std::variant_size_v<Happening>> kKinds = {
+    "spec-adopted", "transition-began", "transition-done", "transition-failed", "paused",      "resumed",
+    "halted",       "halt-ended",       "rate-set",        "verify-began",      "verify-ended"};
+
+std::uint64_t to_number(WallTime time) {
+  return static_cast<std::uint64_t>(time.time_since_epoch().count());
+}
+WallTime to_time(std::uint64_t number) {
+  return WallTime(std::chrono::microseconds(number));
+}
+
+// Writes the fields of a happening; a method per kind, mirrored by a read_* function below.
+struct FieldWriter {
+  Record& record;
+
+  void scope(const Scope& value) const {
+    record["entity"] = value.entity;
+    record["cohort"] = value.cohort;
+  }
+  void state(std::string_view key, State value) const { record[std::string(key)] = std::string(name(value)); }
+
+  void operator()(const SpecAdopted& what) const {
+    std::vector<std::string> entities, cohorts, definitions;
+    for (const auto& adopted : what.cohorts) {
+      entities.push_back(adopted.scope.entity);
+      cohorts.push_back(adopted.scope.cohort);
+      definitions.push_back(adopted.definition);
+    }
+    record["entities"] = std::move(entities);
+    record["cohorts"] = std::move(cohorts);
+    record["definitions"] = std::move(definitions);
+  }
+  void operator()(const TransitionBegan& what) const {
+    scope(what.scope);
+    state("from", what.from);
+    state("to", what.to);
+    record["epoch"] = what.epoch;
+  }
+  void operator()(const TransitionDone& what) const {
+    scope(what.scope);
+    state("to", what.to);
+    record["epoch"] = what.epoch;
+  }
+  void operator()(const TransitionFailed& what) const {
+    scope(what.scope);
+    state("to", what.to);
+    record["reason"] = what.reason;
+  }
+  void operator()(const Paused& what) const { scope(what.scope); }
+  void operator()(const Resumed& what) const { scope(what.scope); }
+  void operator()(const Halted&) const {}
+  void operator()(const HaltEnded&) const {}
+  void operator()(const RateSet& what) const {
+    record["rows_per_second_max"] = what.rate.rows_per_second_max;
+    record["bytes_per_second_max"] = what.rate.bytes_per_second_max;
+    record["workers"] = static_cast<std::uint64_t>(what.rate.workers);
+  }
+  void operator()(const VerifyBegan& what) const { record["entity"] = what.entity; }
+  void operator()(const VerifyEnded& what) const {
+    record["entity"] = what.entity;
+    record["result"] = std::string(name(what.proof.result));
+    record["rows_compared"] = what.proof.rows_compared;
+    record["divergences"] = what.proof.divergences;
+    record["coverage_ppm"] = std::uint64_t{what.proof.coverage_ppm};
+    record["position"] = to_string(what.proof.position);
+    record["taken_at_us"] = to_number(what.proof.taken_at);
+  }
+};
+
+Result<Scope> read_scope(const Record& record) {
+  return Scope{TRY(text_field(record, "entity")), TRY(text_field(record, "cohort"))};
+}
+
+Result<State> read_state(const Record& record, std::string_view key) {
+  auto text = TRY(text_field(record, key));
+  if (auto state = parse_state(text)) return *state;
+  return Err(ErrorCode::malformed, "`{}` is no state", text);
+}
+
+Result<SpecAdopted> read_spec_adopted(const Record& record) {
+  auto entities = TRY(list_field(record, "entities"));
+  auto cohorts = TRY(list_field(record, "cohorts"));
+  auto definitions = TRY(list_field(record, "definitions"));
+  if (cohorts.size() != entities.size() || definitions.size() != entities.size()) {
+    return Err(ErrorCode::malformed, "its lists differ in length");
+  }
+  SpecAdopted what;
+  for (std::size_t i = 0; i < entities.size(); ++i)
+    what.cohorts.push_back({{entities[i], cohorts[i]}, definitions[i]});
+  return what;
+}
+
+Result<RateSet> read_rate_set(const Record& record) {
+  return RateSet{{TRY(number_field(record, "rows_per_second_max")),
+                  TRY(number_field(record, "bytes_per_second_max")),
+                  static_cast<int>(TRY(number_field(record, "workers")))}};
+}
+
+Result<VerifyEnded> read_verify_ended(const Record& record) {
+  VerifyEnded what{TRY(text_field(record, "entity")), {}};
+  auto result = TRY(text_field(record, "result"));
+  for (std::size_t i = 0; i < kVerifyStateNames.size(); ++i)
+    if (kVerifyStateNames[i] == result) what.proof.result = static_cast<VerifyState>(i);
+  if (name(what.proof.result) != result) return Err(ErrorCode::malformed, "`{}` is no result", result);
+  what.proof.rows_compared = TRY(number_field(record, "rows_compared"));
+  what.proof.divergences = TRY(number_field(record, "divergences"));
+  what.proof.coverage_ppm = static_cast<std::uint32_t>(TRY(number_field(record, "coverage_ppm")));
+  auto position = TRY(text_field(record, "position"));
+  what.proof.position = TRY(parse_lsn(position));
+  what.proof.taken_at = to_time(TRY(number_field(record, "taken_at_us")));
+  return what;
+}
+
+Result<Happening> read_happening(std::string_view kind, const Record& record) {
+  if (kind == "spec-adopted") return TRY(read_spec_adopted(record));
+  if (kind == "transition-began") {
+    return TransitionBegan{TRY(read_scope(record)), TRY(read_state(record, "from")),
+                           TRY(read_state(record, "to")), TRY(number_field(record, "epoch"))};
+  }
+  if (kind == "transition-done") {
+    return TransitionDone{TRY(read_scope(record)), TRY(read_state(record, "to")),
+                          TRY(number_field(record, "epoch"))};
+  }
+  if (kind == "transition-failed") {
+    return TransitionFailed{TRY(read_scope(record)), TRY(read_state(record, "to")),
+                            TRY(text_field(record, "reason"))};
+  }
+  if (kind == "paused") return Paused{TRY(read_scope(record))};
+  if (kind == "resumed") return Resumed{TRY(read_scope(record))};
+  if (kind == "halted") return Halted{};
+  if (kind == "halt-ended") return HaltEnded{};
+  if (kind == "rate-set") return TRY(read_rate_set(record));
+  if (kind == "verify-began") return VerifyBegan{TRY(text_field(record, "entity"))};
+  if (kind == "verify-ended") return TRY(read_verify_ended(record));
+  return Err(ErrorCode::unsupported,
+             "this oxbow does not know events of kind `{}`; use the version that wrote it", kind);
+}
+
+std::string limit(std::uint64_t value, std::string_view unit) {
+  return value == 0 ? fmt::format("{} without limit", unit) : fmt::format("{} {}", human_count(value), unit);
+}
+
+struct Describer {
+  std::string operator()(const SpecAdopted& what) const {
+    return fmt::format("the spec was taken over, with {} cohorts", what.cohorts.size());
+  }
+  std::string operator()(const TransitionBegan& what) const {
+    if (what.from == what.to)
+      return fmt::format("{} was called back to {}", to_string(what.scope), name(what.to));
+    return fmt::format("{} began to move from {} to {}", to_string(what.scope), name(what.from),
+                       name(what.to));
+  }
+  std::string operator()(const TransitionDone& what) const {
+    return fmt::format("{} is in {}, epoch {}", to_string(what.scope), name(what.to), what.epoch);
+  }
+  std::string operator()(const TransitionFailed& what) const {
+    return fmt::format("{} did not reach {}: {}", to_string(what.scope), name(what.to), what.reason);
+  }
+  std::string operator()(const Paused& what) const { return to_string(what.scope) + " was paused"; }
+  std::string operator()(const Resumed& what) const { return to_string(what.scope) + " was resumed"; }
+  std::string operator()(const Halted&) const { return "the migration was halted"; }
+  std::string operator()(const HaltEnded&) const { return "the halt was ended"; }
+  std::string operator()(const RateSet& what) const {
+    return fmt::format("the rate was set: {}, {}, {} workers", limit(what.rate.rows_per_second_max, "rows/s"),
+                       limit(what.rate.bytes_per_second_max, "bytes/s"), what.rate.workers);
+  }
+  std::string operator()(const VerifyBegan& what) const {
+    return fmt::format("verification of {} began", what.entity.empty() ? "everything" : what.entity);
+  }
+  std::string operator()(const VerifyEnded& what) const {
+    return fmt::format("verification of {} ended: {}, {} rows, {} divergences, coverage {:.4g} %, at {}",
+                       what.entity.empty() ? "everything" : what.entity, name(what.proof.result),
+                       human_count(what.proof.rows_compared), what.proof.divergences,
+                       what.proof.coverage_ppm / 10'000.0, to_string(what.proof.position));
+  }
+};
+
+}  // namespace
+
+std::string encode(const Event& event) {
+  Record record;
+  std::visit(FieldWriter{record}, event.what);
+  record["kind"] = std::string(kind(event));
+  record["version"] = kVersion;
+  record["at_us"] = to_number(event.at);
+  record["who"] = event.who;
+  record["why"] = event.why;
+  record["spec"] = event.spec_hash;
+  return to_canonical(record);
+}
+
+Result<Event> decode_event(std::string_view text) {
+  auto record = TRY(parse_canonical(text));
+  auto version = TRY(number_field(record, "version"));
+  if (version != kVersion) {
+    return Err(ErrorCode::unsupported,
+               "it has version {}, this oxbow reads version {}; use the version that wrote it", version,
+               kVersion);
+  }
+  Event event;
+  event.at = to_time(TRY(number_field(record, "at_us")));
+  event.who = TRY(text_field(record, "who"));
+  event.why = TRY(text_field(record, "why"));
+  event.spec_hash = TRY(text_field(record, "spec"));
+  auto kind_text = TRY(text_field(record, "kind"));
+  event.what = TRY(read_happening(kind_text, record));
+  return event;
+}
+
+std::string_view kind(const Event& event) {
+  return kKinds[event.what.index()];
+}
+
+std::string describe(const Event& event) {
+  return std::visit(Describer{}, event.what);
+}
+
+}  // namespace oxbow

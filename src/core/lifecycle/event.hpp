@@ -1,0 +1,106 @@
+// What happened to a migration. Events are the truth; everything else is computed from them, so a kind is
+// never removed or given a new meaning: it gets a new version. Each is stored as one line of canonical text
+// (record.hpp).
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.hpp"
+#include "core/lifecycle/commands.hpp"
+#include "core/lifecycle/state.hpp"
+
+namespace oxbow {
+
+struct SpecAdopted {
+  std::vector<AdoptedCohort> cohorts;
+
+  friend bool operator==(const SpecAdopted&, const SpecAdopted&) = default;
+};
+
+// The journal's promise: from here on the transition goes on after any crash until one of the next two.
+struct TransitionBegan {
+  Scope scope;
+  State from = State::legacy;
+  State to = State::legacy;
+  std::uint64_t epoch = 1;
+
+  friend bool operator==(const TransitionBegan&, const TransitionBegan&) = default;
+};
+
+struct TransitionDone {
+  Scope scope;
+  State to = State::legacy;
+  std::uint64_t epoch = 1;
+
+  friend bool operator==(const TransitionDone&, const TransitionDone&) = default;
+};
+
+struct TransitionFailed {
+  Scope scope;
+  State to = State::legacy;
+  std::string reason;
+
+  friend bool operator==(const TransitionFailed&, const TransitionFailed&) = default;
+};
+
+struct Paused {
+  Scope scope;
+
+  friend bool operator==(const Paused&, const Paused&) = default;
+};
+
+struct Resumed {
+  Scope scope;
+
+  friend bool operator==(const Resumed&, const Resumed&) = default;
+};
+
+struct Halted {
+  friend bool operator==(const Halted&, const Halted&) = default;
+};
+
+struct HaltEnded {
+  friend bool operator==(const HaltEnded&, const HaltEnded&) = default;
+};
+
+struct RateSet {
+  Rate rate;
+
+  friend bool operator==(const RateSet&, const RateSet&) = default;
+};
+
+struct VerifyBegan {
+  std::string entity;  // empty: everything that is mirrored
+
+  friend bool operator==(const VerifyBegan&, const VerifyBegan&) = default;
+};
+
+struct VerifyEnded {
+  std::string entity;
+  ProofSummary proof;
+
+  friend bool operator==(const VerifyEnded&, const VerifyEnded&) = default;
+};
+
+using Happening = std::variant<SpecAdopted, TransitionBegan, TransitionDone, TransitionFailed, Paused,
+                               Resumed, Halted, HaltEnded, RateSet, VerifyBegan, VerifyEnded>;
+
+struct Event {
+  WallTime at{};
+  std::string who;
+  std::string why;
+  std::string spec_hash;
+  Happening what;
+
+  friend bool operator==(const Event&, const Event&) = default;
+};
+
+std::string encode(const Event& event);
+Result<Event> decode_event(std::string_view text);  // `malformed`, or `unsupported` if a newer oxbow wrote it
+
+std::string_view kind(const Event& event);  // "transition-began"
+std::string describe(const Event& event);   // "payment/pilot began to move from legacy to mirrored"
+
+}  // namespace oxbow

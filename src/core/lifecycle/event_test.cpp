@@ -1,0 +1,81 @@
+#include "core/lifecycle/event.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/lifecycle/record.hpp"
+
+namespace oxbow {
+namespace {
+
+using testing::HasSubstr;
+
+const Scope kPilot{"payment", "pilot"};
+
+std::vector<Happening> every_kind() {
+  ProofSummary proof{
+      VerifyState::equal, 5, 0, 1'000'000, Lsn(0x16B374D848), WallTime(std::chrono::seconds(9))};
+  return {SpecAdopted{{{kPilot, "keys"}, {{"zürich \"x\"", "a\nb"}, ""}}},
+          TransitionBegan{kPilot, State::legacy, State::mirrored, 1},
+          TransitionDone{kPilot, State::mirrored, 1},
+          TransitionFailed{kPilot, State::mirrored, "no slot"},
+          Paused{kPilot},
+          Resumed{kPilot},
+          Halted{},
+          HaltEnded{},
+          RateSet{{100, 200, 3}},
+          VerifyBegan{""},
+          VerifyEnded{"payment", proof}};
+}
+
+TEST(Event, EveryKindComesBackAsItWasWritten) {
+  auto kinds = every_kind();
+  ASSERT_EQ(kinds.size(), std::variant_size_v<Happening>);
+  for (std::size_t i = 0; i < kinds.size(); ++i) {
+    ASSERT_EQ(kinds[i].index(), i) << "each kind once, in order";
+    Event event{WallTime(std::chrono::microseconds(1'234'567)), "ann", "a \\ reason", "abc", kinds[i]};
+    auto decoded = decode_event(encode(event));
+    ASSERT_TRUE(decoded) << to_string(decoded.error());
+    EXPECT_EQ(*decoded, event) << encode(event);
+    EXPECT_FALSE(describe(event).empty());
+  }
+}
+
+// The hash chain of every journal in the field rests on these bytes.
+TEST(Event, TheTextOfVersion1IsFrozen) {
+  Event event{WallTime(std::chrono::microseconds(7)), "ann", "", "abc",
+              TransitionBegan{kPilot, State::legacy, State::mirrored, 1}};
+  EXPECT_EQ(
+      encode(event),
+      R"({"at_us":7,"cohort":"pilot","entity":"payment","epoch":1,"from":"legacy","kind":"transition-began",)"
+      R"("spec":"abc","to":"mirrored","version":1,"who":"ann","why":""})");
+}
+
+TEST(Event, WhatANewerOxbowWroteIsNotGuessedAt) {
+  auto text = encode({{}, "ann", "", "", Halted{}});
+  auto newer = text;
+  newer.replace(newer.find("\"version\":1"), 11, "\"version\":2");
+  EXPECT_EQ(decode_event(newer).error().code, ErrorCode::unsupported);
+  auto unknown = text;
+  unknown.replace(unknown.find("halted"), 6, "melted");
+  EXPECT_THAT(decode_event(unknown).error().detail, HasSubstr("`melted`"));
+}
+
+TEST(Record, OnlyCanonicalTextIsAccepted) {
+  for (std::string_view text :
+       {"", "{", "{}x", R"({"b":1,"a":2})", R"({"a":1, "b":2})", R"({"a":01})", R"({"a":-1})", R"({"a":1.5})",
+        R"({"a":"\u0041"})", R"({"a":"\u00)", R"({"a":["x",]})", R"({"a":1,"a":1})",
+        R"({"a":18446744073709551616})", R"({"a":"x)", R"({"a":null})"}) {
+    EXPECT_FALSE(parse_canonical(text)) << text;
+  }
+  EXPECT_EQ(parse_canonical(R"({"a":"\u000a","b":["x","y"],"c":18446744073709551615})")->size(), 3u);
+}
+
+TEST(Record, AMissingOrMistypedFieldIsNamed) {
+  Record record{{"a", std::uint64_t{1}}};
+  EXPECT_EQ(text_field(record, "b").error().detail, "field b is missing");
+  EXPECT_EQ(text_field(record, "a").error().detail, "field a has another type");
+}
+
+}  // namespace
+}  // namespace oxbow

@@ -1,0 +1,347 @@
+#include "core/lifecycle/machine.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/assert.hpp"
+#include "base/text.hpp"
+#include "core/lifecycle/invariants.hpp"
+#include "core/lifecycle/legality.hpp"
+
+namespace oxbow {
+namespace {
+
+using Events = std::vector<Event>;
+
+std::string did_you_mean(std::string_view word, const std::set<std::string, std::less<>>& names) {
+  std::vector<std::string_view> candidates(names.begin(), names.end());
+  auto nearest = nearest_word(word, candidates);
+  if (!nearest.empty()) return fmt::format("did you mean `{}`?", nearest);
+  return fmt::format("there are: {}", fmt::join(candidates, ", "));
+}
+
+// Decides one command; a method per wish.
+class Decision {
+ public:
+  Decision(const Lifecycle& lifecycle, const Command& command, WallTime now)
+      : lifecycle_(lifecycle), command_(command), now_(now) {}
+
+  Result<Events> operator()(const AdoptSpec& wish) {
+    for (const auto& [scope, life] : lifecycle_.cohorts) TRY(may_adopt(scope, life, wish.cohorts));
+    bool same = wish.spec_hash == lifecycle_.spec_hash && wish.cohorts.size() == lifecycle_.cohorts.size();
+    if (!same) happened(SpecAdopted{wish.cohorts});
+    for (auto& event : events_) event.spec_hash = wish.spec_hash;
+    return events_;
+  }
+
+  Result<Events> operator()(const Advance& wish) {
+    if (lifecycle_.halted) return Err(ErrorCode::illegal_transition, "{}", halted_sentence());
+    for (const auto& [scope, life] : TRY(cohorts_of(wish.entity, wish.cohort))) {
+      if (wish.to < life.state) {
+        return Err(ErrorCode::illegal_transition,
+                   "{} is in `{}`, and `{}` is a step back: run `oxbow rollback {} --to {}`",
+                   to_string(scope), name(life.state), name(wish.to), scope.entity, name(wish.to));
+      }
+      TRY(move(scope, life, wish.to));
+    }
+    return events_;
+  }
+
+  Result<Events> operator()(const Rollback& wish) {
+    for (const auto& [scope, life] : TRY(cohorts_of(wish.entity, wish.cohort))) {
+      if (wish.to > life.state) {
+        return Err(ErrorCode::illegal_transition,
+                   "{} is in `{}`, and `{}` is a step forward: run `oxbow advance {} --to {}`",
+                   to_string(scope), name(life.state), name(wish.to), scope.entity, name(wish.to));
+      }
+      TRY(move(scope, life, wish.to));
+    }
+    return events_;
+  }
+
+  Result<Events> operator()(const Pause& wish) {
+    for (const auto& [scope, life] : TRY(cohorts_where(wish.entity, Operation::pause))) {
+      if (!life.paused) happened(Paused{scope});
+    }
+    return events_;
+  }
+
+  Result<Events> operator()(const Resume& wish) {
+    if (!wish.entity && lifecycle_.halted) {
+      happened(HaltEnded{});
+      for (const auto& [scope, life] : lifecycle_.cohorts)
+        if (life.paused) happened(Resumed{scope});
+      return events_;
+    }
+    for (const auto& [scope, life] : TRY(cohorts_where(wish.entity, Operation::resume))) {
+      if (life.paused) happened(Resumed{scope});
+    }
+    return events_;
+  }
+
+  Result<Events> operator()(const Halt&) {
+    if (!lifecycle_.halted) happened(Halted{});
+    return events_;
+  }
+
+  Result<Events> operator()(const SetRate& wish) {
+    if (wish.rate.workers < 1 || wish.rate.workers > 64) {
+      return Err(ErrorCode::usage, "{} workers cannot copy: say 1 to 64", wish.rate.workers);
+    }
+    if (lifecycle_.rate != wish.rate) happened(RateSet{wish.rate});
+    return events_;
+  }
+
+  Result<Events> operator()(const BeginVerify& wish) {
+    if (lifecycle_.halted) return Err(ErrorCode::illegal_transition, "{}", halted_sentence());
+    TRY(cohorts_where(wish.entity, Operation::verify));
+    happened(VerifyBegan{wish.entity.value_or("")});
+    return events_;
+  }
+
+  Result<Events> operator()(const EndVerify& wish) {
+    happened(VerifyEnded{wish.entity.value_or(""), wish.proof});
+    return events_;
+  }
+
+  Result<Events> operator()(const EndTransition& wish) {
+    auto found = lifecycle_.cohorts.find(wish.scope);
+    if (found == lifecycle_.cohorts.end() || !found->second.moving_to) {
+      return Err(ErrorCode::illegal_transition, "{} is not on its way anywhere", to_string(wish.scope));
+    }
+    auto to = *found->second.moving_to;
+    if (wish.failure.empty()) {
+      happened(TransitionDone{wish.scope, to, epoch_in(found->second, to)});
+    } else {
+      happened(TransitionFailed{wish.scope, to, wish.failure});
+    }
+    return events_;
+  }
+
+ private:
+  using Cohorts = std::vector<std::pair<Scope, CohortLife>>;
+
+  void happened(Happening what) {
+    events_.push_back({now_, command_.who, command_.why, lifecycle_.spec_hash, std::move(what)});
+  }
+
+  std::string halted_sentence() const {
+    return fmt::format("the migration is halted since {}{}: run `oxbow resume` first",
+                       to_string(lifecycle_.halted_at),
+                       lifecycle_.halted_why.empty() ? "" : " (" + lifecycle_.halted_why + ")");
+  }
+
+  static std::uint64_t epoch_in(const CohortLife& life, State to) {
+    return life.epoch + (authority(life.state) == authority(to) ? 0 : 1);
+  }
+
+  static Status may_adopt(const Scope& scope, const CohortLife& life,
+                          const std::vector<AdoptedCohort>& cohorts) {
+    if (life.state == State::legacy && !life.moving_to) return {};
+    auto found = std::ranges::find(cohorts, scope, &AdoptedCohort::scope);
+    if (found == cohorts.end()) {
+      return Err(ErrorCode::illegal_transition,
+                 "the spec no longer names {}, which is in `{}`: put it back, or roll it back before it goes",
+                 to_string(scope), name(life.state));
+    }
+    if (found->definition != life.definition) {
+      return Err(
+          ErrorCode::illegal_transition,
+          "the spec gives other keys to {}, which is in `{}`, and a key never changes cohort: restore its "
+          "definition and those before it, or roll it back first",
+          to_string(scope), name(life.state));
+    }
+    return {};
+  }
+
+  Result<Cohorts> cohorts_of(const std::string& entity, const std::optional<std::string>& cohort) const {
+    Cohorts found;
+    std::set<std::string, std::less<>> entities, cohorts;
+    for (const auto& [scope, life] : lifecycle_.cohorts) {
+      entities.insert(scope.entity);
+      if (scope.entity != entity) continue;
+      cohorts.insert(scope.cohort);
+      if (!cohort || scope.cohort == *cohort) found.emplace_back(scope, life);
+    }
+    if (cohorts.empty()) {
+      return Err(ErrorCode::not_found, "the spec has no entity `{}`; {}", entity,
+                 did_you_mean(entity, entities));
+    }
+    if (found.empty()) {
+      return Err(ErrorCode::not_found, "entity `{}` has no cohort `{}`; {}", entity, *cohort,
+                 did_you_mean(*cohort, cohorts));
+    }
+    return found;
+  }
+
+  // Cohorts in which `operation` is legal; refused if there is none.
+  Result<Cohorts> cohorts_where(const std::optional<std::string>& entity, Operation operation) const {
+    Cohorts all;
+    if (entity) {
+      all = TRY(cohorts_of(*entity, std::nullopt));
+    } else {
+      all.assign(lifecycle_.cohorts.begin(), lifecycle_.cohorts.end());
+    }
+    if (all.empty()) return Err(ErrorCode::not_found, "the spec has no entities");
+    Cohorts legal;
+    for (const auto& each : all)
+      if (legality(each.second.state, operation) == Legality::yes) legal.push_back(each);
+    if (legal.empty()) {
+      return Err(ErrorCode::illegal_transition, "{}",
+                 refusal(all.front().first, all.front().second.state, operation));
+    }
+    return legal;
+  }
+
+  // A cohort under way may be called back to where it stands.
+  Status move(const Scope& scope, const CohortLife& life, State to) {
+    if (life.moving_to == to) return {};
+    bool called_back = life.moving_to && to == life.state;
+    auto operation = transition_to(to);
+    auto verdict = legality(life.state, operation);
+    if (verdict == Legality::already && !called_back) return {};
+    if (verdict != Legality::yes && !called_back) {
+      return Err(ErrorCode::illegal_transition, "{}", refusal(scope, life.state, operation));
+    }
+    happened(TransitionBegan{scope, life.state, to, epoch_in(life, to)});
+    return {};
+  }
+
+  const Lifecycle& lifecycle_;
+  const Command& command_;
+  WallTime now_;
+  Events events_;
+};
+
+// Applies one event; a method per happening.
+class Application {
+ public:
+  Application(Lifecycle& lifecycle, const Event& event) : lifecycle_(lifecycle), event_(event) {}
+
+  void operator()(const SpecAdopted& what) {
+    std::map<Scope, CohortLife> cohorts;
+    for (const auto& adopted : what.cohorts) {
+      auto known = lifecycle_.cohorts.find(adopted.scope);
+      auto& life = cohorts[adopted.scope];
+      if (known == lifecycle_.cohorts.end()) {
+        life.since = event_.at;
+      } else {
+        life = known->second;
+      }
+      life.definition = adopted.definition;
+    }
+    lifecycle_.cohorts = std::move(cohorts);
+    lifecycle_.spec_hash = event_.spec_hash;
+  }
+
+  void operator()(const TransitionBegan& what) { lifecycle_.cohorts[what.scope].moving_to = what.to; }
+
+  void operator()(const TransitionDone& what) {
+    auto& life = lifecycle_.cohorts[what.scope];
+    if (life.state != what.to) life.since = event_.at;
+    life.state = what.to;
+    life.epoch = what.epoch;
+    life.moving_to.reset();
+    life.last_failure.clear();
+    if (what.to == State::legacy) {
+      life.paused = false;
+      life.proof.reset();
+    }
+  }
+
+  void operator()(const TransitionFailed& what) {
+    auto& life = lifecycle_.cohorts[what.scope];
+    life.moving_to.reset();
+    life.last_failure = what.reason;
+  }
+
+  void operator()(const Paused& what) { lifecycle_.cohorts[what.scope].paused = true; }
+  void operator()(const Resumed& what) { lifecycle_.cohorts[what.scope].paused = false; }
+
+  void operator()(const Halted&) {
+    lifecycle_.halted = true;
+    lifecycle_.halted_why = event_.why;
+    lifecycle_.halted_at = event_.at;
+  }
+
+  void operator()(const HaltEnded&) {
+    lifecycle_.halted = false;
+    lifecycle_.halted_why.clear();
+  }
+
+  void operator()(const RateSet& what) { lifecycle_.rate = what.rate; }
+  void operator()(const VerifyBegan&) {}
+
+  void operator()(const VerifyEnded& what) {
+    for (auto& [scope, life] : lifecycle_.cohorts) {
+      bool covered = what.entity.empty() || scope.entity == what.entity;
+      if (covered && life.state == State::mirrored) life.proof = what.proof;
+    }
+  }
+
+ private:
+  Lifecycle& lifecycle_;
+  const Event& event_;
+};
+
+}  // namespace
+
+Result<std::vector<Event>> decide(const Lifecycle& lifecycle, const Command& command, WallTime now) {
+  Decision decision(lifecycle, command, now);
+  return std::visit(decision, command.wish);
+}
+
+void apply(Lifecycle& lifecycle, const Event& event) {
+  auto before = lifecycle;
+  std::visit(Application(lifecycle, event), event.what);
+  auto broken = broken_invariant(before, lifecycle);
+  OXBOW_ASSERT(!broken, "{} ({})", *broken, describe(event));
+}
+
+std::vector<std::string> actions_of(const std::vector<Event>& events) {
+  std::vector<std::string> actions;
+  for (const auto& event : events) {
+    actions.push_back("journal: " + describe(event));
+    auto* began = std::get_if<TransitionBegan>(&event.what);
+    if (!began) continue;
+    auto scope = to_string(began->scope);
+    if (began->to == State::mirrored) {
+      actions.push_back("legacy: create the publication and the replication slot, where missing");
+      actions.push_back(
+          "new: create schema oxbow, the replication origins and the watching triggers, where missing");
+      actions.push_back(
+          fmt::format("copy the rows of {} range by range, and apply every change from here on", scope));
+    } else {
+      actions.push_back(
+          fmt::format("stop applying changes of {}; rows that were copied stay on the new side", scope));
+      actions.push_back(
+          "legacy: drop the publication and the replication slot, if no cohort is mirrored any more");
+    }
+    actions.push_back(fmt::format("journal: {} is in {}", scope, name(began->to)));
+  }
+  return actions;
+}
+
+Status replay(Replayed& replayed, const std::vector<JournalRecord>& records) {
+  TRY(verify_chain(replayed.head, records));
+  for (const auto& record : records) {
+    auto event = decode_event(record.body);
+    if (!event) {
+      auto code =
+          event.error().code == ErrorCode::unsupported ? ErrorCode::unsupported : ErrorCode::store_corrupt;
+      return Err(code, "record {} of the journal cannot be understood: {}", record.number,
+                 event.error().detail);
+    }
+    auto before = replayed.lifecycle;
+    std::visit(Application(replayed.lifecycle, *event), event->what);
+    if (auto broken = broken_invariant(before, replayed.lifecycle)) {
+      return Err(ErrorCode::store_corrupt, "record {} of the journal cannot be true: {}", record.number,
+                 *broken);
+    }
+  }
+  return {};
+}
+
+}  // namespace oxbow

@@ -1,0 +1,392 @@
+#include "core/lifecycle/machine.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "base/random.hpp"
+#include "core/lifecycle/invariants.hpp"
+#include "core/lifecycle/legality.hpp"
+
+namespace oxbow {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+const Scope kPilot{"payment", "pilot"};
+const Scope kRest{"payment", "rest"};
+
+// A migration with the entities payment (pilot, rest) and order (all), driven by commands one after the
+// other.
+class Machine : public testing::Test {
+ protected:
+  Machine() {
+    run(AdoptSpec{"hash-1", {{kPilot, "keys"}, {kRest, "others"}, {{"order", "all"}, "everything"}}});
+  }
+
+  Result<std::vector<Event>> ask(Wish wish) {
+    return decide(lifecycle, {"ann", "because", std::move(wish)}, now);
+  }
+
+  std::vector<Event> run(Wish wish) {
+    now += std::chrono::seconds(1);
+    auto events = ask(std::move(wish));
+    EXPECT_TRUE(events) << to_string(events.error());
+    if (!events) return {};
+    for (const auto& event : *events) apply(lifecycle, event);
+    return *events;
+  }
+
+  std::string refused(Wish wish) {
+    auto events = ask(std::move(wish));
+    EXPECT_FALSE(events);
+    return events ? "" : events.error().detail;
+  }
+
+  void mirror(const Scope& scope) {
+    run(Advance{scope.entity, scope.cohort, State::mirrored});
+    run(EndTransition{scope, ""});
+  }
+
+  CohortLife& life(const Scope& scope) { return lifecycle.cohorts.at(scope); }
+
+  Lifecycle lifecycle;
+  WallTime now{std::chrono::seconds(1'800'000'000)};
+};
+
+TEST_F(Machine, AdvancesInTwoStepsSoThatAKillBetweenThemIsRemembered) {
+  EXPECT_THAT(run(Advance{"payment", "pilot", State::mirrored}), SizeIs(1));
+  EXPECT_EQ(life(kPilot).state, State::legacy);
+  EXPECT_EQ(life(kPilot).moving_to, State::mirrored);
+  run(EndTransition{kPilot, ""});
+  EXPECT_EQ(life(kPilot).state, State::mirrored);
+  EXPECT_EQ(life(kPilot).since, now);
+  EXPECT_EQ(life(kRest).state, State::legacy);
+}
+
+TEST_F(Machine, AdvancesEveryCohortOfTheEntityWhereNoneIsNamed) {
+  mirror(kPilot);
+  auto events = run(Advance{"payment", std::nullopt, State::mirrored});
+  ASSERT_THAT(events, SizeIs(1)) << "pilot is there already";
+  EXPECT_EQ(std::get<TransitionBegan>(events[0].what).scope, kRest);
+}
+
+TEST_F(Machine, DoesNothingForWhatHoldsOrIsUnderWayAlready) {
+  run(Advance{"payment", "pilot", State::mirrored});
+  EXPECT_THAT(run(Advance{"payment", "pilot", State::mirrored}), IsEmpty());
+  run(EndTransition{kPilot, ""});
+  EXPECT_THAT(run(Advance{"payment", "pilot", State::mirrored}), IsEmpty());
+  EXPECT_THAT(run(Rollback{"order", std::nullopt, State::legacy}), IsEmpty());
+}
+
+TEST_F(Machine, AFailedTransitionLeavesTheStateAndTheReason) {
+  run(Advance{"payment", "pilot", State::mirrored});
+  run(EndTransition{kPilot, "the target is not empty"});
+  EXPECT_EQ(life(kPilot).state, State::legacy);
+  EXPECT_EQ(life(kPilot).moving_to, std::nullopt);
+  EXPECT_EQ(life(kPilot).last_failure, "the target is not empty");
+  mirror(kPilot);
+  EXPECT_EQ(life(kPilot).last_failure, "");
+}
+
+TEST_F(Machine, ATransitionUnderWayCanBeCalledBack) {
+  run(Advance{"payment", "pilot", State::mirrored});
+  EXPECT_THAT(run(Rollback{"payment", "pilot", State::legacy}), SizeIs(1));
+  EXPECT_EQ(life(kPilot).moving_to, State::legacy);
+  run(EndTransition{kPilot, ""});
+  EXPECT_EQ(life(kPilot).state, State::legacy);
+}
+
+TEST_F(Machine, RollbackFromMirroredForgetsPauseAndProof) {
+  mirror(kPilot);
+  run(Pause{"payment"});
+  run(EndVerify{"payment", {.result = VerifyState::equal, .coverage_ppm = 1'000'000}});
+  ASSERT_TRUE(life(kPilot).proof && life(kPilot).paused);
+  run(Rollback{"payment", std::nullopt, State::legacy});
+  run(EndTransition{kPilot, ""});
+  EXPECT_EQ(life(kPilot).state, State::legacy);
+  EXPECT_FALSE(life(kPilot).proof || life(kPilot).paused);
+}
+
+TEST_F(Machine, NamesTheWordThatWasMeant) {
+  EXPECT_EQ(refused(Advance{"paymnt", std::nullopt, State::mirrored}),
+            "the spec has no entity `paymnt`; did you mean `payment`?");
+  EXPECT_EQ(refused(Advance{"payment", "pilto", State::mirrored}),
+            "entity `payment` has no cohort `pilto`; did you mean `pilot`?");
+  EXPECT_EQ(refused(Pause{"zzz"}), "the spec has no entity `zzz`; there are: order, payment");
+}
+
+TEST_F(Machine, SendsAdvanceAndRollbackToEachOther) {
+  mirror(kPilot);
+  EXPECT_EQ(refused(Advance{"payment", "pilot", State::legacy}),
+            "payment/pilot is in `mirrored`, and `legacy` is a step back: run `oxbow rollback payment --to "
+            "legacy`");
+  EXPECT_EQ(
+      refused(Rollback{"order", std::nullopt, State::mirrored}),
+      "order/all is in `legacy`, and `mirrored` is a step forward: run `oxbow advance order --to mirrored`");
+}
+
+TEST_F(Machine, PausesWhatIsMirroredAndRefusesWhereNothingIs) {
+  EXPECT_THAT(refused(Pause{std::nullopt}), HasSubstr("`pause` needs `mirrored`"));
+  mirror(kPilot);
+  run(Pause{std::nullopt});
+  EXPECT_TRUE(life(kPilot).paused);
+  EXPECT_FALSE(life(kRest).paused);
+  run(Resume{"payment"});
+  EXPECT_FALSE(life(kPilot).paused);
+}
+
+TEST_F(Machine, AHaltStopsEverythingUntilAResumeForAll) {
+  mirror(kPilot);
+  run(Halt{});
+  EXPECT_TRUE(lifecycle.halted);
+  EXPECT_EQ(lifecycle.halted_why, "because");
+  EXPECT_THAT(refused(Advance{"order", std::nullopt, State::mirrored}),
+              HasSubstr("run `oxbow resume` first"));
+  EXPECT_THAT(refused(BeginVerify{std::nullopt}), HasSubstr("run `oxbow resume` first"));
+  run(Resume{"payment"});
+  EXPECT_TRUE(lifecycle.halted) << "one entity's resume does not end a halt";
+  run(Resume{std::nullopt});
+  EXPECT_FALSE(lifecycle.halted);
+}
+
+TEST_F(Machine, KeepsTheRateThatWasOrdered) {
+  run(SetRate{{.rows_per_second_max = 1000, .bytes_per_second_max = 0, .workers = 4}});
+  EXPECT_EQ(lifecycle.rate->workers, 4);
+  EXPECT_THAT(refused(SetRate{{.workers = 0}}), HasSubstr("say 1 to 64"));
+}
+
+TEST_F(Machine, AProofBelongsToTheMirroredCohortsOfItsEntity) {
+  mirror(kPilot);
+  mirror({"order", "all"});
+  run(EndVerify{"payment", {.result = VerifyState::equal, .rows_compared = 7}});
+  EXPECT_EQ(life(kPilot).proof->rows_compared, 7u);
+  EXPECT_FALSE(life(kRest).proof) << "not mirrored, so nothing was compared";
+  EXPECT_FALSE(life({"order", "all"}).proof);
+}
+
+TEST_F(Machine, ANewSpecMayNotTakeKeysFromACohortInUse) {
+  mirror(kPilot);
+  EXPECT_THAT(refused(AdoptSpec{"hash-2", {{kPilot, "other keys"}}}),
+              HasSubstr("a key never changes cohort"));
+  EXPECT_THAT(refused(AdoptSpec{"hash-2", {{kRest, "others"}}}), HasSubstr("no longer names payment/pilot"));
+  run(AdoptSpec{"hash-2", {{kPilot, "keys"}, {{"invoice", "all"}, "everything"}}});
+  EXPECT_EQ(lifecycle.spec_hash, "hash-2");
+  EXPECT_EQ(life(kPilot).state, State::mirrored);
+  EXPECT_FALSE(lifecycle.cohorts.contains(kRest));
+}
+
+TEST_F(Machine, TheSameSpecAgainIsNoEvent) {
+  auto same = AdoptSpec{"hash-1", {{kPilot, "keys"}, {kRest, "others"}, {{"order", "all"}, "everything"}}};
+  EXPECT_THAT(run(same), IsEmpty());
+}
+
+TEST_F(Machine, EveryEventNamesWhoWhyAndTheSpec) {
+  auto events = run(Advance{"order", std::nullopt, State::mirrored});
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_EQ(events[0].who, "ann");
+  EXPECT_EQ(events[0].why, "because");
+  EXPECT_EQ(events[0].spec_hash, "hash-1");
+  EXPECT_EQ(events[0].at, now);
+}
+
+TEST_F(Machine, ADryRunListsTheActionsInOrder) {
+  auto events = ask(Advance{"payment", "pilot", State::mirrored});
+  ASSERT_TRUE(events);
+  EXPECT_THAT(actions_of(*events), ElementsAre("journal: payment/pilot began to move from legacy to mirrored",
+                                               HasSubstr("replication slot"), HasSubstr("watching triggers"),
+                                               HasSubstr("copy the rows of payment/pilot"),
+                                               "journal: payment/pilot is in mirrored"));
+}
+
+// Every state with every operation. A line without a sentence is legal.
+TEST(Legality, HoldsForEveryStateAndOperation) {
+  const std::string_view golden = R"(legacy
+  rollback to legacy: (already)
+  advance to mirrored: (legal)
+  advance to new-write: payment/pilot is in `legacy`; the way to `new-write` leads over `mirrored`: run `oxbow advance payment --cohort pilot --to mirrored` first
+  advance to new-read: payment/pilot is in `legacy`; the way to `new-read` leads over `mirrored`: run `oxbow advance payment --cohort pilot --to mirrored` first
+  advance to fully-cutover: payment/pilot is in `legacy`; the way to `fully-cutover` leads over `mirrored`: run `oxbow advance payment --cohort pilot --to mirrored` first
+  pause: payment/pilot is in `legacy`; `pause` needs `mirrored`: run `oxbow advance payment --cohort pilot --to mirrored` first
+  resume: payment/pilot is in `legacy`; `resume` needs `mirrored`: run `oxbow advance payment --cohort pilot --to mirrored` first
+  verify: payment/pilot is in `legacy`; `verify` needs `mirrored`: run `oxbow advance payment --cohort pilot --to mirrored` first
+mirrored
+  rollback to legacy: (legal)
+  advance to mirrored: (already)
+  advance to new-write: payment/pilot is in `mirrored`; this oxbow mirrors and verifies, and cannot move to `new-write` yet; legal here: rollback to legacy, pause, resume, verify
+  advance to new-read: payment/pilot is in `mirrored`; the way to `new-read` leads over `new-write`: run `oxbow advance payment --cohort pilot --to new-write` first
+  advance to fully-cutover: payment/pilot is in `mirrored`; the way to `fully-cutover` leads over `new-write`: run `oxbow advance payment --cohort pilot --to new-write` first
+  pause: (legal)
+  resume: (legal)
+  verify: (legal)
+new-write
+  rollback to legacy: payment/pilot is in `new-write`; the way back to `legacy` leads over `mirrored`
+  advance to mirrored: payment/pilot is in `new-write`; this oxbow mirrors and verifies, and cannot move to `mirrored` yet; legal here: nothing yet
+  advance to new-write: (already)
+  advance to new-read: payment/pilot is in `new-write`; this oxbow mirrors and verifies, and cannot move to `new-read` yet; legal here: nothing yet
+  advance to fully-cutover: payment/pilot is in `new-write`; the way to `fully-cutover` leads over `new-read`: run `oxbow advance payment --cohort pilot --to new-read` first
+  pause: payment/pilot is in `new-write`; `pause` needs `mirrored`: legal here: nothing yet
+  resume: payment/pilot is in `new-write`; `resume` needs `mirrored`: legal here: nothing yet
+  verify: payment/pilot is in `new-write`; this oxbow mirrors and verifies, and cannot verify yet; legal here: nothing yet
+new-read
+  rollback to legacy: payment/pilot is in `new-read`; the way back to `legacy` leads over `new-write`
+  advance to mirrored: payment/pilot is in `new-read`; the way back to `mirrored` leads over `new-write`
+  advance to new-write: payment/pilot is in `new-read`; this oxbow mirrors and verifies, and cannot move to `new-write` yet; legal here: nothing yet
+  advance to new-read: (already)
+  advance to fully-cutover: payment/pilot is in `new-read`; this oxbow mirrors and verifies, and cannot move to `fully-cutover` yet; legal here: nothing yet
+  pause: payment/pilot is in `new-read`; `pause` needs `mirrored`: legal here: nothing yet
+  resume: payment/pilot is in `new-read`; `resume` needs `mirrored`: legal here: nothing yet
+  verify: payment/pilot is in `new-read`; this oxbow mirrors and verifies, and cannot verify yet; legal here: nothing yet
+fully-cutover
+  rollback to legacy: payment/pilot is in `fully-cutover`; there is no way back, recovery goes forward only
+  advance to mirrored: payment/pilot is in `fully-cutover`; there is no way back, recovery goes forward only
+  advance to new-write: payment/pilot is in `fully-cutover`; there is no way back, recovery goes forward only
+  advance to new-read: payment/pilot is in `fully-cutover`; there is no way back, recovery goes forward only
+  advance to fully-cutover: (already)
+  pause: payment/pilot is in `fully-cutover`; there is no way back, recovery goes forward only
+  resume: payment/pilot is in `fully-cutover`; there is no way back, recovery goes forward only
+  verify: payment/pilot is in `fully-cutover`; there is no way back, recovery goes forward only
+)";
+  std::string table;
+  for (std::size_t i = 0; i < kStateNames.size(); ++i) {
+    auto state = static_cast<State>(i);
+    table += fmt::format("{}\n", name(state));
+    for (auto operation : kOperations) {
+      auto verdict = legality(state, operation);
+      std::string text = verdict == Legality::yes       ? "(legal)"
+                         : verdict == Legality::already ? "(already)"
+                                                        : refusal(kPilot, state, operation);
+      table += fmt::format("  {}: {}\n", name(operation), text);
+    }
+  }
+  EXPECT_EQ(table, golden);
+}
+
+// Whatever is asked, in whatever order: every accepted command keeps the invariants (apply() asserts them),
+// and the journal gives the same state again.
+TEST(Lifecycle, AnySequenceOfCommandsReplaysToTheSameState) {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    Random random(seed);
+    Lifecycle lifecycle;
+    ChainHead head;
+    std::vector<JournalRecord> journal;
+    WallTime now{};
+    std::vector<Scope> scopes = {kPilot, kRest, {"order", "all"}};
+    auto any_wish = [&]() -> Wish {
+      auto scope = scopes[random.below(scopes.size())];
+      std::optional<std::string> cohort, entity;
+      if (random.chance(0.5)) cohort = scope.cohort;
+      if (random.chance(0.5)) entity = scope.entity;
+      auto state = static_cast<State>(random.below(kStateNames.size()));
+      switch (random.below(10)) {
+        case 0:
+          return Rollback{scope.entity, cohort, state};
+        case 1:
+          return Pause{entity};
+        case 2:
+          return Resume{entity};
+        case 3:
+          return Halt{};
+        case 4:
+          return SetRate{{.workers = static_cast<int>(random.below(70))}};
+        case 5:
+          return BeginVerify{entity};
+        case 6:
+          return EndVerify{entity, {.result = VerifyState::differs, .divergences = random.below(9)}};
+        case 7:
+          return EndTransition{scope, random.chance(0.3) ? "no \"luck\"\n" : ""};
+        case 8:
+          return AdoptSpec{fmt::format("h{}", random.below(3)),
+                           {{kPilot, "keys"},
+                            {kRest, "others"},
+                            {{"order", "all"}, random.chance(0.8) ? "everything" : "less"}}};
+        default:
+          return Advance{scope.entity, cohort, state};
+      }
+    };
+    for (int i = 0; i < 100; ++i) {
+      now += std::chrono::milliseconds(random.below(1000));
+      Command command{"seed", "why not", i == 0 ? AdoptSpec{"h0", {{kPilot, "keys"}}} : any_wish()};
+      auto events = decide(lifecycle, command, now);
+      if (!events) continue;
+      for (const auto& event : *events) {
+        apply(lifecycle, event);
+        journal.push_back(chain(head, encode(event)));
+      }
+    }
+    Replayed replayed;
+    auto status = replay(replayed, journal);
+    ASSERT_TRUE(status) << "seed " << seed << ": " << to_string(status.error());
+    ASSERT_EQ(replayed.lifecycle, lifecycle) << "seed " << seed;
+    ASSERT_EQ(replayed.head, head) << "seed " << seed;
+  }
+}
+
+class Journal : public testing::Test {
+ protected:
+  void add(Happening what) { records.push_back(chain(head, encode({{}, "ann", "", "h", std::move(what)}))); }
+  std::string refused() {
+    Replayed replayed;
+    auto status = replay(replayed, records);
+    EXPECT_FALSE(status);
+    if (status) return "";
+    EXPECT_EQ(status.error().code, ErrorCode::store_corrupt);
+    return status.error().detail;
+  }
+
+  ChainHead head;
+  std::vector<JournalRecord> records;
+};
+
+TEST_F(Journal, AChangedRecordIsFound) {
+  add(Halted{});
+  add(HaltEnded{});
+  add(Halted{});
+  auto sound = records;
+  records[1].body.replace(records[1].body.find("ann"), 3, "bob");
+  EXPECT_THAT(refused(), HasSubstr("record 2 of the journal does not follow"));
+  records = sound;
+  records.erase(records.begin() + 1);
+  EXPECT_THAT(refused(), HasSubstr("record 2 of the journal is missing"));
+  records = sound;
+  records[1].hash = chain_hash(records[1].previous_hash, records[1].body + " ");
+  EXPECT_THAT(refused(), HasSubstr("record 2"));
+  records = sound;
+  std::swap(records[0], records[1]);
+  EXPECT_THAT(refused(), HasSubstr("record 1"));
+}
+
+TEST_F(Journal, EventsThatCannotBeTrueAreRefusedAndNotApplied) {
+  add(SpecAdopted{{{kPilot, "keys"}}});
+  auto sound = std::pair(head, records);
+  add(TransitionDone{kPilot, State::mirrored, 1});
+  EXPECT_THAT(refused(), HasSubstr("without having been on its way"));
+  std::tie(head, records) = sound;
+  add(TransitionBegan{kPilot, State::legacy, State::new_read, 1});
+  EXPECT_THAT(refused(), HasSubstr("past a state between"));
+  std::tie(head, records) = sound;
+  add(Paused{kPilot});
+  EXPECT_THAT(refused(), HasSubstr("where nothing is copied"));
+}
+
+TEST(Invariants, CatchFallingEpochsAndSilentHandovers) {
+  Lifecycle before, after;
+  before.cohorts[kPilot] = {.state = State::mirrored, .epoch = 2, .moving_to = State::new_write};
+  after.cohorts[kPilot] = {.state = State::mirrored, .epoch = 1};
+  EXPECT_THAT(*broken_invariant(before, after), HasSubstr("falls from 2 to 1"));
+  after.cohorts[kPilot] = {.state = State::new_write, .epoch = 2};
+  EXPECT_THAT(*broken_invariant(before, after), HasSubstr("changes hands within epoch 2"));
+  after.cohorts[kPilot].epoch = 3;
+  EXPECT_EQ(broken_invariant(before, after), std::nullopt);
+  after.cohorts[kPilot].definition = "other keys";
+  EXPECT_THAT(*broken_invariant(before, after), HasSubstr("would change cohort"));
+  after.cohorts.clear();
+  EXPECT_THAT(*broken_invariant(before, after), HasSubstr("is forgotten"));
+}
+
+}  // namespace
+}  // namespace oxbow

@@ -1,0 +1,13 @@
+#include "core/lifecycle/state.hpp"
+
+namespace oxbow {
+
+std::string to_string(const Scope& scope) {
+  return scope.entity + "/" + scope.cohort;
+}
+
+Side authority(State state) {
+  return state >= State::new_write ? Side::new_side : Side::legacy;
+}
+
+}  // namespace oxbow

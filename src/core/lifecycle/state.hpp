@@ -1,0 +1,68 @@
+// What is in force for a migration: the state of every (entity, cohort), and what an operator has ordered on
+// top. A value, made by applying events in order and by nothing else. Kept apart from the machine that moves
+// it, so that it can be shown, compared and tested on its own.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.hpp"
+#include "model/plane_status.hpp"
+#include "model/side.hpp"
+#include "model/state.hpp"
+
+namespace oxbow {
+
+// One cohort of one entity, by name.
+struct Scope {
+  std::string entity;
+  std::string cohort;
+
+  friend auto operator<=>(const Scope&, const Scope&) = default;
+};
+
+std::string to_string(const Scope& scope);  // "payment/pilot"
+
+// What the last finished verification said of a cohort. Its age is part of its meaning.
+struct ProofSummary {
+  VerifyState result = VerifyState::failed;
+  std::uint64_t rows_compared = 0;
+  std::uint64_t divergences = 0;
+  std::uint32_t coverage_ppm = 0;  // millionths; 1'000'000 is everything
+  Lsn position;
+  WallTime taken_at{};
+
+  friend bool operator==(const ProofSummary&, const ProofSummary&) = default;
+};
+
+struct CohortLife {
+  State state = State::legacy;
+  std::uint64_t epoch = 1;         // grows with every change of authority, never falls
+  std::optional<State> moving_to;  // journaled and under way; survives a crash
+  bool paused = false;
+  WallTime since{};          // when `state` was entered
+  std::string definition;    // fingerprint of which keys belong to the cohort
+  std::string last_failure;  // why the last transition did not happen; empty if it did
+  std::optional<ProofSummary> proof;
+
+  friend bool operator==(const CohortLife&, const CohortLife&) = default;
+};
+
+struct Lifecycle {
+  std::string spec_hash;
+  std::map<Scope, CohortLife> cohorts;
+  bool halted = false;
+  std::string halted_why;
+  WallTime halted_at{};
+  std::optional<Rate> rate;  // ordered by an operator; none: what the spec says
+
+  friend bool operator==(const Lifecycle&, const Lifecycle&) = default;
+};
+
+// The one side that may accept writes in a state.
+Side authority(State state);
+
+}  // namespace oxbow
