@@ -32,6 +32,8 @@ function(oxbow_layer name)
     add_executable(oxbow_${name}_test ${tests})
     target_link_libraries(oxbow_${name}_test PRIVATE oxbow_${name} ${ARG_TEST_LIBRARIES} GTest::gmock_main)
     target_include_directories(oxbow_${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/test)
+    # Golden tables and other files that a test reads are found from here.
+    target_compile_definitions(oxbow_${name}_test PRIVATE OXBOW_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     add_test(NAME ${name} COMMAND oxbow_${name}_test)
     set_tests_properties(${name} PROPERTIES LABELS "fast;${name}")
   endif()
