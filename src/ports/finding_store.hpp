@@ -26,8 +26,9 @@ class FindingStore {
  public:
   virtual ~FindingStore() = default;
 
-  // Opens the finding, or counts it again and takes over its newest sentence, detail and owner.
-  virtual Status record(const Finding& finding, WallTime now) = 0;
+  // Opens each finding, or counts it again and takes over its newest sentence, detail and owner. All or none.
+  virtual Status record_all(const std::vector<Finding>& findings, WallTime now) = 0;
+  Status record(const Finding& finding, WallTime now) { return record_all({finding}, now); }
 
   // Closes it if it is open; `key` empty closes all findings of that kind on the table.
   virtual Status close(FindingKind kind, std::string_view table, std::string_view key, WallTime now) = 0;

@@ -1,0 +1,257 @@
+#include "adapters/sqlite/sqlite_store.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <mutex>
+#include <optional>
+
+#include "adapters/sqlite/database.hpp"
+#include "adapters/sqlite/store_lock.hpp"
+
+namespace oxbow {
+namespace {
+
+using sqlite::Database;
+using sqlite::Statement;
+
+constexpr std::uint64_t kFormat = 1;
+
+constexpr const char* kSchema = R"sql(
+CREATE TABLE journal (
+  number        INTEGER PRIMARY KEY,
+  body          TEXT NOT NULL,
+  previous_hash TEXT NOT NULL,
+  hash          TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER journal_never_changes BEFORE UPDATE ON journal
+  BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER journal_never_forgets BEFORE DELETE ON journal
+  BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+
+CREATE TABLE findings (
+  kind          TEXT NOT NULL,
+  table_name    TEXT NOT NULL,
+  key           TEXT NOT NULL,
+  entity        TEXT NOT NULL,
+  sentence      TEXT NOT NULL,
+  detail        TEXT NOT NULL,
+  owner         TEXT NOT NULL,
+  first_seen_us INTEGER NOT NULL,
+  last_seen_us  INTEGER NOT NULL,
+  count         INTEGER NOT NULL,
+  open          INTEGER NOT NULL,
+  PRIMARY KEY (kind, table_name, key)
+) STRICT;
+CREATE INDEX findings_by_age ON findings (open, last_seen_us);
+
+CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+
+PRAGMA user_version = 1;
+)sql";
+
+std::uint64_t to_number(WallTime time) {
+  return static_cast<std::uint64_t>(time.time_since_epoch().count());
+}
+WallTime to_time(std::uint64_t number) {
+  return WallTime(std::chrono::microseconds(number));
+}
+
+Result<std::uint64_t> single_number(Database& database, std::string_view sql) {
+  auto statement = TRY(database.prepare(sql));
+  return TRY(statement.step()) ? statement.number(0) : 0;
+}
+
+Status check_pages(Database& database, const std::string& path) {
+  auto statement = TRY(database.prepare("PRAGMA quick_check(1)"));
+  TRY(statement.step());
+  auto said = statement.text(0);
+  if (said == "ok") return {};
+  return Err(ErrorCode::store_corrupt,
+             "{} ({}): put back a copy of it, or move it away and begin a new journal; rows and positions "
+             "are in the "
+             "two databases and are not affected",
+             path, said);
+}
+
+Status check_format(Database& database, const std::string& path) {
+  auto format = TRY(single_number(database, "PRAGMA user_version"));
+  if (format == kFormat) return {};
+  return Err(ErrorCode::unsupported,
+             "{} has format {}, this oxbow knows format {}; use the version that wrote it", path, format,
+             kFormat);
+}
+
+Status create_schema(Database& database) {
+  return database.in_transaction([&]() -> Status {
+    if (TRY(single_number(database, "SELECT count(*) FROM sqlite_schema")) > 0) return {};
+    return database.execute(kSchema);
+  });
+}
+
+Result<std::vector<JournalRecord>> read_records(Statement& statement) {
+  std::vector<JournalRecord> records;
+  while (TRY(statement.step())) {
+    records.push_back({statement.number(0), statement.text(1), statement.text(2), statement.text(3)});
+  }
+  return records;
+}
+
+// In the order of columns of list_findings().
+Result<StoredFinding> read_finding(const Statement& statement) {
+  auto kind = std::ranges::find(kFindingKindNames, statement.text(0));
+  if (kind == kFindingKindNames.end()) {
+    return Err(ErrorCode::store_corrupt, "a finding has the unknown kind `{}`", statement.text(0));
+  }
+  StoredFinding stored;
+  stored.finding.kind = static_cast<FindingKind>(kind - kFindingKindNames.begin());
+  stored.finding.table = statement.text(1);
+  stored.finding.key = statement.text(2);
+  stored.finding.entity = statement.text(3);
+  stored.finding.sentence = statement.text(4);
+  stored.finding.detail = statement.text(5);
+  stored.finding.owner = statement.text(6);
+  stored.first_seen = to_time(statement.number(7));
+  stored.last_seen = to_time(statement.number(8));
+  stored.count = statement.number(9);
+  stored.open = statement.number(10) != 0;
+  return stored;
+}
+
+}  // namespace
+
+struct SqliteStore::Impl {
+  std::mutex mutex;
+  std::optional<StoreLock> lock;
+  Database database;
+
+  Impl(std::optional<StoreLock> taken, Database opened)
+      : lock(std::move(taken)), database(std::move(opened)) {}
+};
+
+SqliteStore::SqliteStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SqliteStore::~SqliteStore() = default;
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path) {
+  auto lock = TRY(StoreLock::take(path));
+  auto database = TRY(Database::open(path, true));
+  TRY(check_pages(database, path));
+  TRY(database.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"));
+  TRY(create_schema(database));
+  TRY(check_format(database, path));
+  return std::unique_ptr<SqliteStore>(
+      new SqliteStore(std::make_unique<Impl>(std::move(lock), std::move(database))));
+}
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::open_to_read(const std::string& path) {
+  if (!std::filesystem::exists(path)) {
+    return Err(ErrorCode::not_found,
+               "{} does not exist; `oxbow up` creates it, or name its directory with --state", path);
+  }
+  auto database = TRY(Database::open(path, false));
+  TRY(check_format(database, path));
+  TRY(database.execute("PRAGMA query_only = ON"));
+  return std::unique_ptr<SqliteStore>(
+      new SqliteStore(std::make_unique<Impl>(std::nullopt, std::move(database))));
+}
+
+Status SqliteStore::append(const std::vector<JournalRecord>& records) {
+  std::scoped_lock guard(impl_->mutex);
+  auto& database = impl_->database;
+  return database.in_transaction([&]() -> Status {
+    auto last = TRY(database.prepare("SELECT number, hash FROM journal ORDER BY number DESC LIMIT 1"));
+    bool any = TRY(last.step());
+    auto number = any ? last.number(0) : 0;
+    auto hash = any ? last.text(1) : std::string(64, '0');
+    auto insert = TRY(database.prepare("INSERT INTO journal VALUES (?, ?, ?, ?)"));
+    for (const auto& record : records) {
+      if (record.number != number + 1 || record.previous_hash != hash) {
+        return Err(ErrorCode::internal, "record {} does not continue the journal, which ends with {}",
+                   record.number, number);
+      }
+      insert.bind(record.number).bind(record.body).bind(record.previous_hash).bind(record.hash);
+      TRY(insert.run());
+      insert.reset();
+      number = record.number;
+      hash = record.hash;
+    }
+    return {};
+  });
+}
+
+Result<std::vector<JournalRecord>> SqliteStore::read_after(std::uint64_t after, std::size_t limit) {
+  std::scoped_lock guard(impl_->mutex);
+  auto select = TRY(impl_->database.prepare(
+      "SELECT number, body, previous_hash, hash FROM journal WHERE number > ? ORDER BY number LIMIT ?"));
+  select.bind(after).bind(std::uint64_t{limit});
+  return read_records(select);
+}
+
+Result<std::vector<JournalRecord>> SqliteStore::read_last(std::size_t limit) {
+  std::scoped_lock guard(impl_->mutex);
+  auto select =
+      TRY(impl_->database.prepare("SELECT * FROM (SELECT number, body, previous_hash, hash FROM journal "
+                                  "ORDER BY number DESC LIMIT ?) ORDER BY 1"));
+  select.bind(std::uint64_t{limit});
+  return read_records(select);
+}
+
+Status SqliteStore::record_all(const std::vector<Finding>& findings, WallTime now) {
+  std::scoped_lock guard(impl_->mutex);
+  auto& database = impl_->database;
+  return database.in_transaction([&]() -> Status {
+    auto upsert = TRY(database.prepare(
+        "INSERT INTO findings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, 1, 1) ON CONFLICT DO UPDATE SET "
+        "entity = ?4, sentence = ?5, detail = ?6, owner = ?7, last_seen_us = ?8, count = count + 1, open = "
+        "1"));
+    for (const auto& finding : findings) {
+      upsert.bind(name(finding.kind)).bind(finding.table).bind(finding.key).bind(finding.entity);
+      upsert.bind(finding.sentence).bind(finding.detail).bind(finding.owner).bind(to_number(now));
+      TRY(upsert.run());
+      upsert.reset();
+    }
+    return {};
+  });
+}
+
+Status SqliteStore::close(FindingKind kind, std::string_view table, std::string_view key, WallTime now) {
+  std::scoped_lock guard(impl_->mutex);
+  auto update =
+      TRY(impl_->database.prepare("UPDATE findings SET open = 0, last_seen_us = ?4 WHERE kind = ?1 AND "
+                                  "table_name = ?2 AND (?3 = '' OR key = ?3) AND open"));
+  update.bind(name(kind)).bind(table).bind(key).bind(to_number(now));
+  return update.run();
+}
+
+Result<std::vector<StoredFinding>> SqliteStore::list_findings(bool with_closed, std::size_t limit) {
+  std::scoped_lock guard(impl_->mutex);
+  auto select = TRY(impl_->database.prepare(
+      "SELECT kind, table_name, key, entity, sentence, detail, owner, first_seen_us, last_seen_us, count, "
+      "open "
+      "FROM findings WHERE open OR ? ORDER BY last_seen_us DESC, kind, table_name, key LIMIT ?"));
+  select.bind(std::uint64_t{with_closed}).bind(std::uint64_t{limit});
+  std::vector<StoredFinding> findings;
+  while (TRY(select.step())) findings.push_back(TRY(read_finding(select)));
+  return findings;
+}
+
+Result<std::uint64_t> SqliteStore::count_open_findings() {
+  std::scoped_lock guard(impl_->mutex);
+  return single_number(impl_->database, "SELECT count(*) FROM findings WHERE open");
+}
+
+Status SqliteStore::put_fact(std::string_view key, std::string_view value) {
+  std::scoped_lock guard(impl_->mutex);
+  auto upsert =
+      TRY(impl_->database.prepare("INSERT INTO facts VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2"));
+  upsert.bind(key).bind(value);
+  return upsert.run();
+}
+
+Result<std::string> SqliteStore::get_fact(std::string_view key) {
+  std::scoped_lock guard(impl_->mutex);
+  auto select = TRY(impl_->database.prepare("SELECT value FROM facts WHERE key = ?"));
+  select.bind(key);
+  return TRY(select.step()) ? select.text(0) : std::string();
+}
+
+}  // namespace oxbow
