@@ -10,17 +10,15 @@ ROWS = 20_000
 @pytest.fixture
 def half_copied(databases, make_shop):
     """A slow backfill that has brought over some rows and not yet all."""
-    migration = make_shop(databases.legacy, databases.new, rows=ROWS)
-    migration.up()
-    migration.oxbow("rate", "--rows-per-second", "5000")
-    migration.advance("customer")
+    migration = make_shop(databases.legacy, databases.new, rows=ROWS, extra="limits: { rows_per_second: 5000 }")
+    migration.up().advance("customer")
     migration.wait_until_copying()
     assert not migration.is_backfilled()
     yield migration
 
 
 def finish(migration):
-    migration.oxbow("rate", "--rows-per-second", "0")
+    migration.set_rate(0)
     migration.wait_until_backfilled()
     return migration.wait_until_equal()
 
@@ -37,7 +35,7 @@ def test_rows_deleted_while_their_range_is_copied_do_not_come_back(half_copied):
     while not half_copied.is_backfilled():
         execute(half_copied.legacy, "DELETE FROM orders WHERE order_id IN (SELECT order_id FROM orders ORDER BY random() LIMIT 200)")
         execute(half_copied.legacy, "DELETE FROM customers WHERE customer_id IN (SELECT customer_id FROM customers ORDER BY random() LIMIT 200)")
-        half_copied.oxbow("rate", "--rows-per-second", "20000")
+        half_copied.set_rate(20_000)
     finish(half_copied)
 
 

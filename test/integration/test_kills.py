@@ -60,9 +60,8 @@ def test_soak_fifty_kills_at_random_moments_lose_nothing(databases, make_shop):
 def test_a_kill_costs_at_most_one_range_per_worker(databases, make_shop):
     """The server counts every row that was ever inserted, also by transactions that died."""
     kills, workers = 4, 2
-    migration = make_shop(databases.legacy, databases.new, rows=60_000)
-    migration.up().oxbow("rate", "--rows-per-second", "60000")
-    migration.advance("customer")
+    migration = make_shop(databases.legacy, databases.new, rows=60_000, extra="limits: { rows_per_second: 60000 }")
+    migration.up().advance("customer")
     for _ in range(kills):
         migration.wait_until_copying()
         time.sleep(0.3)

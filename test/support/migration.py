@@ -119,6 +119,10 @@ class Migration:
         for entity in entities:
             self.oxbow("advance", entity, "--to", to)
 
+    def set_rate(self, rows_per_second):
+        """0: no limit."""
+        self.oxbow("rate", "--rows", str(rows_per_second))
+
     def verify(self, *arguments):
         """The report of `oxbow verify --json` and its exit code."""
         done = self.oxbow("verify", *arguments, "--json", check=False, timeout=600)

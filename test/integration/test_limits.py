@@ -1,0 +1,86 @@
+"""The backfill is a guest on the source: it can be paused, held to a rate and kept to a part of the keys."""
+
+import time
+
+from cluster import execute
+from oracle import Comparison
+
+
+def rows_copied(migration):
+    return sum(table["rows_copied"] for table in migration.tables())
+
+
+def test_pause_holds_within_two_seconds_and_changes_are_still_applied(databases, make_shop):
+    migration = make_shop(databases.legacy, databases.new, rows=20_000, extra="limits: { rows_per_second: 5000 }")
+    migration.up().advance("customer")
+    migration.wait_until_copying()
+    migration.oxbow("pause")
+    time.sleep(2)
+    held = rows_copied(migration)
+    time.sleep(1.5)
+    assert rows_copied(migration) == held
+    assert not migration.is_backfilled()
+    migration.oxbow("resume")
+    migration.set_rate(0)
+    migration.wait_until_backfilled()
+    migration.wait_until_equal()
+
+
+def test_the_rate_is_held_within_a_tenth(databases, make_shop):
+    migration = make_shop(databases.legacy, databases.new, rows=20_000, extra="limits: { rows_per_second: 8000 }")
+    migration.up().advance("customer")
+    migration.wait_until_copying()
+    samples = []
+    while not migration.is_backfilled() and len(samples) < 60:
+        samples.append((time.monotonic(), rows_copied(migration)))
+        time.sleep(0.1)
+    (first_at, first), (last_at, last) = samples[0], samples[-1]
+    assert last_at - first_at > 3
+    assert 7200 <= (last - first) / (last_at - first_at) <= 8800
+
+
+def only(comparison, condition):
+    """The same comparison over the legacy rows of some cohorts."""
+    return Comparison(comparison.name, f"{comparison.legacy} WHERE {condition}", comparison.new, comparison.key)
+
+
+def test_a_small_cohort_is_mirrored_first_and_alone(databases, make_shop):
+    migration = make_shop(databases.legacy, databases.new,
+                          cohorts='    cohorts: [ { name: pilot, keys: ["7", "8", "9"] }, { name: rest } ]')
+    everything = migration.comparisons
+    migration.comparisons = [only(comparison, "customer_id IN (7, 8, 9)") for comparison in everything]
+    migration.up()
+    migration.oxbow("advance", "customer", "--cohort", "pilot", "--to", "mirrored")
+    migration.wait_until_backfilled()
+    execute(migration.legacy, "UPDATE customers SET name = 'all of them'")
+    execute(migration.legacy, "INSERT INTO orders VALUES (900001, 7, 1, 'O', now(), NULL), (900002, 1700, 1, 'O', now(), NULL)")
+    migration.wait_until_equal()
+    report, code = migration.verify()
+    assert (report["state"], code) == ("equal", 0)
+
+    migration.comparisons = everything
+    migration.oxbow("advance", "customer", "--cohort", "rest", "--to", "mirrored")
+    migration.wait_until_backfilled()
+    assert migration.wait_until_equal().rows > 10_000
+
+
+def test_a_row_that_moves_between_cohorts_follows_its_key(databases, make_shop):
+    migration = make_shop(databases.legacy, databases.new,
+                          cohorts='    cohorts: [ { name: pilot, keys: ["7", "8"] }, { name: rest } ]')
+    migration.comparisons = [only(comparison, "customer_id IN (7, 8)") for comparison in migration.comparisons]
+    migration.up()
+    migration.oxbow("advance", "customer", "--cohort", "pilot", "--to", "mirrored")
+    migration.wait_until_backfilled()
+    execute(migration.legacy, "UPDATE orders SET customer_id = 1234 WHERE customer_id = 7")
+    execute(migration.legacy, "UPDATE orders SET customer_id = 8 WHERE order_id IN (100, 200)")
+    migration.wait_until_equal()
+
+
+def test_a_verification_held_to_its_rate_takes_its_time(shop_migration):
+    migration = shop_migration
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    started = time.monotonic()
+    report, code = migration.verify("--rate", "5000")
+    assert (report["state"], code) == ("equal", 0)
+    assert time.monotonic() - started >= 0.8 * 10_000 / 5000

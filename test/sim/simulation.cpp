@@ -1,0 +1,382 @@
+#include "sim/simulation.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/random.hpp"
+#include "flow/apply/applier.hpp"
+#include "flow/backfill/range_copy.hpp"
+#include "model/tuple.hpp"
+#include "sim/source_store.hpp"
+#include "sim/target_store.hpp"
+
+namespace oxbow::sim {
+namespace {
+
+constexpr std::int64_t kKeyCount = 40;
+constexpr int kRangeCount = 5;
+
+Type builtin(std::string name) {
+  return {.schema = "pg_catalog", .name = name, .sql = name};
+}
+
+TableMapping make_mapping() {
+  TableMapping mapping;
+  mapping.legacy = mapping.new_side = {"public", "t"};
+  mapping.source_columns = {"key", "value", "large"};
+  mapping.source_key = mapping.target_key = {{"key", builtin("int8"), true}};
+  mapping.source_key_fields = mapping.target_key_fields = {0};
+  mapping.entity_key_field = 0;
+  mapping.entity_key_type = builtin("int8");
+  mapping.target.name = mapping.new_side;
+  mapping.target.columns = {{"key", "bigint", true}, {"value", "bigint"}, {"large", "text"}};
+  mapping.is_identity = true;
+  return mapping;
+}
+
+CohortTable one_cohort() {
+  return {"key", "salt", {}, std::vector<CohortId>(kBucketCount)};
+}
+
+Relation relation_event() {
+  return {kRelation,
+          {"public", "t"},
+          ReplicaIdentity::default_key,
+          {{"key", 20, -1, true}, {"value", 20, -1, false}, {"large", 25, -1, false}}};
+}
+
+KeyBound bound(std::int64_t key) {
+  std::string bytes;
+  append_big_endian(bytes, key);
+  return {make_tuple_bytes(std::vector{Field::value(bytes)}), {std::to_string(key)}};
+}
+
+std::int64_t key_of(const KeyBound& bound, std::int64_t unbounded) {
+  return bound.tuple.empty() ? unbounded
+                             : read_big_endian<std::int64_t>(field_at(bound.tuple, 0).bytes.data());
+}
+
+class Simulation {
+ public:
+  explicit Simulation(const Options& options)
+      : bug_(options.bug),
+        steps_(options.steps),
+        random_(options.seed),
+        mapping_(make_mapping()),
+        cohorts_(one_cohort()),
+        source_(initial_rows()) {
+    for (int i = 0; i < kRangeCount; ++i) {
+      RangeRecord record{.id = RangeId(static_cast<std::uint64_t>(i) + 1), .table = 0, .job = 0};
+      if (i > 0) record.range.lower = bound(kKeyCount / kRangeCount * i);
+      if (i + 1 < kRangeCount) record.range.upper = bound(kKeyCount / kRangeCount * (i + 1));
+      target_.save(record);
+    }
+    start();
+  }
+
+  Outcome run() {
+    for (int i = 0; i < steps_ && !failed(); ++i) step();
+    quiesce();
+    if (!failed() && target_.stored().rows != source_.rows()) failure_ = difference();
+    if (!failed() && !target_.anomalies().empty()) failure_ = target_.anomalies().front();
+    return {failure_, marks_};
+  }
+
+ private:
+  struct Copier {
+    enum class Phase { snapshot, read, close };
+    RangeCopy copy;
+    RangeId range;
+    Phase phase = Phase::snapshot;
+    Snapshot snapshot;
+    Rows rows;
+  };
+
+  Rows initial_rows() {
+    Rows rows;
+    for (std::int64_t key = 0; key < kKeyCount; key += 2) rows[key] = {key, "large " + std::to_string(key)};
+    return rows;
+  }
+
+  bool failed() const { return !failure_.empty(); }
+
+  // What a new process does: it knows only what the target has stored.
+  void start() {
+    Protections protections{.fence_by_snapshot = bug_ != Bug::plain_watermark,
+                            .remember_skipped = bug_ != Bug::forgotten_skipped};
+    ApplyLimits limits{.batch_rows_max = 1 + random_.below(4),
+                       .group_rows_max = 1 + random_.below(30),
+                       .held_bytes_max = random_.chance(0.3) ? 400u : 1u << 20};
+    copiers_.clear();
+    group_.reset();
+    applier_ = std::make_unique<Applier>(std::vector{MirroredTable{&mapping_, &cohorts_, false}}, limits,
+                                         protections);
+    const auto& stored = target_.stored();
+    auto position = stored.position.value_or(StreamPosition{});
+    applier_->restore(position, {});
+    std::vector<RangeRecord> job;
+    for (const auto& [id, record] : stored.ranges) {
+      applier_->reserve_range_ids(id);
+      if (!record.range.is_point()) {
+        job.push_back(record);
+      } else if (record.phase != RangePhase::settled) {
+        applier_->fences(0).add_point(record, record.range.lower.tuple, position.unproven);
+      }
+    }
+    applier_->fences(0).add_job(0, {CohortId(0)}, job, position.unproven);
+    applier_->prove(source_.snapshot());
+    feed(relation_event());
+
+    // The server sends again what was not confirmed; how much that is, is up to it.
+    next_transaction_ = 0;
+    while (next_transaction_ < source_.log().size() && source_.log()[next_transaction_].end_lsn <= confirmed_)
+      ++next_transaction_;
+    next_event_ = 0;
+  }
+
+  void step() {
+    now_ += std::chrono::milliseconds(random_.below(20));
+    if (random_.chance(0.002)) {
+      marks_.hit("clock jumped");
+      now_ += std::chrono::hours(5);
+    }
+    auto dice = random_.below(100);
+    if (dice < 25) return source_.run_transaction(random_, kKeyCount, random_.chance(0.02));
+    if (dice < 40) return source_.make_one_visible(random_);
+    if (dice < 70) return deliver();
+    if (dice < 95) return step_copier();
+    if (dice < 98) return applier_->prove(source_.snapshot());
+    if (dice == 98) crash("");
+  }
+
+  void crash(const char* situation) {
+    if (*situation != 0) marks_.hit(situation);
+    if (group_) marks_.hit("crash with a group open");
+    if (!copiers_.empty()) marks_.hit("crash with a range opening");
+    crashed_ = true;
+    start();
+  }
+
+  void feed(const LogEvent& event) {
+    auto fed = applier_->on_event(event, now_);
+    if (!fed) failure_ = "the applier refuses an event: " + to_string(fed.error());
+  }
+
+  void deliver() {
+    auto events = 1 + random_.below(10);
+    for (std::uint64_t i = 0; i < events && next_transaction_ < source_.log().size() && !failed(); ++i) {
+      const auto& transaction = source_.log()[next_transaction_];
+      observe(transaction.events[next_event_]);
+      feed(transaction.events[next_event_]);
+      if (++next_event_ == transaction.events.size()) {
+        next_event_ = 0;
+        ++next_transaction_;
+      }
+      if (applier_->wants_write()) {
+        if (!applier_->between_transactions()) marks_.hit("transaction written in several batches");
+        write_batch();
+      }
+      bool log_is_idle = next_transaction_ == source_.log().size() && random_.chance(0.5);
+      if (applier_->group_is_due(now_, log_is_idle) && commit_group()) return;
+    }
+  }
+
+  // Coverage only: what kind of moment this event arrives in.
+  void observe(const LogEvent& event) {
+    if (auto* begin = std::get_if<Begin>(&event)) {
+      bool again = target_.stored().position && begin->final_lsn < target_.stored().position->lsn;
+      if (again && crashed_) marks_.hit("transaction delivered again after a crash");
+      if (!source_.snapshot().sees(Xid(begin->xid)))
+        marks_.hit("commit in the log, invisible in the snapshot");
+      return;
+    }
+    if (std::holds_alternative<Truncate>(event) && !applier_->fences(0).all_settled())
+      marks_.hit("truncate during the backfill");
+    std::string key;
+    if (auto* insert = std::get_if<Insert>(&event)) key = insert->after;
+    if (auto* update = std::get_if<Update>(&event))
+      key = update->before.empty() ? update->after : update->before;
+    if (auto* remove = std::get_if<Delete>(&event)) key = remove->before;
+    if (key.empty()) return;
+    std::string projected;
+    project(key, mapping_.source_key_fields, projected);
+    applier_->fences(0).for_each(projected, CohortId(0), [&](FenceBook::Range* range) {
+      if (range == nullptr) return;
+      if (range->fence.phase() == Fence::Phase::pending)
+        marks_.hit("change skipped while its range was pending");
+      if (range->fence.phase() == Fence::Phase::opening)
+        marks_.hit("change held while its range was opening");
+      if (range->fence.phase() == Fence::Phase::copied && range->fence.snapshot().sees(current_xid()))
+        marks_.hit("copied range met a change that its snapshot sees");
+    });
+  }
+
+  Xid current_xid() const {
+    return Xid(std::get<Begin>(source_.log()[next_transaction_].events.front()).xid);
+  }
+
+  void write_batch() {
+    if (!group_) group_.emplace();
+    group_->write(applier_->take_steps());
+  }
+
+  // True if the process was killed on the way.
+  bool commit_group() {
+    write_batch();
+    if (random_.chance(0.02)) return crash("crash between write and commit"), true;
+    auto position = applier_->position();
+    if (bug_ == Bug::position_apart) {
+      target_.commit(std::move(*group_));
+      group_.reset();
+      if (random_.chance(0.05)) return crash(""), true;
+      group_.emplace();
+    }
+    group_->set_position(position);
+    target_.commit(std::move(*group_));
+    group_.reset();
+    applier_->group_committed();
+    for (const auto& record : applier_->fences(0).settle(position.lsn)) target_.save(record);
+    if (auto confirmable = applier_->confirmable(); confirmable && random_.chance(0.5))
+      confirmed_ = *confirmable;
+    return false;
+  }
+
+  void step_copier() {
+    if (copiers_.size() < 2 && random_.chance(0.3)) open_range();
+    if (copiers_.empty()) return;
+    auto index = random_.below(copiers_.size());
+    if (advance(*copiers_[index])) copiers_.erase(copiers_.begin() + static_cast<std::ptrdiff_t>(index));
+  }
+
+  void open_range() {
+    std::vector<RangeRecord> pending;
+    applier_->fences(0).for_each_range([&](FenceBook::Range& range) {
+      if (range.fence.phase() == Fence::Phase::pending) pending.push_back(range.record);
+    });
+    if (pending.empty()) return;
+    const auto& record = pending[random_.below(pending.size())];
+    if (record.range.is_point()) marks_.hit("unsent value read again after a change of key");
+    auto copier = std::make_unique<Copier>(Copier{RangeCopy(*applier_, 0, record.id), record.id, {}, {}, {}});
+    copier->copy.start();
+    copiers_.push_back(std::move(copier));
+  }
+
+  // True if this copy is over, one way or the other.
+  bool advance(Copier& copier) {
+    switch (copier.phase) {
+      case Copier::Phase::snapshot: {
+        copier.snapshot = source_.snapshot();
+        auto next = copier.copy.snapshot_taken(copier.snapshot, source_.log_end());
+        if (next == RangeCopy::Next::take_snapshot_later)
+          marks_.hit("snapshot refused: it does not see a skipped transaction");
+        if (next == RangeCopy::Next::roll_back) return abandoned();
+        if (next == RangeCopy::Next::copy_rows) copier.phase = Copier::Phase::read;
+        return false;
+      }
+      case Copier::Phase::read: {
+        if (random_.chance(0.05)) return copier.copy.failed(), true;
+        auto* range = applier_->fences(0).find(copier.range);
+        if (range == nullptr) return abandoned();
+        bool point = range->record.range.is_point();
+        auto lower = key_of(range->record.range.lower, 0);
+        auto upper = point ? lower + 1 : key_of(range->record.range.upper, kKeyCount);
+        copier.rows = source_.read(copier.snapshot, lower, upper);
+        if (copier.copy.rows_copied(copier.rows.size()) == RangeCopy::Next::roll_back) return abandoned();
+        copier.phase = Copier::Phase::close;
+        return false;
+      }
+      case Copier::Phase::close:
+        return close(copier);
+    }
+    return false;
+  }
+
+  bool abandoned() {
+    marks_.hit("range abandoned and copied again");
+    return true;
+  }
+
+  bool close(Copier& copier) {
+    if (applier_->group_is_open()) return false;
+    TargetStore::Transaction transaction;
+    transaction.write(copier.copy.steps_before_copy());
+    transaction.copy(copier.rows);
+    if (copier.copy.close() == RangeCopy::Next::roll_back) return abandoned();
+    auto steps = copier.copy.take_steps();
+    if (steps.size() > 1) marks_.hit("range closed with held changes");
+    if (bug_ == Bug::range_apart) {
+      target_.commit(std::exchange(transaction, {}));
+      if (random_.chance(0.2)) return crash(""), false;
+    }
+    transaction.write(std::move(steps));
+    target_.commit(std::move(transaction));
+    return true;
+  }
+
+  // The writers stop; everything must now come to rest, equal.
+  void quiesce() {
+    source_.make_all_visible();
+    for (int round = 0; round < 20'000 && !failed(); ++round) {
+      now_ += std::chrono::milliseconds(50);
+      applier_->prove(source_.snapshot());
+      bool delivered = next_transaction_ == source_.log().size() && !applier_->group_is_open();
+      if (delivered && at_rest()) return;
+      if (delivered) source_.emit_marker("heartbeat");
+      deliver();
+      step_copier();
+    }
+    if (!failed()) failure_ = "it does not come to rest";
+  }
+
+  bool at_rest() {
+    bool rests = true;
+    applier_->fences(0).for_each_range(
+        [&](FenceBook::Range& range) { rests = rests && range.fence.phase() == Fence::Phase::settled; });
+    return rests;
+  }
+
+  std::string difference() const {
+    const auto& have = target_.stored().rows;
+    const auto& want = source_.rows();
+    for (std::int64_t key = 0; key < kKeyCount; ++key) {
+      auto a = want.find(key);
+      auto b = have.find(key);
+      if (a == want.end() && b != have.end()) return fmt::format("key {} was removed and is back", key);
+      if (a != want.end() && b == have.end()) return fmt::format("key {} is lost", key);
+      if (a != want.end() && a->second != b->second) return fmt::format("key {} is stale", key);
+    }
+    return "";
+  }
+
+  Bug bug_;
+  int steps_;
+  Random random_;
+  TableMapping mapping_;
+  CohortTable cohorts_;
+  SourceStore source_;
+  TargetStore target_;
+  Instant now_{};
+
+  std::unique_ptr<Applier> applier_;
+  std::optional<TargetStore::Transaction> group_;
+  std::vector<std::unique_ptr<Copier>> copiers_;
+  std::size_t next_transaction_ = 0;
+  std::size_t next_event_ = 0;
+  Lsn confirmed_;
+  bool crashed_ = false;
+
+  std::string failure_;
+  Marks marks_;
+};
+
+}  // namespace
+
+Outcome simulate(const Options& options) {
+  return Simulation(options).run();
+}
+
+}  // namespace oxbow::sim

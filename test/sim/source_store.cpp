@@ -1,0 +1,136 @@
+#include "sim/source_store.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "model/tuple.hpp"
+
+namespace oxbow::sim {
+namespace {
+
+std::string int8_bytes(std::int64_t value) {
+  std::string bytes;
+  append_big_endian(bytes, value);
+  return bytes;
+}
+
+}  // namespace
+
+std::string row_tuple(std::int64_t key, const Row& row, bool large_unsent) {
+  auto key_bytes = int8_bytes(key), value_bytes = int8_bytes(row.value);
+  return make_tuple_bytes(std::vector{Field::value(key_bytes), Field::value(value_bytes),
+                                      large_unsent ? Field::unsent() : Field::value(row.large)});
+}
+
+std::string key_tuple(std::int64_t key) {
+  auto key_bytes = int8_bytes(key);
+  return make_tuple_bytes(std::vector{Field::value(key_bytes), Field::unsent(), Field::unsent()});
+}
+
+void SourceStore::run_transaction(Random& random, std::int64_t key_count, bool allow_truncate) {
+  Xid xid(next_xid_++);
+  Lsn commit_lsn(next_lsn_ + 10);
+  Lsn end_lsn(next_lsn_ + 20);
+  std::vector<LogEvent> events{Begin{commit_lsn, {}, static_cast<std::uint32_t>(xid.value())}};
+  std::set<std::int64_t> written;
+
+  if (allow_truncate && invisible_.empty() && random.chance(0.3)) {
+    versions_.clear();
+    rows_.clear();
+    truncated_by_ = xid;
+    events.push_back(Truncate{{kRelation}});
+  }
+  auto statements = 1 + random.below(4);
+  for (std::uint64_t i = 0; i < statements; ++i) {
+    auto key = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(key_count)));
+    if (is_locked(key)) continue;
+    written.insert(key);
+    Row fresh{static_cast<std::int64_t>(random.below(1'000'000)), "large " + std::to_string(next_large_++)};
+    auto at = rows_.find(key);
+    if (at == rows_.end()) {
+      write(key, fresh, xid);
+      events.push_back(Insert{kRelation, row_tuple(key, fresh)});
+    } else if (random.chance(0.3)) {
+      write(key, std::nullopt, xid);
+      events.push_back(Delete{kRelation, key_tuple(key)});
+    } else {
+      bool same_large = random.chance(0.5);
+      if (same_large) fresh.large = at->second.large;
+      auto moved = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(key_count)));
+      bool moves = random.chance(0.2) && moved != key && !rows_.contains(moved) && !is_locked(moved);
+      if (moves) {
+        written.insert(moved);
+        write(key, std::nullopt, xid);
+        write(moved, fresh, xid);
+        events.push_back(Update{kRelation, key_tuple(key), row_tuple(moved, fresh, same_large)});
+      } else {
+        write(key, fresh, xid);
+        events.push_back(Update{kRelation, {}, row_tuple(key, fresh, same_large)});
+      }
+    }
+  }
+  if (events.size() == 1) return;
+  events.push_back(Commit{commit_lsn, end_lsn, {}});
+  log_.push_back({commit_lsn, end_lsn, std::move(events)});
+  next_lsn_ += 20;
+  invisible_.push_back({xid, {written.begin(), written.end()}});
+}
+
+void SourceStore::make_one_visible(Random& random) {
+  if (!invisible_.empty())
+    invisible_.erase(invisible_.begin() + static_cast<std::ptrdiff_t>(random.below(invisible_.size())));
+}
+
+Snapshot SourceStore::snapshot() const {
+  Snapshot snapshot{Xid(next_xid_), Xid(next_xid_), {}};
+  for (const auto& [xid, keys] : invisible_) {
+    snapshot.running.push_back(xid);
+    snapshot.xmin = std::min(snapshot.xmin, xid);
+  }
+  std::sort(snapshot.running.begin(), snapshot.running.end());
+  return snapshot;
+}
+
+Rows SourceStore::read(const Snapshot& snapshot, std::int64_t lower, std::int64_t upper) const {
+  Rows rows;
+  for (auto at = versions_.lower_bound(lower); at != versions_.end() && at->first < upper; ++at) {
+    for (const auto& version : at->second) {
+      if (!snapshot.sees(version.xid)) continue;
+      if (version.row) {
+        rows[at->first] = *version.row;
+      } else {
+        rows.erase(at->first);
+      }
+    }
+  }
+  return rows;
+}
+
+void SourceStore::emit_marker(std::string content) {
+  Xid xid(next_xid_++);
+  Lsn commit_lsn(next_lsn_ + 10);
+  Lsn end_lsn(next_lsn_ + 20);
+  log_.push_back(
+      {commit_lsn,
+       end_lsn,
+       {Begin{commit_lsn, {}, static_cast<std::uint32_t>(xid.value())},
+        Message{Lsn(next_lsn_ + 5), true, "oxbow", std::move(content)}, Commit{commit_lsn, end_lsn, {}}}});
+  next_lsn_ += 20;
+}
+
+bool SourceStore::is_locked(std::int64_t key) const {
+  return std::any_of(invisible_.begin(), invisible_.end(), [&](const auto& transaction) {
+    return std::ranges::find(transaction.second, key) != transaction.second.end();
+  });
+}
+
+void SourceStore::write(std::int64_t key, std::optional<Row> row, Xid xid) {
+  versions_[key].push_back({xid, row});
+  if (row) {
+    rows_[key] = *row;
+  } else {
+    rows_.erase(key);
+  }
+}
+
+}  // namespace oxbow::sim
