@@ -98,7 +98,6 @@ def test_soak_a_thousand_ranges_of_a_hot_table_hold_no_stale_row(tmp_path, datab
 def stalled_standby(new_cluster):
     """A legacy server whose commits are in the log and invisible for as long as its synchronous standby is silent."""
     with Cluster({"synchronous_standby_names": "nobody"}) as legacy:
-        legacy.settings_for_us = "-c synchronous_commit=local"
         yield legacy
 
 

@@ -69,8 +69,9 @@ class Verdict:
 def compare(legacy_url, new_url, comparisons, sample_max=10):
     verdict = Verdict()
     for comparison in comparisons:
-        with _Rows(legacy_url, comparison.legacy) as legacy, _Rows(new_url, comparison.new) as new:
-            for old, other in _merge(legacy, new, comparison.key):
+        key = comparison.key
+        with _Rows(legacy_url, comparison.legacy, key) as legacy, _Rows(new_url, comparison.new, key) as new:
+            for old, other in _merge(legacy, new, key):
                 verdict.rows += old is not None
                 if old == other:
                     continue
@@ -91,13 +92,13 @@ _PSQL = sorted(glob.glob("/usr/lib/postgresql/*/bin/psql"))[-1:] or ["psql"]
 
 
 class _Rows:
-    """Lines of COPY text for a query: every column as text, sorted bytewise over the columns from left to right."""
+    """Lines of COPY text for a query: every column as text, in the bytewise order of the key's text."""
 
-    def __init__(self, url, query):
+    def __init__(self, url, query, key):
         self.query = query
         columns = [f"column_{place}" for place in range(1, _column_count(url, query) + 1)]
         shown = ", ".join(f"{column}::text" for column in columns)
-        order = ", ".join(f'{column}::text COLLATE "C" NULLS FIRST' for column in columns)
+        order = ", ".join(f'{column}::text COLLATE "C" NULLS FIRST' for column in columns[:key])
         sql = f"COPY (SELECT {shown} FROM ({query}) AS asked ({', '.join(columns)}) ORDER BY {order}) TO STDOUT"
         settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"SET {name} = '{value}'")]
         self.process = subprocess.Popen([*_PSQL, url, "-X", "-q", "-v", "ON_ERROR_STOP=1", *settings, "-c", sql],

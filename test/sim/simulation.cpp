@@ -180,9 +180,10 @@ class Simulation {
         if (!applier_->between_transactions()) marks_.hit("transaction written in several batches");
         write_batch();
       }
-      bool log_is_idle = next_transaction_ == source_.log().size() && random_.chance(0.5);
-      if (applier_->group_is_due(now_, log_is_idle) && commit_group()) return;
+      if (applier_->group_is_due(now_, false) && commit_group()) return;
     }
+    bool log_is_idle = next_transaction_ == source_.log().size() && random_.chance(0.5);
+    if (!failed() && applier_->group_is_due(now_, log_is_idle)) commit_group();
   }
 
   // Coverage only: what kind of moment this event arrives in.

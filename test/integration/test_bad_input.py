@@ -1,0 +1,185 @@
+"""Every mistake ends in one clear sentence, its own exit code and no loss."""
+
+import os
+import resource
+import signal
+import subprocess
+
+import pytest
+
+import shop
+from cluster import Cluster, execute, free_port
+from migration import BINARY, Migration
+
+
+def refusal(migration, *command):
+    """Exit code and what was said, which must be for people: short, and without a trace of the inside."""
+    done = migration.oxbow(*command, check=False, timeout=60)
+    said = done.stderr + done.stdout
+    assert 0 < len(said.strip()) < 4000
+    for inside in ("terminate called", "assert", "Assertion", "std::", ".cpp:"):
+        assert inside not in said
+    return done.returncode, said
+
+
+def change_spec(migration, old, new):
+    path = os.path.join(migration.directory, "oxbow.yaml")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    assert old in text
+    migration.write_spec(text.replace(old, new))
+
+
+@pytest.mark.parametrize("command", ["check", "up"])
+def test_a_spec_that_is_not_there_is_named(shop_migration, command):
+    os.remove(os.path.join(shop_migration.directory, "oxbow.yaml"))
+    code, said = refusal(shop_migration, command)
+    assert code == 10 and "oxbow.yaml" in said
+
+
+@pytest.mark.parametrize("command", ["check", "up"])
+def test_a_spec_that_is_not_yaml_is_refused_with_its_line(shop_migration, command):
+    shop_migration.write_spec("migration: shop\nowners: { legacy: [\n")
+    code, said = refusal(shop_migration, command)
+    assert code in (10, 11) and "oxbow.yaml:" in said
+
+
+def test_all_mistakes_of_a_spec_are_reported_at_once_each_with_its_place_and_the_nearest_word(shop_migration):
+    change_spec(shop_migration, "migration: shop", "migraton: shop")
+    change_spec(shop_migration, "owners: {", "owners: { legcy: x,")
+    change_spec(shop_migration, "scale: 100", "scale: lots")
+    code, said = refusal(shop_migration, "check")
+    assert code == 11
+    for word in ("migration", "legacy", "scale"):
+        assert word in said
+    assert said.count("oxbow.yaml:") >= 3
+
+
+def test_a_table_that_does_not_exist_is_refused_with_the_nearest_name(shop_migration):
+    change_spec(shop_migration, "legacy: public.orders\n", "legacy: public.order\n")
+    code, said = refusal(shop_migration, "check", "--connect")
+    assert code in (11, 13) and "public.order" in said and "public.orders" in said
+
+
+def test_rows_that_the_new_schema_would_reject_are_counted_before_the_start(shop_migration):
+    execute(shop_migration.legacy, "INSERT INTO customers SELECT 900000 + i, 'odd' || i, 'Odd', 'S', 0.1 + i FROM generate_series(1, 3) AS i")
+    execute(shop_migration.new, "ALTER TABLE shop.customer ADD CONSTRAINT round CHECK (id < 900000)")
+    code, said = refusal(shop_migration, "check", "--connect")
+    assert code == 13 and "3" in said and "round" in said
+
+
+def test_a_target_that_is_not_empty_is_refused(shop_migration):
+    execute(shop_migration.new, "INSERT INTO shop.visit VALUES (1, 1, '/')")
+    code, said = refusal(shop_migration, "check", "--connect")
+    assert code == 13 and "shop.visit" in said
+
+
+def test_a_source_without_a_logical_log_is_refused(make_shop, new_cluster, databases):
+    with Cluster({"wal_level": "replica"}) as plain:
+        migration = make_shop(plain.create_database("legacy"), databases.new)
+        code, said = refusal(migration, "check", "--connect")
+        assert code == 13 and "wal_level" in said
+
+
+def test_a_wrong_password_is_named_without_printing_it(make_shop, databases):
+    with Cluster(hba=["host all guarded all scram-sha-256"]) as cluster:
+        migration = make_shop(cluster.create_database("legacy"), databases.new,
+                              legacy_url=f"postgresql://guarded:wr0ngsecret@127.0.0.1:{cluster.port}/legacy")
+        cluster.execute("postgres", "CREATE ROLE guarded LOGIN SUPERUSER PASSWORD 'right'")
+        for command in (["check", "--connect"], ["up"]):
+            code, said = refusal(migration, *command)
+            assert code == 21 and "guarded" in said and "wr0ngsecret" not in said
+
+
+@pytest.mark.parametrize("side", ["legacy", "new"])
+def test_a_database_that_is_away_at_the_start_is_named(make_shop, databases, side):
+    away = f"postgresql://postgres@127.0.0.1:{free_port()}/{side}"
+    migration = make_shop(databases.legacy, databases.new, **{f"{side}_url": away})
+    code, said = refusal(migration, "check", "--connect")
+    assert code == 20 and side in said
+
+
+def test_a_database_that_goes_away_is_named_in_the_status(own_clusters, make_shop):
+    legacy, new = own_clusters
+    migration = make_shop(legacy.create_database("legacy"), new.create_database("new"))
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    new.stop()
+    migration.wait_until(lambda: migration.status()["stream"]["phase"] == "reconnecting", 20, "the loss is shown")
+    assert migration.status()["stream"]["reason"]
+    execute(migration.legacy, "UPDATE orders SET amount = amount + 1")
+    new.start()
+    migration.wait_until_equal()
+
+
+def test_a_damaged_store_is_refused_and_nothing_is_lost(shop_migration):
+    migration = shop_migration
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    migration.stop()
+    path = os.path.join(migration.directory, "oxbow.db")
+    with open(path, "rb") as file:
+        sound = file.read()
+    with open(path, "r+b") as file:
+        file.seek(100)
+        file.write(os.urandom(len(sound) - 200))
+    code, said = refusal(migration, "up")
+    assert code == 41 and "oxbow.db" in said
+    execute(migration.legacy, "UPDATE orders SET amount = amount + 1 WHERE order_id < 100")
+    for leftover in ("oxbow.db-wal", "oxbow.db-shm"):
+        if os.path.exists(os.path.join(migration.directory, leftover)):
+            os.remove(os.path.join(migration.directory, leftover))
+    with open(path, "wb") as file:
+        file.write(sound)
+    migration.up()
+    migration.wait_until_equal()
+
+
+def test_a_store_that_cannot_grow_refuses_commands_and_loses_nothing(shop_migration):
+    """A limit on file size stands in for a full disk: the next write to the store fails."""
+    migration = shop_migration
+    migration.up().stop()
+    size = max(os.path.getsize(os.path.join(migration.directory, name)) for name in os.listdir(migration.directory)
+               if name.startswith("oxbow.db"))
+
+    def small_disk():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    process = subprocess.Popen([BINARY, "up"], cwd=migration.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, preexec_fn=small_disk)
+    try:
+        migration.wait_until(lambda: process.poll() is not None or migration.answers(), 20, "oxbow up answers or gives up")
+        if process.poll() is None:
+            code, said = refusal(migration, "advance", "customer", "--to", "mirrored")
+        else:
+            code, said = process.returncode, process.stdout.read()
+        assert code == 40 and "store" in said
+    finally:
+        process.kill()
+        process.wait()
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    migration.wait_until_equal()
+
+
+def test_commands_say_what_to_do(shop_migration):
+    migration = shop_migration
+    assert refusal(migration, "status")[0] == 43
+    assert refusal(migration, "fly")[0] == 2
+    migration.up()
+    code, said = refusal(migration, "advance", "custmer", "--to", "mirrored")
+    assert code == 45 and "customer" in said
+    code, said = refusal(migration, "advance", "customer", "--to", "new-read")
+    assert code == 44 and "mirrored" in said
+    assert refusal(migration, "advance", "customer", "--to", "mirored")[0] == 2
+
+
+def test_init_writes_a_spec_whose_open_decisions_are_refused_until_made(tmp_path, databases):
+    execute(databases.legacy, shop.LEGACY_SCHEMA)
+    execute(databases.new, shop.NEW_SCHEMA)
+    migration = Migration(tmp_path, "", databases.legacy, databases.new, [])
+    os.remove(tmp_path / "oxbow.yaml")
+    migration.oxbow("init", "--legacy", databases.legacy, "--new", databases.new)
+    code, said = refusal(migration, "check")
+    assert code == 12 and "oxbow.yaml:" in said
