@@ -1,11 +1,13 @@
 // A migration as its owners wrote it down, after parsing and validation. Nothing here has asked a database yet.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -71,6 +73,13 @@ struct TableSpec {
 };
 
 enum class ReadClass { latency, consistency, historical, bulk };
+
+inline constexpr std::array kReadClassNames = {std::string_view("latency"), std::string_view("consistency"),
+                                               std::string_view("historical"), std::string_view("bulk")};
+
+constexpr std::string_view name(ReadClass read_class) {
+  return kReadClassNames[static_cast<std::size_t>(read_class)];
+}
 
 struct Route {
   std::string method;
