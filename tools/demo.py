@@ -1,0 +1,98 @@
+"""./dev demo: a web shop moves, while it sells, into a database of another shape, and the two are proven equal."""
+
+import os
+import signal
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+for folder in ("support", "oracle"):
+    sys.path.insert(0, os.path.join(ROOT, "test", folder))
+
+import shop  # noqa: E402  (needs the path above)
+from cluster import Cluster, execute  # noqa: E402
+from migration import Migration  # noqa: E402
+
+OXBOW = os.path.join(ROOT, "build", "release", "src", "apps", "oxbow")
+CUSTOMERS = 200_000
+ON_TERMINAL = sys.stdout.isatty()
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def step(command, comment=""):
+    say(f"\n$ {command}" + (f"    # {comment}" if comment else ""))
+
+
+def show_progress(migration):
+    """One line that moves on a terminal; elsewhere a plain line whenever another tenth is done."""
+    shown = -1
+    while True:
+        tables = migration.tables()
+        done = sum(table["rows_copied"] for table in tables)
+        total = max(done, sum(table["rows_estimated"] for table in tables), 1)
+        rate = sum(table["rows_per_second"] for table in tables)
+        finished = migration.is_backfilled()
+        share = 100 if finished else min(99, 100 * done // total)
+        left = f", {max(0, (total - done) / rate):.0f} s left" if rate and not finished else ""
+        line = f"  [{'#' * (share // 4):<25}] {share:3d} %  {done:,} rows  {rate:,.0f} rows/s{left}"
+        if ON_TERMINAL:
+            print(f"\r{line:<78}", end="", flush=True)
+        elif share // 10 > shown // 10:
+            say(line)
+            shown = share
+        if finished:
+            say() if ON_TERMINAL else None
+            return
+        time.sleep(0.1)
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    with Cluster({"fsync": "on"}) as old, Cluster({"fsync": "on"}) as new, tempfile.TemporaryDirectory() as directory:
+        legacy_url, new_url = old.create_database("legacy"), new.create_database("shop")
+        execute(legacy_url, shop.LEGACY_SCHEMA)
+        execute(legacy_url, shop.FILL.format(rows=CUSTOMERS))
+        execute(legacy_url, "ANALYZE")
+        execute(new_url, shop.NEW_SCHEMA)
+        spec = shop.SPEC.format(legacy=legacy_url, new=new_url, cohorts="", extra="")
+        with Migration(directory, spec, legacy_url, new_url, shop.COMPARISONS, binary=OXBOW) as migration:
+            return play(migration)
+
+
+def play(migration):
+    say("A web shop: four tables, a million rows, people buying. Its new database has other names, other units,")
+    say("other codes. Both run on private PostgreSQL servers that disappear when this ends.")
+    with shop.Workload(migration.legacy, rows=CUSTOMERS) as work:
+        step("oxbow check --connect", "are both databases ready?")
+        say(indented(migration.oxbow("check", "--connect").stdout))
+        step("oxbow up", "in the background")
+        migration.up()
+        step("oxbow advance customer --to mirrored", "copy everything and follow every change")
+        migration.advance("customer")
+        show_progress(migration)
+        step("oxbow status")
+        say(indented(migration.oxbow("status").stdout))
+        step("oxbow verify", "compare all rows at one logical point, while people buy")
+        verified = migration.oxbow("verify", check=False)
+        say(indented(verified.stdout + verified.stderr))
+        committed = work.committed
+    say(f"\nThe shop made {committed:,} transactions meanwhile. Now it pauses, and a script that shares no code with")
+    say("oxbow compares every row:")
+    verdict = migration.wait_until_equal()
+    say(f"  the oracle says: {verdict}")
+    return verified.returncode
+
+
+def indented(text):
+    return "\n".join(f"  {line}" for line in text.strip().splitlines())
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("\ninterrupted; everything has been taken away")
