@@ -31,7 +31,8 @@ constexpr ScalarShape kFilled = {.expected = "a text",
                                  .may_be_boolean = true};
 constexpr ScalarShape kSql = {
     .expected = "an SQL expression", .accepts = is_filled, .pattern = "^.+", .may_be_number = true};
-constexpr ScalarShape kColumn = {.expected = "the name of a column", .accepts = is_filled, .pattern = "^.+"};
+constexpr ScalarShape kColumn = {
+    .expected = "the name of a column", .accepts = is_filled, .pattern = "^.+", .may_be_number = true};
 constexpr ScalarShape kName = {.expected = "a name: a letter, then at most 39 letters, digits, - or _",
                                .accepts = is_plain_name,
                                .pattern = "^[A-Za-z][A-Za-z0-9_-]{0,39}$"};
@@ -42,7 +43,8 @@ constexpr ScalarShape kTable = {
 constexpr ScalarShape kJsonPath = {
     .expected = "a path of names joined by dots, such as address.\"post code\"",
     .accepts = parses<parse_dotted>,
-    .pattern = R"re(^([^."]+|"([^"]|"")+")([.]([^."]+|"([^"]|"")+"))*$)re"};
+    .pattern = R"re(^([^."]+|"([^"]|"")+")([.]([^."]+|"([^"]|"")+"))*$)re",
+    .may_be_number = true};
 constexpr ScalarShape kDuration = {.expected = "a duration such as 500ms, 15m, 2h or 90d",
                                    .accepts = parses<parse_duration>,
                                    .pattern = "^[0-9]+(ms|s|m|h|d)$"};

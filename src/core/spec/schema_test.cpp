@@ -1,0 +1,273 @@
+#include "core/spec/schema.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <regex.h>
+
+#include <functional>
+#include <map>
+#include <set>
+
+#include "core/spec/check.hpp"
+#include "core/spec/grammar.hpp"
+#include "support/spec_text.hpp"
+
+namespace oxbow {
+namespace {
+
+// A validator of just the words of JSON Schema that ours uses, so that it is judged by its text and not by
+// the tables it was printed from. JSON is YAML, so the schema is read by the same reader.
+class SchemaValidator {
+ public:
+  SchemaValidator() : schema_(*read_yaml(json_schema(), "schema.json")) {}
+
+  const SpecNode& schema() const { return schema_; }
+
+  bool accepts(const SpecNode& node) const { return accepts(schema_, node); }
+
+ private:
+  bool accepts(const SpecNode& rule, const SpecNode& node) const {
+    static const std::set<std::string> words = {
+        "$schema",  "title",      "$ref",          "$defs",
+        "type",     "properties", "required",      "additionalProperties",
+        "minItems", "items",      "minProperties", "propertyNames",
+        "anyOf",    "enum",       "pattern",       "description"};
+    for (const auto& [word, value] : rule.entries) EXPECT_TRUE(words.contains(word.text)) << word.text;
+    return fits_type(rule, node) && fits_words(rule, node) && fits_list(rule, node) &&
+           fits_object(rule, node) && fits_reference(rule, node);
+  }
+
+  bool fits_reference(const SpecNode& rule, const SpecNode& node) const {
+    if (const auto* reference = rule.find("$ref")) {
+      const auto* target =
+          schema_.find("$defs")->find(reference->text.substr(std::string_view("#/$defs/").size()));
+      EXPECT_NE(target, nullptr) << reference->text;
+      if (!target || !accepts(*target, node)) return false;
+    }
+    const auto* forms = rule.find("anyOf");
+    return !forms ||
+           std::ranges::any_of(forms->items, [&](const SpecNode& form) { return accepts(form, node); });
+  }
+
+  static std::string type_of(const SpecNode& node) {
+    if (node.is_map()) return "object";
+    if (node.is_sequence()) return "array";
+    if (node.is_null()) return "null";
+    if (!node.quoted && (node.text == "true" || node.text == "false")) return "boolean";
+    bool number = !node.quoted && matches("^-?[0-9]+([.][0-9]+)?$", node.text);
+    return number ? "number" : "string";
+  }
+
+  static bool fits_type(const SpecNode& rule, const SpecNode& node) {
+    const auto* type = rule.find("type");
+    if (!type) return true;
+    if (type->is_scalar()) return type->text == type_of(node);
+    return std::ranges::any_of(type->items, [&](const SpecNode& item) { return item.text == type_of(node); });
+  }
+
+  static bool fits_words(const SpecNode& rule, const SpecNode& node) {
+    if (const auto* pattern = rule.find("pattern"); pattern && type_of(node) == "string")
+      if (!matches(pattern->text, node.text)) return false;
+    const auto* words = rule.find("enum");
+    return !words || std::ranges::any_of(words->items, [&](const SpecNode& word) {
+      return node.is_scalar() && word.text == node.text && type_of(word) == type_of(node);
+    });
+  }
+
+  bool fits_list(const SpecNode& rule, const SpecNode& node) const {
+    if (rule.find("minItems") && node.items.empty()) return false;
+    const auto* items = rule.find("items");
+    return !items ||
+           std::ranges::all_of(node.items, [&](const SpecNode& item) { return accepts(*items, item); });
+  }
+
+  bool fits_object(const SpecNode& rule, const SpecNode& node) const {
+    if (rule.find("minProperties") && node.entries.empty()) return false;
+    if (const auto* required = rule.find("required"))
+      for (const auto& name : required->items)
+        if (!node.find(name.text)) return false;
+    const auto* properties = rule.find("properties");
+    const auto* others = rule.find("additionalProperties");
+    const auto* names = rule.find("propertyNames");
+    return std::ranges::all_of(node.entries, [&](const SpecNode::Entry& entry) {
+      if (names && !matches(names->find("pattern")->text, entry.key.text)) return false;
+      if (const auto* property = properties ? properties->find(entry.key.text) : nullptr)
+        return accepts(*property, entry.value);
+      return !others || (others->text != "false" && accepts(*others, entry.value));
+    });
+  }
+
+  static bool matches(const std::string& pattern, const std::string& text) {
+    static std::map<std::string, regex_t> compiled;
+    auto [at, is_new] = compiled.try_emplace(pattern);
+    if (is_new) EXPECT_EQ(regcomp(&at->second, pattern.c_str(), REG_EXTENDED | REG_NOSUB), 0) << pattern;
+    return regexec(&at->second, text.c_str(), 0, nullptr, 0) == 0;
+  }
+
+  SpecNode schema_;
+};
+
+constexpr std::string_view kEverything = R"(migration: everything
+owners: {legacy: a, new: b, coexistence: c}
+systems:
+  legacy: {database: "postgresql:///a", service: "http://127.0.0.1:1"}
+  new: {database: "host=b dbname=b"}
+entities:
+  e:
+    key: id
+    tables:
+      - legacy: public.t
+        new: '"we ird"."ta.ble"'
+        identity: [id]
+        columns:
+          id: id
+          b: {to: b2, backward: "b2 + 1", why: because}
+          c: {cast: bigint, to: c2, backward: c2, why: w}
+          e: {scale: 100, to: e2, backward: e2, why: w}
+          f: {map: {A: authorised, 1: one}, to: f2, backward: f2, why: w}
+          g: {split: " ", to: [first, last], backward: first, why: w}
+          h: {json: {city: address."post.code"}, backward: city, why: w}
+          i: {drop: true, why: gone, backward: "''"}
+        add:
+          j: {constant: 0, why: w}
+          k: {default: true, why: w}
+          l: {concat: [x, y], with: "-", why: w}
+          m: {sql: "x + 1", from: [x], backward: "m - 1", why: w}
+        may_differ: [{column: id, until: 2027-03-01, why: w}]
+        new_only: "id > 3"
+      - {legacy: u, new: v, identity: full-row}
+    routes:
+      - {route: "GET /a/{id}", read: latency, switch_group: g}
+      - {route: POST /a, write: true, operation_key: [body.x, header.Y]}
+    cohorts:
+      - {name: pilot, keys: ["1", 2]}
+      - {name: some, percent: 0.5}
+      - {name: rest}
+    reads: {consistency: new-write, latency: new-read, bulk: mirrored, historical: fully-cutover}
+    invariants: [{name: i, transition: {column: j, never: ["a -> b"]}}]
+exclude: [public.audit_log]
+limits: {workers: 4, rows_per_second: 5000, bytes_per_second: 50MB, retained_wal: 1GB, lag: 5s, on_ddl: continue}
+gates:
+  mirrored: {lag_max: 1s}
+  new-write: {proof_age_max: 15m, divergence_max: 0, coverage_min: 99.9%, lag_max: 500ms}
+  new-read: {divergence_max: 0}
+  fully-cutover: {divergence_max: 0}
+rollback: {deadline: 2027-02-01, rehearsed_within: 14d}
+sunset: {remove_by: 2027-04-01, deletion_owner: d}
+)";
+
+// Walks over all parts of a tree; `change` changes one of them, calls `changed` and puts it back.
+using Change = std::function<void(SpecNode&, const std::function<void()>& changed)>;
+
+void for_each_change(SpecNode& root, SpecNode& part, const Change& change,
+                     const std::function<void()>& changed) {
+  change(part, changed);
+  for (auto& item : part.items) for_each_change(root, item, change, changed);
+  for (auto& entry : part.entries) for_each_change(root, entry.value, change, changed);
+}
+
+bool parser_accepts(const SpecNode& root) {
+  Mistakes mistakes;
+  check_grammar(root, mistakes);
+  return mistakes.size() == 0;
+}
+
+void collect_keys(const Shape& shape, std::set<const Shape*>& seen, std::set<std::string>& keys) {
+  if (!seen.insert(&shape).second) return;
+  for (const auto& key : shape.keys) {
+    keys.insert(fmt::format("{}.{}", shape.name, key.name));
+    collect_keys(*key.value, seen, keys);
+  }
+  if (shape.element) collect_keys(*shape.element, seen, keys);
+  for (const auto* form : shape.forms) collect_keys(*form, seen, keys);
+}
+
+TEST(Schema, HasExactlyTheKeysOfTheGrammar) {
+  SchemaValidator validator;
+  std::set<std::string> in_schema;
+  for (const auto& [name, rule] : validator.schema().find("$defs")->entries)
+    if (const auto* properties = rule.find("properties"))
+      for (const auto& [key, value] : properties->entries)
+        in_schema.insert(fmt::format("{}.{}", name.text, key.text));
+  std::set<const Shape*> seen;
+  std::set<std::string> in_grammar;
+  collect_keys(spec_shape(), seen, in_grammar);
+  EXPECT_EQ(in_schema, in_grammar);
+  EXPECT_GT(in_schema.size(), 80u);
+}
+
+TEST(Schema, AcceptsASpecThatUsesEveryKey) {
+  auto root = *read_yaml(kEverything, "oxbow.yaml");
+  EXPECT_THAT(lines_of(parse_spec_text(kEverything).mistakes), testing::IsEmpty());
+  EXPECT_TRUE(SchemaValidator().accepts(root));
+
+  std::set<const Shape*> seen;
+  std::set<std::string> missing;
+  collect_keys(spec_shape(), seen, missing);
+  auto text = std::string(kEverything);
+  for (const auto& key : missing) {
+    auto word = key.substr(key.find('.') + 1) + ":";
+    EXPECT_NE(text.find(word), std::string::npos) << key << " is used nowhere in the text of this test";
+  }
+}
+
+TEST(Schema, RefusesAnUnknownKeyWhereverTheParserDoes) {
+  SchemaValidator validator;
+  auto root = *read_yaml(kEverything, "oxbow.yaml");
+  int refused = 0;
+  auto add_key = [](SpecNode& part, const std::function<void()>& changed) {
+    if (!part.is_map()) return;
+    part.entries.push_back(
+        {{.kind = SpecNode::Kind::scalar, .text = "zzz"}, {.kind = SpecNode::Kind::scalar, .text = "1"}});
+    changed();
+    part.entries.pop_back();
+  };
+  for_each_change(root, add_key, [&] {
+    EXPECT_EQ(validator.accepts(root), parser_accepts(root));
+    refused += !parser_accepts(root);
+  });
+  EXPECT_GT(refused, 25);
+}
+
+TEST(Schema, NeedsTheKeysThatTheParserNeeds) {
+  SchemaValidator validator;
+  auto root = *read_yaml(kEverything, "oxbow.yaml");
+  int needed = 0;
+  auto drop_key = [](SpecNode& part, const std::function<void()>& changed) {
+    for (std::size_t i = 0; i < part.entries.size(); ++i) {
+      auto entry = part.entries[i];
+      part.entries.erase(part.entries.begin() + static_cast<std::ptrdiff_t>(i));
+      changed();
+      part.entries.insert(part.entries.begin() + static_cast<std::ptrdiff_t>(i), entry);
+    }
+  };
+  for_each_change(root, drop_key, [&] {
+    EXPECT_EQ(validator.accepts(root), parser_accepts(root));
+    needed += !parser_accepts(root);
+  });
+  EXPECT_GT(needed, 25);
+}
+
+TEST(Schema, RefusesValuesOfTheWrongKindWhereverTheParserDoes) {
+  SchemaValidator validator;
+  auto root = *read_yaml(kEverything, "oxbow.yaml");
+  int refused = 0;
+  for (const auto& other :
+       {SpecNode{.kind = SpecNode::Kind::sequence}, SpecNode{.kind = SpecNode::Kind::map}, SpecNode{}}) {
+    for_each_change(
+        root,
+        [&](SpecNode& part, const std::function<void()>& changed) {
+          auto before = std::exchange(part, other);
+          changed();
+          part = before;
+        },
+        [&] {
+          EXPECT_EQ(validator.accepts(root), parser_accepts(root));
+          refused += !parser_accepts(root);
+        });
+  }
+  EXPECT_GT(refused, 250);
+}
+
+}  // namespace
+}  // namespace oxbow
