@@ -159,11 +159,10 @@ sunset: {remove_by: 2027-04-01, deletion_owner: d}
 // Walks over all parts of a tree; `change` changes one of them, calls `changed` and puts it back.
 using Change = std::function<void(SpecNode&, const std::function<void()>& changed)>;
 
-void for_each_change(SpecNode& root, SpecNode& part, const Change& change,
-                     const std::function<void()>& changed) {
-  change(part, changed);
-  for (auto& item : part.items) for_each_change(root, item, change, changed);
-  for (auto& entry : part.entries) for_each_change(root, entry.value, change, changed);
+void for_each_change(SpecNode& node, const Change& change, const std::function<void()>& changed) {
+  change(node, changed);
+  for (auto& item : node.items) for_each_change(item, change, changed);
+  for (auto& entry : node.entries) for_each_change(entry.value, change, changed);
 }
 
 bool parser_accepts(const SpecNode& root) {
