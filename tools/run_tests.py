@@ -23,6 +23,9 @@ TIMEOUT_S = 1800
 ORDER = ["base", "model", "core", "protocol", "flow", "runtime", "ports", "yaml", "sqlite", "postgres", "http",
          "services", "apps"]
 
+# Programs that are one test case each: they say themselves what failed.
+PROGRAMS = {"sim": ["oxbow_sim", "--seeds", "300"]}
+
 PYTHON_SUITES = {
     "tools": ["tools", "test/support", "test/oracle"],
     "integration": ["test/integration", "-m", "not soak"],
@@ -73,7 +76,8 @@ def gtest_path(layer, targets):
 def chosen_layers(arguments, targets):
     """Names in the order to run them. `soak 10` gives the long tests ten minutes instead of their default."""
     found = {match[1] for target in targets if (match := re.fullmatch(r"(?:.*/)?oxbow_(\w+)_test", target))}
-    known = [name for name in ORDER if name in found] + sorted(found - set(ORDER)) + list(PYTHON_SUITES)
+    known = [name for name in ORDER if name in found] + [name for name in PROGRAMS if PROGRAMS[name][0] in targets]
+    known += sorted(found - set(ORDER)) + list(PYTHON_SUITES)
     if arguments and arguments[-1].isdigit():
         os.environ["OXBOW_SOAK_MINUTES"] = arguments.pop()
     if not arguments or arguments == ["all"]:
@@ -87,7 +91,8 @@ def chosen_layers(arguments, targets):
 def run_layer(layer, targets):
     started = time.monotonic()
     print(f"{layer:<12} ", end="", flush=True)
-    outcome, output = run_python(layer) if layer in PYTHON_SUITES else run_gtest(layer, targets)
+    runner = run_python if layer in PYTHON_SUITES else run_program if layer in PROGRAMS else run_gtest
+    outcome, output = runner(layer, targets)
     verdict = f"{outcome.passed} passed"
     if outcome.failures:
         verdict += f", {len(outcome.failures)} FAILED"
@@ -107,7 +112,18 @@ def run_gtest(layer, targets):
     return read_report(layer, report, code), output
 
 
-def run_python(layer):
+def run_program(layer, targets):
+    name, *arguments = PROGRAMS[layer]
+    if (log := build([name])) is not None:
+        return Outcome(failures=[f"{layer}: does not build"]), log
+    path = next(target for target in targets if target.endswith(f"/{name}"))
+    code, output = run([os.path.join(BUILD, path), *arguments])
+    return Outcome(failures=[f"{layer}: {name} ended with code {code}"]) if code else Outcome(passed=1), output
+
+
+def run_python(layer, targets):
+    if layer in NEEDS_BINARY and "oxbow" not in targets:
+        return Outcome(failures=[f"{layer}: there is no oxbow to test"]), ""
     if layer in NEEDS_BINARY and (log := build(["oxbow"])) is not None:
         return Outcome(failures=[f"{layer}: oxbow does not build"]), log
     report = os.path.abspath(f"{REPORTS}/{layer}.xml")
