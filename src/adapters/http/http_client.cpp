@@ -56,12 +56,12 @@ Task<HttpResponse> call(std::string socket_path, HttpRequest request, Duration l
   }
   auto message = to_message(request);
   auto [write_error, written] = co_await http::async_write(stream, message, kToken);
-  if (write_error) co_return std::unexpected(failure(write_error, limit));
   beast::flat_buffer buffer;
   http::response_parser<http::string_body> parser;
   parser.body_limit(boost::none);
   auto [read_error, read] = co_await http::async_read(stream, buffer, parser, kToken);
-  if (read_error) co_return std::unexpected(failure(read_error, limit));
+  // A server that refuses may close before it has read everything; its answer is there all the same.
+  if (read_error) co_return std::unexpected(failure(write_error ? write_error : read_error, limit));
   auto response = parser.release();
   co_return HttpResponse{static_cast<int>(response.result_int()),
                          std::string(response[http::field::content_type]), std::move(response.body())};
