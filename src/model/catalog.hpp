@@ -54,6 +54,7 @@ struct Column {
   bool nullable = true;
   bool generated = false;             // GENERATED ALWAYS AS (...) STORED: not in the log, not writable
   bool identity_always = false;
+  bool identity_by_default = false;
   std::optional<std::string> default_sql;
   bool collation_is_c = true;         // false: this column's order is that of a locale
   std::string collation;

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/result.hpp"
+#include "model/catalog.hpp"
 #include "model/cohort.hpp"
 #include "model/spec.hpp"
 
@@ -13,14 +14,22 @@ namespace oxbow {
 
 std::uint32_t bucket_of(std::string_view salt, std::string_view key_text);  // in [0, kBucketCount)
 
+// The same in SQL, over an expression of type text. Needs no function or extension of ours.
+std::string bucket_sql(std::string_view salt, std::string_view key_sql);
+
+// REQUIRES: a validated entity: its slices and `rest` cover every bucket.
 CohortTable resolve_cohorts(const EntitySpec& entity, std::string_view migration);
 CohortId cohort_of(const CohortTable& table, std::string_view key_text);
 
-// A predicate over the legacy table, e.g. for COPY (SELECT ... WHERE <predicate>). `column_sql` is the quoted column.
-// True for exactly the keys k with cohort_of(k) in filter.members.
+// A predicate over the legacy table, e.g. for COPY (SELECT ... WHERE <predicate>). `column_sql` is the quoted
+// column. True for exactly the keys k with cohort_of(k) in filter.members.
 std::string cohort_predicate_sql(const CohortFilter& filter, std::string_view column_sql);
 
-// The text that the database prints for a key in binary; `unsupported` for types that cannot be an entity key.
+// True for types that print every value in one way, whatever the session's settings: integers, numeric with a
+// scale, uuid, texts, enumerations and domains over them.
+bool is_entity_key_type(const Type& type);
+
+// What `key::text` is for a key in binary; `unsupported` for types that cannot be an entity key.
 Result<std::string> key_text(const Type& type, std::string_view binary);
 
 }  // namespace oxbow

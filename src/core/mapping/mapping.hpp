@@ -1,9 +1,13 @@
 // One legacy table and the new table its rows become, compiled from the spec and both catalogs.
 //
-// Two independent implementations of the same meaning live here: RowMapper computes new rows in C++ for the mover;
-// `compared_expressions` are SQL that the databases evaluate for the verifier. A mistake in either shows up as a
-// divergence. Nothing is carried approximately: what has no exact way is a Problem and compile() yields no mapping.
-// Values are immutable after compile() and may be shared by threads; a RowMapper belongs to one.
+// Two independent implementations of the same meaning live here: RowMapper computes new rows in C++ for the
+// mover; `compared_expressions` are SQL that the databases evaluate for the verifier. A mistake in either
+// shows up as a divergence. Nothing is carried approximately: what has no exact way is a Problem and
+// compile() yields no mapping. Values are immutable after compile() and may be shared by threads; a RowMapper
+// belongs to one.
+//
+// SQL that is made here means the same on both sides only under DateStyle ISO, TimeZone UTC, bytea_output
+// hex, extra_float_digits 1 and standard_conforming_strings on: sessions of oxbow set them.
 #pragma once
 
 #include <optional>
@@ -11,6 +15,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "core/mapping/field_program.hpp"
 #include "model/catalog.hpp"
 #include "model/key_range.hpp"
 #include "model/row_batch.hpp"
@@ -30,13 +35,13 @@ enum class Loss { none, forward, backward, both };
 struct ColumnReport {
   std::string legacy;
   std::string new_side;
-  std::string how;       // "as it is", "renamed", "scaled by 100", ...
+  std::string how;  // "as it is", "renamed", "scaled by 100", ...
   Loss loss = Loss::none;
   std::string why;
 };
 
 struct ComparedColumn {
-  std::string name;      // of the new column
+  std::string name;        // of the new column
   std::string legacy_sql;  // over the legacy table's columns
   std::string new_sql;     // over the new table's columns; same value <=> same COPY BINARY bytes
   std::optional<std::chrono::year_month_day> may_differ_until;
@@ -49,31 +54,36 @@ class TableMapping {
   TableName legacy;
   TableName new_side;
 
-  // The layout of source tuples: columns of the legacy table in catalog order, generated ones left out. The log, the
-  // copier and the quarantine all use it.
+  // The layout of source tuples: columns of the legacy table in catalog order, generated ones left out. The
+  // log, the copier and the quarantine all use it.
   std::vector<std::string> source_columns;
-  std::vector<KeyColumn> source_key;           // the row's identity; empty for full-row identity
-  std::vector<std::size_t> source_key_fields;  // their places in a source tuple
-  std::optional<std::size_t> entity_key_field; // place of the entity's key, which decides the cohort
-  bool identity_needs_full = false;            // the source must log whole old rows
-  std::string identity_index;                  // unique index to use as replica identity; empty: the primary key
+  std::vector<KeyColumn> source_key;            // the row's identity; empty for full-row identity
+  std::vector<std::size_t> source_key_fields;   // their places in a source tuple
+  std::optional<std::size_t> entity_key_field;  // place of the entity's key, which decides the cohort
+  Type entity_key_type;
+  // The source must log whole old rows: for full-row identity; where no index can serve as replica identity;
+  // and where a new column is computed from several legacy columns of which the log may leave one out. In the
+  // last case the caller completes the new row from the old one before it maps it.
+  bool identity_needs_full = false;
+  std::string identity_index;  // unique index to use as replica identity; empty: the primary key
 
-  TargetTable target;                          // layout of the tuples that RowMapper makes
+  TargetTable target;                  // layout of the tuples that RowMapper makes; `id` is left to the owner
+  std::vector<FieldProgram> programs;  // one per field of such a tuple
   std::vector<std::size_t> target_key_fields;
 
   // True if range bounds of the source key mean the same on the target: same order, same values.
   bool ranges_hold_on_target = false;
-  std::vector<KeyColumn> target_key;           // the source key under its new names, same order
+  std::vector<KeyColumn> target_key;  // the source key under its new names, same order
 
   // Every tuple passes through byte for byte: the copier need not look inside.
   bool is_identity = false;
 
-  std::vector<ComparedColumn> compared;        // target_key columns first
+  std::vector<ComparedColumn> compared;  // target_key columns first
   std::vector<ColumnReport> report;
 };
 
 struct CompiledMapping {
-  std::optional<TableMapping> mapping;         // none if `problems` is not empty
+  std::optional<TableMapping> mapping;  // none if `problems` is not empty
   std::vector<Problem> problems;
 };
 

@@ -1,5 +1,5 @@
-// Computes new rows from legacy rows, field by field, in binary. Pass-through fields are copied without a look inside.
-// Belongs to one thread; keeps scratch space between calls.
+// Computes new rows from legacy rows, field by field, in binary. Pass-through fields are copied without a
+// look inside. Belongs to one thread; keeps scratch space between calls.
 #pragma once
 
 #include <memory>
@@ -17,13 +17,13 @@ class RowMapper {
   ~RowMapper();
   RowMapper(RowMapper&&) noexcept;
 
-  // Appends the target tuple of `source` to `out`. A target field is unsent if a source field that it needs is.
-  // `row_rejected` with a sentence if the row has no image: an unmapped enum value, a number out of range.
-  // On error nothing is appended.
+  // Appends the target tuple of `source` to `out`. A target field is unsent if a source field that it needs
+  // is. `row_rejected` with a sentence if the row has no image: an unmapped enum value, a number out of
+  // range. On error nothing is appended.
   Status map(std::string_view source, std::string& out);
 
-  // Appends the target key (a tuple of target_key fields only) of a source tuple in which at least the source key is
-  // sent. For full-row identity the whole target tuple.
+  // Appends the target key (a tuple of target_key fields only) of a source tuple in which at least the source
+  // key is sent. For full-row identity the whole target tuple.
   Status map_key(std::string_view source, std::string& out);
 
  private:
