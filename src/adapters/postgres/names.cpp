@@ -1,0 +1,49 @@
+#include "adapters/postgres/names.hpp"
+
+#include <fmt/core.h>
+
+#include <cstdint>
+
+namespace oxbow::postgres {
+namespace {
+
+constexpr std::size_t kIdentifierMax = 63;
+
+// FNV-1a; names need to differ, not to be secret.
+std::uint64_t hash_of(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (unsigned char c : text) hash = (hash ^ c) * 0x100000001b3;
+  return hash;
+}
+
+}  // namespace
+
+std::string identifier_for(std::string_view prefix, std::string_view migration) {
+  std::string out(prefix);
+  for (char c : migration) {
+    bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+    out += plain ? c : '_';
+  }
+  if (out.size() <= kIdentifierMax && out.substr(prefix.size()) == migration) return out;
+  return fmt::format("{}_{:016x}", out.substr(0, kIdentifierMax - 17), hash_of(migration));
+}
+
+std::string slot_name(std::string_view migration) {
+  return identifier_for("oxbow_", migration);
+}
+std::string watch_name(std::string_view migration) {
+  return identifier_for("oxbow_watch_", migration);
+}
+std::string origin_prefix(std::string_view migration) {
+  return fmt::format("oxbow:{}:", migration);
+}
+
+std::string origin_name(std::string_view migration, int lane) {
+  return fmt::format("{}fwd:{}", origin_prefix(migration), lane);
+}
+
+std::string application_name(std::string_view migration, std::string_view role) {
+  return fmt::format("oxbow:{}:{}", migration, role);
+}
+
+}  // namespace oxbow::postgres

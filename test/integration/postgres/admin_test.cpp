@@ -1,0 +1,1 @@
+#include "integration/postgres/fixture.hpp"
