@@ -79,6 +79,32 @@ std::optional<ReplicaIdentity> identity_of(char letter) {
   }
 }
 
+Result<Relation> decode_relation(ByteReader& reader) {
+  constexpr std::uint8_t kInIdentity = 1;
+  Relation relation;
+  relation.id = RelationId(reader.number<std::uint32_t>());
+  relation.name.schema = reader.zero_terminated();
+  if (relation.name.schema.empty()) relation.name.schema = "pg_catalog";
+  relation.name.name = reader.zero_terminated();
+  auto letter = reader.number<char>();
+  auto count = reader.number<std::uint16_t>();
+  for (std::size_t i = 0; i < count && !reader.is_short(); ++i) {
+    Relation::Column column;
+    column.in_identity = (reader.number<std::uint8_t>() & kInIdentity) != 0;
+    column.name = reader.zero_terminated();
+    column.type_oid = reader.number<std::uint32_t>();
+    column.type_modifier = reader.number<std::int32_t>();
+    relation.columns.push_back(std::move(column));
+  }
+  auto identity = identity_of(letter);
+  if (!identity) {
+    return Err(ErrorCode::malformed, "the replica identity of {} is {}", to_string(relation.name),
+               shown(letter));
+  }
+  relation.identity = *identity;
+  return relation;
+}
+
 std::unexpected<Error> text_value(const Relation& relation, std::size_t column) {
   return Err(ErrorCode::unsupported,
              "column {} of {} came as text, because its type has no binary form; exclude the column or "
@@ -157,6 +183,11 @@ Result<std::optional<LogEvent>> PgoutputDecoder::decode(std::string_view message
     return Err(ErrorCode::malformed, "log message {} at {} is followed by {} bytes more", shown(kind),
                to_string(at), reader.rest().size());
   }
+  // Only now: a message that is refused leaves no trace.
+  if (*event && std::holds_alternative<Relation>(**event)) {
+    const auto& relation = std::get<Relation>(**event);
+    relations_[relation.id] = relation;
+  }
   return event;
 }
 
@@ -218,33 +249,6 @@ Result<LogEvent> PgoutputDecoder::decode_delete(ByteReader& reader) {
   Delete change{relation.id, {}};
   TRY(decode_last_row(reader, relation, row_kind, change.before));
   return change;
-}
-
-Result<Relation> PgoutputDecoder::decode_relation(ByteReader& reader) {
-  constexpr std::uint8_t kInIdentity = 1;
-  Relation relation;
-  relation.id = RelationId(reader.number<std::uint32_t>());
-  relation.name.schema = reader.zero_terminated();
-  if (relation.name.schema.empty()) relation.name.schema = "pg_catalog";
-  relation.name.name = reader.zero_terminated();
-  auto letter = reader.number<char>();
-  auto count = reader.number<std::uint16_t>();
-  for (std::size_t i = 0; i < count && !reader.is_short(); ++i) {
-    Relation::Column column;
-    column.in_identity = (reader.number<std::uint8_t>() & kInIdentity) != 0;
-    column.name = reader.zero_terminated();
-    column.type_oid = reader.number<std::uint32_t>();
-    column.type_modifier = reader.number<std::int32_t>();
-    relation.columns.push_back(std::move(column));
-  }
-  auto identity = identity_of(letter);
-  if (!identity) {
-    return Err(ErrorCode::malformed, "the replica identity of {} is {}", to_string(relation.name),
-               shown(letter));
-  }
-  relation.identity = *identity;
-  if (!reader.is_short()) relations_[relation.id] = relation;
-  return relation;
 }
 
 Result<const Relation*> PgoutputDecoder::find_relation(ByteReader& reader) const {

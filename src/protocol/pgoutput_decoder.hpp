@@ -30,7 +30,6 @@ class PgoutputDecoder {
   Result<LogEvent> decode_insert(ByteReader& reader);
   Result<LogEvent> decode_update(ByteReader& reader);
   Result<LogEvent> decode_delete(ByteReader& reader);
-  Result<Relation> decode_relation(ByteReader& reader);
   Result<const Relation*> find_relation(ByteReader& reader) const;
 
   std::unordered_map<RelationId, Relation> relations_;

@@ -309,6 +309,22 @@ TEST(PgoutputDecoder, RefusesAValueThatCameAsText) {
             "the column or change its type");
 }
 
+TEST(PgoutputDecoder, LearnsNothingFromAShapeThatItRefuses) {
+  PgoutputDecoder decoder;
+  ASSERT_FALSE(decoder.decode(unhex("52"
+                                    "00000001"
+                                    "7000"
+                                    "7400"
+                                    "64"
+                                    "0000"
+                                    "ff"),
+                              Lsn(1)));
+  EXPECT_FALSE(decoder.decode(unhex("4900000001"
+                                    "4e"
+                                    "0000"),
+                              Lsn(2)));
+}
+
 TEST(PgoutputDecoder, FollowsAChangeOfShape) {
   PgoutputDecoder decoder;
   ASSERT_TRUE(decoder.decode(unhex("52"

@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Makes inputs for the fuzzers to start from, out of the golden files: make_seeds.py GOLDEN_DIRECTORY OUTPUT_DIRECTORY"""
+
+import pathlib
+import struct
+import sys
+
+# In the order of kTypes in fuzz_pg_values.cpp.
+TYPES = ["bool", "int2", "int4", "int8", "float4", "float8", "numeric", "date", "timestamp", "timestamptz", "uuid", "bytea",
+         "json", "jsonb", "text", "varchar", "bpchar", "name"]
+
+COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+COPY_TRAILER = b"\xff\xff"
+
+
+def write(folder, number, content):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"seed-{number:04}").write_bytes(content)
+
+
+def lines_of(path):
+    return [line.split("\t") for line in path.read_text().splitlines() if not line.startswith("#")]
+
+
+def pgoutput_seeds(golden, output):
+    """Messages as fuzz_pgoutput reads them: a length of two bytes, then the message; up to the end of a transaction."""
+    sequence, shapes, number = b"", b"", 0
+    for _, text in lines_of(golden / "pgoutput.txt"):
+        message = bytes.fromhex(text)
+        framed = struct.pack("<H", len(message)) + message
+        sequence += framed
+        if message[:1] == b"R":
+            shapes += framed
+        if message[:1] == b"C":
+            write(output / "pgoutput", number, shapes + sequence)
+            sequence, number = b"", number + 1
+
+
+def copy_binary_seeds(output):
+    rows = [b"", struct.pack(">hi", 1, -1), struct.pack(">hi2si", 2, 2, b"ab", 0), struct.pack(">h", 0)]
+    for number in range(len(rows)):
+        write(output / "copy_binary", number, b"\x05" + COPY_HEADER + b"".join(rows[: number + 1]) + COPY_TRAILER)
+
+
+def pg_values_seeds(golden, output):
+    for number, (_, name, _, text, _, binary) in enumerate(lines_of(golden / "pg_values.txt")[::5]):
+        kind = bytes([TYPES.index(name)])
+        write(output / "pg_values", number * 2, kind + text.encode())
+        write(output / "pg_values", number * 2 + 1, kind + bytes.fromhex(binary))
+
+
+def main():
+    golden, output = map(pathlib.Path, sys.argv[1:])
+    pgoutput_seeds(golden, output)
+    copy_binary_seeds(output)
+    pg_values_seeds(golden, output)
+
+
+if __name__ == "__main__":
+    main()
