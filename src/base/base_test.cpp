@@ -17,7 +17,9 @@ Result<int> half(int value) {
   return value / 2;
 }
 
-Result<int> quarter(int value) { return half(TRY(half(value))); }
+Result<int> quarter(int value) {
+  return half(TRY(half(value)));
+}
 
 TEST(Result, TryPassesTheValueOnOrReturnsTheError) {
   EXPECT_EQ(*quarter(8), 2);
@@ -29,6 +31,13 @@ TEST(Error, EveryExitCodeIsUsedOnce) {
 #define X(code, ...) EXPECT_TRUE(seen.insert(exit_code(ErrorCode::code)).second) << name(ErrorCode::code);
   OXBOW_ERROR_TABLE(X)
 #undef X
+}
+
+TEST(Error, EveryNameLeadsBackToItsCode) {
+#define X(code, ...) EXPECT_EQ(parse_error_code(#code), ErrorCode::code);
+  OXBOW_ERROR_TABLE(X)
+#undef X
+  EXPECT_EQ(parse_error_code("no_such_code"), std::nullopt);
 }
 
 TEST(Text, NearestWordForgivesSwapsAndCase) {

@@ -3,6 +3,7 @@
 // Values only; safe to use from any thread.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -52,6 +53,7 @@ struct Error {
 };
 
 std::string_view name(ErrorCode code);      // "connection_lost"
+std::optional<ErrorCode> parse_error_code(std::string_view name);
 std::string_view sentence(ErrorCode code);  // "A connection broke"
 bool is_retryable(ErrorCode code);
 int http_status(ErrorCode code);

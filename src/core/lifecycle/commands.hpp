@@ -65,10 +65,10 @@ struct EndVerify {
   ProofSummary proof;
 };
 
-// A transition under way has ended: with success if `failure` is empty.
+// A transition under way has ended: with success if there is no failure.
 struct EndTransition {
   Scope scope;
-  std::string failure;
+  std::optional<Error> failure;
 };
 
 using Wish = std::variant<AdoptSpec, Advance, Rollback, Pause, Resume, Halt, SetRate, BeginVerify, EndVerify,

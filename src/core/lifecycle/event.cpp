@@ -59,7 +59,8 @@ struct FieldWriter {
   void operator()(const TransitionFailed& what) const {
     scope(what.scope);
     state("to", what.to);
-    record["reason"] = what.reason;
+    record["error"] = std::string(name(what.error.code));
+    record["detail"] = what.error.detail;
   }
   void operator()(const Paused& what) const { scope(what.scope); }
   void operator()(const Resumed& what) const { scope(what.scope); }
@@ -105,6 +106,14 @@ Result<SpecAdopted> read_spec_adopted(const Record& record) {
   return what;
 }
 
+Result<TransitionFailed> read_transition_failed(const Record& record) {
+  auto error = TRY(text_field(record, "error"));
+  auto code = parse_error_code(error);
+  if (!code) return Err(ErrorCode::malformed, "`{}` is no error", error);
+  return TransitionFailed{
+      TRY(read_scope(record)), TRY(read_state(record, "to")), {*code, TRY(text_field(record, "detail"))}};
+}
+
 Result<RateSet> read_rate_set(const Record& record) {
   return RateSet{{TRY(number_field(record, "rows_per_second_max")),
                   TRY(number_field(record, "bytes_per_second_max")),
@@ -137,8 +146,7 @@ Result<Happening> read_happening(std::string_view kind, const Record& record) {
                           TRY(number_field(record, "epoch"))};
   }
   if (kind == "transition-failed") {
-    return TransitionFailed{TRY(read_scope(record)), TRY(read_state(record, "to")),
-                            TRY(text_field(record, "reason"))};
+    return TRY(read_transition_failed(record));
   }
   if (kind == "paused") return Paused{TRY(read_scope(record))};
   if (kind == "resumed") return Resumed{TRY(read_scope(record))};
@@ -169,7 +177,8 @@ struct Describer {
     return fmt::format("{} is in {}, epoch {}", to_string(what.scope), name(what.to), what.epoch);
   }
   std::string operator()(const TransitionFailed& what) const {
-    return fmt::format("{} did not reach {}: {}", to_string(what.scope), name(what.to), what.reason);
+    return fmt::format("{} did not reach {}: {}", to_string(what.scope), name(what.to),
+                       to_string(what.error));
   }
   std::string operator()(const Paused& what) const { return to_string(what.scope) + " was paused"; }
   std::string operator()(const Resumed& what) const { return to_string(what.scope) + " was resumed"; }

@@ -40,7 +40,7 @@ struct TransitionDone {
 struct TransitionFailed {
   Scope scope;
   State to = State::legacy;
-  std::string reason;
+  Error error;
 
   friend bool operator==(const TransitionFailed&, const TransitionFailed&) = default;
 };

@@ -18,7 +18,7 @@ std::vector<Happening> every_kind() {
   return {SpecAdopted{{{kPilot, "keys"}, {{"zürich \"x\"", "a\nb"}, ""}}},
           TransitionBegan{kPilot, State::legacy, State::mirrored, 1},
           TransitionDone{kPilot, State::mirrored, 1},
-          TransitionFailed{kPilot, State::mirrored, "no slot"},
+          TransitionFailed{kPilot, State::mirrored, {ErrorCode::unreachable, "no slot"}},
           Paused{kPilot},
           Resumed{kPilot},
           Halted{},

@@ -112,10 +112,10 @@ class Decision {
       return Err(ErrorCode::illegal_transition, "{} is not on its way anywhere", to_string(wish.scope));
     }
     auto to = *found->second.moving_to;
-    if (wish.failure.empty()) {
+    if (!wish.failure) {
       happened(TransitionDone{wish.scope, to, epoch_in(found->second, to)});
     } else {
-      happened(TransitionFailed{wish.scope, to, wish.failure});
+      happened(TransitionFailed{wish.scope, to, *wish.failure});
     }
     return events_;
   }
@@ -244,7 +244,7 @@ class Application {
     life.state = what.to;
     life.epoch = what.epoch;
     life.moving_to.reset();
-    life.last_failure.clear();
+    life.last_failure.reset();
     if (what.to == State::legacy) {
       life.paused = false;
       life.proof.reset();
@@ -254,7 +254,7 @@ class Application {
   void operator()(const TransitionFailed& what) {
     auto& life = lifecycle_.cohorts[what.scope];
     life.moving_to.reset();
-    life.last_failure = what.reason;
+    life.last_failure = what.error;
   }
 
   void operator()(const Paused& what) { lifecycle_.cohorts[what.scope].paused = true; }

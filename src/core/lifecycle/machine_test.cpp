@@ -49,7 +49,7 @@ class Machine : public testing::Test {
 
   void mirror(const Scope& scope) {
     run(Advance{scope.entity, scope.cohort, State::mirrored});
-    run(EndTransition{scope, ""});
+    run(EndTransition{scope, {}});
   }
 
   CohortLife& life(const Scope& scope) { return lifecycle.cohorts.at(scope); }
@@ -62,7 +62,7 @@ TEST_F(Machine, AdvancesInTwoStepsSoThatAKillBetweenThemIsRemembered) {
   EXPECT_THAT(run(Advance{"payment", "pilot", State::mirrored}), SizeIs(1));
   EXPECT_EQ(life(kPilot).state, State::legacy);
   EXPECT_EQ(life(kPilot).moving_to, State::mirrored);
-  run(EndTransition{kPilot, ""});
+  run(EndTransition{kPilot, {}});
   EXPECT_EQ(life(kPilot).state, State::mirrored);
   EXPECT_EQ(life(kPilot).since, now);
   EXPECT_EQ(life(kRest).state, State::legacy);
@@ -78,26 +78,26 @@ TEST_F(Machine, AdvancesEveryCohortOfTheEntityWhereNoneIsNamed) {
 TEST_F(Machine, DoesNothingForWhatHoldsOrIsUnderWayAlready) {
   run(Advance{"payment", "pilot", State::mirrored});
   EXPECT_THAT(run(Advance{"payment", "pilot", State::mirrored}), IsEmpty());
-  run(EndTransition{kPilot, ""});
+  run(EndTransition{kPilot, {}});
   EXPECT_THAT(run(Advance{"payment", "pilot", State::mirrored}), IsEmpty());
   EXPECT_THAT(run(Rollback{"order", std::nullopt, State::legacy}), IsEmpty());
 }
 
 TEST_F(Machine, AFailedTransitionLeavesTheStateAndTheReason) {
   run(Advance{"payment", "pilot", State::mirrored});
-  run(EndTransition{kPilot, "the target is not empty"});
+  run(EndTransition{kPilot, Error{ErrorCode::rows_unexpected, "the target is not empty"}});
   EXPECT_EQ(life(kPilot).state, State::legacy);
   EXPECT_EQ(life(kPilot).moving_to, std::nullopt);
-  EXPECT_EQ(life(kPilot).last_failure, "the target is not empty");
+  EXPECT_EQ(life(kPilot).last_failure->detail, "the target is not empty");
   mirror(kPilot);
-  EXPECT_EQ(life(kPilot).last_failure, "");
+  EXPECT_EQ(life(kPilot).last_failure, std::nullopt);
 }
 
 TEST_F(Machine, ATransitionUnderWayCanBeCalledBack) {
   run(Advance{"payment", "pilot", State::mirrored});
   EXPECT_THAT(run(Rollback{"payment", "pilot", State::legacy}), SizeIs(1));
   EXPECT_EQ(life(kPilot).moving_to, State::legacy);
-  run(EndTransition{kPilot, ""});
+  run(EndTransition{kPilot, {}});
   EXPECT_EQ(life(kPilot).state, State::legacy);
 }
 
@@ -107,7 +107,7 @@ TEST_F(Machine, RollbackFromMirroredForgetsPauseAndProof) {
   run(EndVerify{"payment", {.result = VerifyState::equal, .coverage_ppm = 1'000'000}});
   ASSERT_TRUE(life(kPilot).proof && life(kPilot).paused);
   run(Rollback{"payment", std::nullopt, State::legacy});
-  run(EndTransition{kPilot, ""});
+  run(EndTransition{kPilot, {}});
   EXPECT_EQ(life(kPilot).state, State::legacy);
   EXPECT_FALSE(life(kPilot).proof || life(kPilot).paused);
 }
@@ -298,7 +298,9 @@ TEST(Lifecycle, AnySequenceOfCommandsReplaysToTheSameState) {
         case 6:
           return EndVerify{entity, {.result = VerifyState::differs, .divergences = random.below(9)}};
         case 7:
-          return EndTransition{scope, random.chance(0.3) ? "no \"luck\"\n" : ""};
+          return EndTransition{scope, random.chance(0.3)
+                                          ? std::optional(Error{ErrorCode::timeout, "no \"luck\"\n"})
+                                          : std::nullopt};
         case 8:
           return AdoptSpec{fmt::format("h{}", random.below(3)),
                            {{kPilot, "keys"},

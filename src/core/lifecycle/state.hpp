@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.hpp"
 #include "base/time.hpp"
 #include "model/plane_status.hpp"
 #include "model/side.hpp"
@@ -43,9 +44,9 @@ struct CohortLife {
   std::uint64_t epoch = 1;         // grows with every change of authority, never falls
   std::optional<State> moving_to;  // journaled and under way; survives a crash
   bool paused = false;
-  WallTime since{};          // when `state` was entered
-  std::string definition;    // fingerprint of which keys belong to the cohort
-  std::string last_failure;  // why the last transition did not happen; empty if it did
+  WallTime since{};                   // when `state` was entered
+  std::string definition;             // fingerprint of which keys belong to the cohort
+  std::optional<Error> last_failure;  // why the last transition did not happen; none if it did
   std::optional<ProofSummary> proof;
 
   friend bool operator==(const CohortLife&, const CohortLife&) = default;
