@@ -16,7 +16,7 @@ from migration import Migration  # noqa: E402
 
 OXBOW = os.path.join(ROOT, "build", "release", "src", "apps", "oxbow")
 CUSTOMERS = 200_000
-ON_TERMINAL = sys.stdout.isatty()
+ON_TERMINAL = sys.stdout.isatty() and not os.environ.get("CI")
 
 
 def say(text=""):

@@ -87,8 +87,8 @@ def _run(*command):
 
 def make_directory(base=None):
     """A temporary directory that the server's user may write; removed at exit."""
-    path = tempfile.mkdtemp(prefix="oxbow-", dir=base)
     user = _server_user()
+    path = tempfile.mkdtemp(prefix="oxbow-", dir=base or ("/tmp" if user else None))  # root's own TMPDIR may be closed to others
     if user:
         os.chown(path, user.pw_uid, user.pw_gid)
     atexit.register(shutil.rmtree, path, ignore_errors=True)
