@@ -29,7 +29,7 @@ def mirror_with_oxbow(source, target):
             took = seconds(mirror)
         memory = migration.peak_rss_bytes()
         say(f"  {migration.wait_until_equal(120)}, says the oracle")
-        migration.advance("branch", to="legacy")
+        migration.roll_back("branch")
         migration.stop()
         migration.oxbow("doctor", "--remove")
     return took, memory

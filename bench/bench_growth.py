@@ -18,7 +18,7 @@ def microseconds_per_row(legacy, new, scale):
 
         per_row = seconds(mirror) / (scale * 100_000) * 1e6
         memory = migration.peak_rss_bytes()
-        migration.advance("branch", to="legacy")
+        migration.roll_back("branch")
         migration.stop()
         migration.oxbow("doctor", "--remove")
     say(f"{scale * 100_000:,} accounts: {per_row:.3f} us per row, peak memory {memory / 2**20:.0f} MiB")

@@ -76,7 +76,7 @@ def copy_ranges_again_and_again(migration, ranges, **environment):
         stale += migration.judge().differing
         if stale:
             return stale
-        migration.advance("hot", to="legacy")
+        migration.roll_back("hot")
         execute(migration.new, "TRUNCATE hot")
     return 0
 
@@ -118,7 +118,7 @@ def copy_past_a_stalled_commit(tmp_path, legacy_cluster, new_url, **environment)
         waiting.start()
         in_wait = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
         migration.wait_until(lambda: execute(url, in_wait)[0][0] > 0, 20, "the commit waits for its standby")
-        migration.advance("hot", to="legacy")
+        migration.roll_back("hot")
         execute(new_url, "TRUNCATE hot")
         migration.oxbow("advance", "hot", "--to", "mirrored")
         time.sleep(2)  # the copy may now go wrong, or wait; both are shown by what comes after

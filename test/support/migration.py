@@ -115,9 +115,15 @@ class Migration:
         listed = listed["findings"] if isinstance(listed, dict) else listed
         return [finding for finding in listed if kind in (None, finding["kind"])]
 
-    def advance(self, *entities, to="mirrored"):
+    def advance(self, *entities):
         for entity in entities:
-            self.oxbow("advance", entity, "--to", to)
+            self.oxbow("advance", entity, "--to", "mirrored")
+
+    def roll_back(self, *entities):
+        for entity in entities:
+            self.oxbow("rollback", entity, "--to", "legacy")
+        self.wait_until(lambda: all(table["phase"] == "idle" for table in self.tables() if table["entity"] in entities), 30,
+                        "the tables are idle")
 
     def set_rate(self, rows_per_second):
         """0: no limit."""
