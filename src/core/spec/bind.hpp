@@ -24,7 +24,7 @@ inline std::string text_at(const SpecNode& node, std::string_view key) {
   return value ? value->text : std::string();
 }
 
-// parsed_at(node, "until", parse_date)
+// parsed_at(node, "until", parse_calendar_date)
 template <class Parse>
 auto parsed_at(const SpecNode& node, std::string_view key, Parse parse)
     -> decltype(parse(std::string_view())) {

@@ -116,10 +116,11 @@ void check_written_once(const TableSpec& table, Mistakes& mistakes) {
 std::vector<MayDiffer> bind_may_differ(const SpecNode& list) {
   std::vector<MayDiffer> out;
   for (const auto& item : list.items) {
-    out.push_back({.column = text_at(item, "column"),
-                   .until = parsed_at(item, "until", parse_date).value_or(std::chrono::year_month_day()),
-                   .why = text_at(item, "why"),
-                   .mark = item.mark});
+    out.push_back(
+        {.column = text_at(item, "column"),
+         .until = parsed_at(item, "until", parse_calendar_date).value_or(std::chrono::year_month_day()),
+         .why = text_at(item, "why"),
+         .mark = item.mark});
   }
   return out;
 }

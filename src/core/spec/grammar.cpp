@@ -52,7 +52,7 @@ constexpr ScalarShape kSize = {.expected = "a size such as 50MB or 10GB",
                                .accepts = parses<parse_size>,
                                .pattern = "^[0-9]+(B|kB|KB|MB|GB|TB)$"};
 constexpr ScalarShape kDate = {.expected = "a date such as 2027-03-01",
-                               .accepts = parses<parse_date>,
+                               .accepts = parses<parse_calendar_date>,
                                .pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"};
 constexpr ScalarShape kPercent = {.expected = "a percentage such as 99.9%",
                                   .accepts = parses<parse_percent>,

@@ -81,11 +81,11 @@ void bind_top(const SpecNode& root, Spec& spec) {
       if (auto state = parse_state(key.text)) spec.gates.emplace(*state, bind_gate(gate));
   }
   if (const auto* rollback = decided(root, "rollback")) {
-    spec.rollback_deadline = parsed_at(*rollback, "deadline", parse_date);
+    spec.rollback_deadline = parsed_at(*rollback, "deadline", parse_calendar_date);
     spec.rollback_rehearsed_within = parsed_at(*rollback, "rehearsed_within", parse_duration);
   }
   if (const auto* sunset = decided(root, "sunset")) {
-    spec.remove_by = parsed_at(*sunset, "remove_by", parse_date);
+    spec.remove_by = parsed_at(*sunset, "remove_by", parse_calendar_date);
     spec.deletion_owner = text_at(*sunset, "deletion_owner");
   }
 }

@@ -92,7 +92,7 @@ std::optional<std::uint32_t> parse_buckets(std::string_view text) {
   return buckets > 0 && buckets <= kBucketCount ? std::optional(buckets) : std::nullopt;
 }
 
-std::optional<std::chrono::year_month_day> parse_date(std::string_view text) {
+std::optional<std::chrono::year_month_day> parse_calendar_date(std::string_view text) {
   if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
   auto year = parse_digits<int>(text.substr(0, 4));
   auto month = parse_digits<unsigned>(text.substr(5, 2));

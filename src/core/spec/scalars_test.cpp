@@ -43,9 +43,9 @@ TEST(Scalars, PercentagesGoToHundred) {
 }
 
 TEST(Scalars, DatesExist) {
-  EXPECT_EQ(parse_date("2028-02-29"), 2028y / 2 / 29);
+  EXPECT_EQ(parse_calendar_date("2028-02-29"), 2028y / 2 / 29);
   for (auto bad : {"2027-02-29", "2027-13-01", "27-01-01", "2027/01/01", "2027-1-1"})
-    EXPECT_FALSE(parse_date(bad)) << bad;
+    EXPECT_FALSE(parse_calendar_date(bad)) << bad;
 }
 
 TEST(Scalars, NamesMayBeQuoted) {
