@@ -111,9 +111,7 @@ class Migration:
         return self.status()["tables"]
 
     def findings(self, kind=None):
-        listed = self.ask("findings")
-        listed = listed["findings"] if isinstance(listed, dict) else listed
-        return [finding for finding in listed if kind in (None, finding["kind"])]
+        return [finding for finding in self.ask("findings")["findings"] if kind in (None, finding["kind"])]
 
     def advance(self, *entities):
         for entity in entities:
@@ -122,8 +120,11 @@ class Migration:
     def roll_back(self, *entities):
         for entity in entities:
             self.oxbow("rollback", entity, "--to", "legacy")
-        self.wait_until(lambda: all(table["phase"] == "idle" for table in self.tables() if table["entity"] in entities), 30,
-                        "the tables are idle")
+
+        def is_back():
+            return all(cohort["state"] == "legacy" for cohort in self.status()["cohorts"] if cohort["entity"] in entities)
+
+        self.wait_until(is_back, 30, f"{', '.join(entities)} is back in legacy")
 
     def set_rate(self, rows_per_second):
         """0: no limit."""
@@ -148,8 +149,11 @@ class Migration:
         return f"{state}\noxbow up said:\n{self.log()}"
 
     def is_backfilled(self):
-        """True once every range of every table that takes part has been copied."""
-        tables = [table for table in self.tables() if table["phase"] != "idle"]
+        """True once what was advanced is mirrored and every range of every table that takes part has been copied."""
+        status = self.status()
+        if any(cohort["moving_to"] for cohort in status["cohorts"]):
+            return False
+        tables = [table for table in status["tables"] if table["phase"] != "idle"]
         return bool(tables) and all(table["phase"] == "following" for table in tables)
 
     def wait_until_backfilled(self, seconds=60):
