@@ -3,8 +3,8 @@
 
     tools/make_pgoutput_transcript.py "postgresql:///scratch" > test/golden/pgoutput.txt
 
-Needs psql, wal_level = logical, a superuser, and a database in which it may create and drop the schema "oxbow_golden".
-The unit test of src/protocol/pgoutput_decoder.cpp says what each message must become.
+Needs psql, wal_level = logical, a superuser, and a database in which it may create and drop the schema
+"oxbow_golden". The unit test of src/protocol/pgoutput_decoder.cpp says what each message must become.
 """
 
 import subprocess
@@ -15,8 +15,8 @@ DROP SCHEMA IF EXISTS oxbow_golden CASCADE;
 CREATE SCHEMA oxbow_golden;
 SET search_path = oxbow_golden;
 CREATE TYPE mood AS ENUM ('ok', 'bad');
-CREATE TABLE item (id int8 PRIMARY KEY, label text, price numeric(10,2), twice int8 GENERATED ALWAYS AS (id * 2) STORED,
-                   mood mood);
+CREATE TABLE item (id int8 PRIMARY KEY, label text, price numeric(10,2),
+                   twice int8 GENERATED ALWAYS AS (id * 2) STORED, mood mood);
 CREATE TABLE whole (a int4, b text);
 ALTER TABLE whole REPLICA IDENTITY FULL;
 CREATE TABLE large (id int4 PRIMARY KEY, small int4, body text);
@@ -53,7 +53,8 @@ INSERT INTO legacy_type VALUES (1, 'postgres=r/postgres');
 
 READ = """
 COPY (SELECT lsn, encode(data, 'hex') FROM pg_logical_slot_get_binary_changes('oxbow_golden', NULL, NULL,
-      'proto_version', '1', 'publication_names', 'oxbow_golden', 'binary', 'true', 'messages', 'true')) TO STDOUT;
+      'proto_version', '1', 'publication_names', 'oxbow_golden', 'binary', 'true', 'messages', 'true'))
+  TO STDOUT;
 """
 
 CLEAN_UP = """
@@ -66,8 +67,8 @@ DROP SCHEMA oxbow_golden CASCADE;
 
 def main():
     script = "SET client_min_messages = error;" + SETUP + STEPS + READ + CLEAN_UP
-    done = subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", sys.argv[1]], input=script, text=True,
-                          stdout=subprocess.PIPE, check=True)
+    psql = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", sys.argv[1]]
+    done = subprocess.run(psql, input=script, text=True, stdout=subprocess.PIPE, check=True)
     print("# Written by tools/make_pgoutput_transcript.py from a PostgreSQL 15 server; do not edit.")
     print("# Position in the log and one message in hex, separated by a tab. What was done:")
     for step in STEPS.strip().splitlines():

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Makes inputs for the fuzzers to start from, out of the golden files: make_seeds.py GOLDEN_DIRECTORY OUTPUT_DIRECTORY"""
+"""Makes inputs for the fuzzers to start from: make_seeds.py DIRECTORY_OF_GOLDEN_FILES OUTPUT_DIRECTORY"""
 
 import pathlib
 import struct
 import sys
 
 # In the order of kTypes in fuzz_pg_values.cpp.
-TYPES = ["bool", "int2", "int4", "int8", "float4", "float8", "numeric", "date", "timestamp", "timestamptz", "uuid", "bytea",
-         "json", "jsonb", "text", "varchar", "bpchar", "name"]
+TYPES = ["bool", "int2", "int4", "int8", "float4", "float8", "numeric", "date", "timestamp", "timestamptz",
+         "uuid", "bytea", "json", "jsonb", "text", "varchar", "bpchar", "name"]
 
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_TRAILER = b"\xff\xff"
@@ -23,7 +23,7 @@ def lines_of(path):
 
 
 def pgoutput_seeds(golden, output):
-    """Messages as fuzz_pgoutput reads them: a length of two bytes, then the message; up to the end of a transaction."""
+    """One file per transaction, as fuzz_pgoutput reads it: each message behind its length in two bytes."""
     sequence, shapes, number = b"", b"", 0
     for _, text in lines_of(golden / "pgoutput.txt"):
         message = bytes.fromhex(text)
@@ -39,7 +39,8 @@ def pgoutput_seeds(golden, output):
 def copy_binary_seeds(output):
     rows = [b"", struct.pack(">hi", 1, -1), struct.pack(">hi2si", 2, 2, b"ab", 0), struct.pack(">h", 0)]
     for number in range(len(rows)):
-        write(output / "copy_binary", number, b"\x05" + COPY_HEADER + b"".join(rows[: number + 1]) + COPY_TRAILER)
+        stream = COPY_HEADER + b"".join(rows[: number + 1]) + COPY_TRAILER
+        write(output / "copy_binary", number, b"\x05" + stream)
 
 
 def pg_values_seeds(golden, output):

@@ -1,6 +1,5 @@
 // A number as PostgreSQL's numeric holds it: exact, of any size, with the count of digits to show behind the
-// point
-// ("1.50" and "1.5" are the same number and different values), NaN and ±Infinity. Value type.
+// point ("1.50" and "1.5" are the same number and different values), NaN and ±Infinity. Value type.
 //
 // Arithmetic is exact or refuses: nothing here ever rounds.
 #pragma once

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/value/byte_text.hpp"
 #include "core/value/float_text.hpp"
 #include "core/value/iso_time.hpp"
 #include "core/value/numeric_format.hpp"
@@ -61,10 +62,8 @@ constexpr std::array kBuiltins = {
 };
 
 constexpr char kJsonbVersion = 1;
-constexpr std::size_t kUuidBytes = 16;
 constexpr std::size_t kNameBytesMax = 63;
 constexpr std::int32_t kLengthModifierOffset = 4;
-constexpr std::string_view kHexDigits = "0123456789abcdef";
 
 std::optional<Codec> codec_of(const Type& base) {
   if (base.kind == TypeKind::enumeration) return Codec::enumeration;
@@ -171,91 +170,17 @@ Result<std::string> binary_to_float_text(const Type& type, std::string_view bina
   return float_text(std::bit_cast<Float>(read_big_endian<Bits>(binary.data())));
 }
 
-// UUIDs
-
-std::string uuid_text(std::string_view binary) {
-  std::string text;
-  for (std::size_t i = 0; i < kUuidBytes; ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
-    auto byte = static_cast<unsigned char>(binary[i]);
-    text += kHexDigits[byte >> 4];
-    text += kHexDigits[byte & 15];
-  }
-  return text;
-}
-
-// The server takes a hyphen after any group of four digits, and braces around the whole.
-Result<std::string> uuid_to_binary(const Type& type, std::string_view text) {
-  auto rest = text;
-  if (rest.starts_with('{')) {
-    if (!rest.ends_with('}')) return refuse(type, text);
-    rest = rest.substr(1, rest.size() - 2);
-  }
-  std::string binary;
-  while (binary.size() < kUuidBytes) {
-    if (rest.size() < 2) return refuse(type, text);
-    auto high = hex_value(rest[0]), low = hex_value(rest[1]);
-    if (!high || !low) return refuse(type, text);
-    binary += static_cast<char>(*high << 4 | *low);
-    rest.remove_prefix(2);
-    bool hyphen_allowed = binary.size() % 2 == 0 && binary.size() < kUuidBytes;
-    if (hyphen_allowed && rest.starts_with('-')) rest.remove_prefix(1);
-  }
-  if (!rest.empty()) return refuse(type, text);
-  return binary;
-}
-
 // Byte strings
 
-std::string bytea_text(std::string_view binary) {
-  std::string text = "\\x";
-  text.reserve(2 + binary.size() * 2);
-  for (char c : binary) {
-    auto byte = static_cast<unsigned char>(c);
-    text += kHexDigits[byte >> 4];
-    text += kHexDigits[byte & 15];
-  }
-  return text;
+Result<std::string> uuid_to_text(const Type& type, std::string_view binary) {
+  TRY(expect_size(binary, kUuidBytes, type));
+  return uuid_text(binary);
 }
 
-Result<std::string> hex_to_binary(const Type& type, std::string_view hex) {
-  std::string binary;
-  for (std::size_t i = 0; i < hex.size();) {
-    if (hex[i] == ' ' || hex[i] == '\n' || hex[i] == '\t' || hex[i] == '\r') {
-      ++i;
-      continue;
-    }
-    auto high = hex_value(hex[i]);
-    auto low = i + 1 < hex.size() ? hex_value(hex[i + 1]) : std::nullopt;
-    if (!high || !low) return refuse(type, hex);
-    binary += static_cast<char>(*high << 4 | *low);
-    i += 2;
-  }
-  return binary;
-}
-
-// The traditional form: "\\" is a backslash, "\101" the byte with that octal number, all else itself.
-Result<std::string> escaped_to_binary(const Type& type, std::string_view text) {
-  auto octal = [&](std::size_t at, char highest) { return text[at] >= '0' && text[at] <= highest; };
-  std::string binary;
-  for (std::size_t i = 0; i < text.size();) {
-    if (text[i] != '\\') {
-      binary += text[i++];
-    } else if (i + 1 < text.size() && text[i + 1] == '\\') {
-      binary += '\\';
-      i += 2;
-    } else if (i + 3 < text.size() && octal(i + 1, '3') && octal(i + 2, '7') && octal(i + 3, '7')) {
-      binary += static_cast<char>((text[i + 1] - '0') << 6 | (text[i + 2] - '0') << 3 | (text[i + 3] - '0'));
-      i += 4;
-    } else {
-      return refuse(type, text);
-    }
-  }
-  return binary;
-}
-
-Result<std::string> bytea_to_binary(const Type& type, std::string_view text) {
-  return text.starts_with("\\x") ? hex_to_binary(type, text.substr(2)) : escaped_to_binary(type, text);
+Result<std::string> bytes_or_refusal(const Type& type, std::string_view text,
+                                     std::optional<std::string> bytes) {
+  if (!bytes) return refuse(type, text);
+  return *std::move(bytes);
 }
 
 // Character strings
@@ -353,8 +278,7 @@ Result<std::string> binary_to_text(const Type& domain, std::string_view binary) 
     case Codec::timestamptz:
       return timestamp_text(TRY(read_count<std::int64_t>(type, binary)), true);
     case Codec::uuid:
-      TRY(expect_size(binary, kUuidBytes, type));
-      return uuid_text(binary);
+      return uuid_to_text(type, binary);
     case Codec::bytea:
       return bytea_text(binary);
     case Codec::jsonb:
@@ -396,9 +320,9 @@ Result<std::string> text_to_binary(const Type& domain, std::string_view text) {
     case Codec::timestamptz:
       return big_endian(TRY(parse_timestamp(text, true, time_precision(type))));
     case Codec::uuid:
-      return uuid_to_binary(type, text);
+      return bytes_or_refusal(type, text, parse_uuid(text));
     case Codec::bytea:
-      return bytea_to_binary(type, text);
+      return bytes_or_refusal(type, text, parse_bytea(text));
     case Codec::jsonb:
       return std::string(1, kJsonbVersion).append(text);
     case Codec::bpchar:
