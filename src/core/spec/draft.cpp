@@ -74,6 +74,11 @@ std::string plain_name(std::string_view text) {
   return is_plain_name(out) ? out : "m" + out;
 }
 
+bool is_number(const Type& type) {
+  static constexpr std::array<std::string_view, 4> numbers = {"int2", "int4", "int8", "numeric"};
+  return base_type(type).is_builtin() && std::ranges::find(numbers, base_type(type).name) != numbers.end();
+}
+
 // ---- one table ----
 
 class TableDraft {
@@ -156,10 +161,12 @@ class TableDraft {
           conversion.error().detail, yaml(match.legacy->name));
     if (conversion->fidelity == Fidelity::reshaped)
       return fmt::format("{} becomes {}, which keeps its meaning but not its form: {}", from, to, rule);
+    auto scale = is_number(match.legacy->type) && is_number(match.new_side->type)
+                     ? fmt::format("{{to: {}, scale: ...}}, ", yaml(match.new_side->name))
+                     : std::string();
     return fmt::format(
-        "not every {} is a {}: {} (rows that do not fit are quarantined), {{to: {}, scale: ...}}, or "
-        "widen the new column",
-        from, to, rule, yaml(match.new_side->name));
+        "not every {} fits into {}: {} (rows that do not fit are quarantined), {}or widen the new column",
+        from, to, rule, scale);
   }
 
   static bool are_enumerations(const ColumnMatch& match) {

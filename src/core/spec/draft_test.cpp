@@ -97,7 +97,7 @@ entities:
         new: ledger.payment
         columns:
           payment_id: id
-          amount: DECIDE  # not every bigint is a integer: {to: amount, cast: integer} (rows that do not fit are quarantined), {to: amount, scale: ...}, or widen the new column
+          amount: DECIDE  # not every bigint fits into integer: {to: amount, cast: integer} (rows that do not fit are quarantined), {to: amount, scale: ...}, or widen the new column
           state:
             to: state
             map:
@@ -130,15 +130,15 @@ TEST(Draft, LeavesNothingOpenWhereBothSidesHaveTheSameShape) {
 }
 
 TEST(Draft, MarksWhatCannotBeCarriedExactly) {
-  EXPECT_THAT(decisions_about_columns(one_table({not_null("id", int8()), column("n", varchar(20))},
-                                                {not_null("id", int8()), column("n", varchar(10))})),
-              ElementsAre(HasSubstr("{to: n, cast: \"character varying(10)\"}")));
-  EXPECT_THAT(decisions_about_columns(one_table({not_null("id", int8()), column("n", json())},
-                                                {not_null("id", int8()), column("n", jsonb())})),
+  EXPECT_THAT(decisions_about_columns(one_table({not_null("id", int8()), column("note", varchar(20))},
+                                                {not_null("id", int8()), column("note", varchar(10))})),
+              ElementsAre(HasSubstr("{to: note, cast: \"character varying(10)\"}")));
+  EXPECT_THAT(decisions_about_columns(one_table({not_null("id", int8()), column("note", json())},
+                                                {not_null("id", int8()), column("note", jsonb())})),
               ElementsAre(HasSubstr("keeps its meaning but not its form")));
-  EXPECT_THAT(decisions_about_columns(one_table({not_null("id", int8()), column("n", jsonb())},
-                                                {not_null("id", int8()), column("n", int4())})),
-              ElementsAre(HasSubstr("{sql: ..., from: [\"n\"]} under add")));
+  EXPECT_THAT(decisions_about_columns(one_table({not_null("id", int8()), column("note", jsonb())},
+                                                {not_null("id", int8()), column("note", int4())})),
+              ElementsAre(HasSubstr("{sql: ..., from: [note]} under add")));
 }
 
 TEST(Draft, MarksGeneratedColumns) {
