@@ -1,0 +1,31 @@
+// The control API: requests in, the service's answers out as JSON. Every surface (command line, console,
+// scripts) speaks this and nothing else.
+//
+//   GET  /v1/status | /v1/findings?all=1&limit=N | /v1/events?after=N&limit=N | /v1/metrics | /v1/why?key=K
+//   GET  /v1/verify/ID
+//   POST /v1/advance | rollback | halt | pause | resume | rate | verify   {"who": ..., "why": ..., "dry_run":
+//   ...}
+#pragma once
+
+#include "ports/http.hpp"
+#include "services/control/control_service.hpp"
+
+namespace oxbow {
+
+class ControlApi {
+ public:
+  explicit ControlApi(ControlService& service) : service_(service) {}
+
+  // Never fails: a refusal is a response with {"error": {"code", "sentence", "detail"}}.
+  Task<HttpResponse> handle(HttpRequest request);
+
+ private:
+  Result<HttpResponse> answer(const HttpRequest& request);
+  Result<HttpResponse> get(const HttpRequest& request);
+  Result<HttpResponse> post(const HttpRequest& request);
+  Result<HttpResponse> why(const std::string& key);
+
+  ControlService& service_;
+};
+
+}  // namespace oxbow

@@ -1,0 +1,296 @@
+#include "services/control/control_service.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/assert.hpp"
+#include "base/log.hpp"
+#include "core/lifecycle/adoption.hpp"
+#include "runtime/cancellation.hpp"
+#include "runtime/real_clock.hpp"
+#include "runtime/sleep.hpp"
+#include "runtime/task_group.hpp"
+
+namespace oxbow {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr Duration kRetryAfter = std::chrono::seconds(1);
+constexpr Duration kLookAgainAfter = std::chrono::milliseconds(100);
+
+const std::string kOurselves = "oxbow";
+
+// Where a cohort should be, whatever it takes to get there.
+State destination(const CohortLife& life) {
+  return life.moving_to.value_or(life.state);
+}
+
+// After these an operator expects everything to be tried again at once.
+bool is_new_order(const Wish& wish) {
+  return std::holds_alternative<Advance>(wish) || std::holds_alternative<Rollback>(wish) ||
+         std::holds_alternative<Resume>(wish);
+}
+
+ProofSummary summary_of(const VerifyReport& report) {
+  auto ppm = std::clamp(report.coverage_percent, 0.0, 100.0) * 10'000;
+  return {report.state,    report.rows_compared, report.divergence_count, static_cast<std::uint32_t>(ppm),
+          report.position, report.taken_at};
+}
+
+}  // namespace
+
+struct ControlService::Impl {
+  // A scope that could not be brought to where it should be.
+  struct Trouble {
+    Error error;
+    std::optional<Instant> retry_at;  // none: only a person can help
+  };
+  struct Verification {
+    VerifyId id;
+    std::optional<std::string> entity;
+  };
+
+  asio::any_io_executor executor;
+  ControlParts parts;
+  Journal journal;
+  WallTime started_at;
+  asio::steady_timer woken;
+  std::set<Scope> running;  // mirrored by the data plane of this process
+  std::map<Scope, Trouble> troubles;
+  std::vector<Verification> verifications;
+
+  Impl(asio::any_io_executor on, ControlParts with, Journal opened)
+      : executor(on),
+        parts(std::move(with)),
+        journal(std::move(opened)),
+        started_at(parts.now()),
+        woken(executor) {}
+
+  const Lifecycle& lifecycle() const { return journal.lifecycle(); }
+
+  Rate rate() const {
+    const auto& limits = parts.spec.limits;
+    return lifecycle().rate.value_or(
+        Rate{limits.rows_per_second_max, limits.bytes_per_second_max, limits.workers});
+  }
+
+  CohortId cohort_id(const Scope& scope) const {
+    auto* entity = parts.spec.find_entity(scope.entity);
+    OXBOW_ASSERT(entity, "the journal has adopted entity {}, the spec has not", scope.entity);
+    auto found = std::ranges::find(entity->cohorts, scope.cohort, &CohortSpec::name);
+    OXBOW_ASSERT(found != entity->cohorts.end(), "the journal has adopted {}, the spec has not",
+                 to_string(scope));
+    return CohortId(static_cast<std::uint32_t>(found - entity->cohorts.begin()));
+  }
+
+  // What the data plane does at once. Transitions are left to follow_transitions().
+  void act(const Event& event) {
+    if (auto* paused = std::get_if<Paused>(&event.what)) parts.plane.pause(paused->scope.entity);
+    if (auto* resumed = std::get_if<Resumed>(&event.what)) parts.plane.resume(resumed->scope.entity);
+    if (std::holds_alternative<Halted>(event.what)) parts.plane.halt(event.why);
+    if (std::holds_alternative<HaltEnded>(event.what)) parts.plane.resume(std::nullopt);
+    if (auto* set = std::get_if<RateSet>(&event.what)) parts.plane.set_rate(set->rate);
+    log_info("{}{}{}", describe(event), event.who == kOurselves ? "" : ", ordered by " + event.who,
+             event.why.empty() ? "" : ": " + event.why);
+  }
+
+  Result<std::vector<Event>> execute(const Command& command) {
+    auto events = TRY(journal.execute(command, parts.now()));
+    for (const auto& event : events) act(event);
+    bool tries_again =
+        std::holds_alternative<Resume>(command.wish) || std::holds_alternative<Advance>(command.wish);
+    if (tries_again) troubles.clear();
+    woken.cancel();
+    return events;
+  }
+
+  void restore() {
+    parts.plane.set_rate(rate());
+    if (lifecycle().halted) parts.plane.halt(lifecycle().halted_why);
+    for (const auto& [scope, life] : lifecycle().cohorts)
+      if (life.paused) parts.plane.pause(scope.entity);
+  }
+
+  bool may_try(const Scope& scope) const {
+    auto found = troubles.find(scope);
+    if (found == troubles.end()) return true;
+    return found->second.retry_at && monotonic_now() >= *found->second.retry_at;
+  }
+
+  bool must_start(const Scope& scope, const CohortLife& life) const {
+    return destination(life) == State::mirrored && (life.moving_to || !running.contains(scope)) &&
+           may_try(scope);
+  }
+
+  bool must_stop(const Scope& scope, const CohortLife& life) const {
+    return destination(life) == State::legacy && (life.moving_to || running.contains(scope)) &&
+           may_try(scope);
+  }
+
+  // Cohorts of one entity for which `wanted` holds; empty if there are none.
+  template <class Predicate>
+  std::vector<Scope> next_group(Predicate wanted) const {
+    std::vector<Scope> group;
+    for (const auto& [scope, life] : lifecycle().cohorts) {
+      if (!group.empty() && scope.entity != group.front().entity) break;
+      if (wanted(scope, life)) group.push_back(scope);
+    }
+    return group;
+  }
+
+  MirrorScope to_mirror_scope(const std::vector<Scope>& group) const {
+    MirrorScope result{group.front().entity, {}};
+    for (const auto& scope : group) result.cohorts.push_back(cohort_id(scope));
+    std::ranges::sort(result.cohorts);
+    return result;
+  }
+
+  // Makes the data plane follow the journal, one group of cohorts at a time.
+  Task<void> follow_transitions() {
+    while (!co_await is_cancelled()) {
+      auto to_stop = next_group([&](auto& scope, auto& life) { return must_stop(scope, life); });
+      if (!to_stop.empty()) {
+        auto stopped = co_await parts.plane.stop_mirror(to_mirror_scope(to_stop));
+        settle(to_stop, State::legacy, stopped);
+        continue;
+      }
+      auto to_start = next_group([&](auto& scope, auto& life) { return must_start(scope, life); });
+      if (!to_start.empty()) {
+        auto started = co_await parts.plane.start_mirror(to_mirror_scope(to_start));
+        settle(to_start, State::mirrored, started);
+        continue;
+      }
+      woken.expires_after(kLookAgainAfter);
+      co_await woken.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+    co_return Err(ErrorCode::cancelled);
+  }
+
+  // Notes what became of an attempt. Meanwhile the wish may have changed; then the next round sees to that.
+  void settle(const std::vector<Scope>& group, State reached, const Status& outcome) {
+    if (!outcome && outcome.error().code == ErrorCode::cancelled) return;
+    bool hopeless = !outcome && !is_retryable(outcome.error().code);
+    for (const auto& scope : group) {
+      if (!outcome) {
+        note_trouble(scope, outcome.error(), hopeless);
+      } else {
+        troubles.erase(scope);
+        if (reached == State::mirrored) running.insert(scope);
+        if (reached == State::legacy) running.erase(scope);
+      }
+      bool over = outcome || hopeless;
+      if (over && lifecycle().cohorts.at(scope).moving_to == reached) end_transition(scope, outcome);
+    }
+  }
+
+  void note_trouble(const Scope& scope, const Error& error, bool hopeless) {
+    auto known = troubles.find(scope);
+    bool same = known != troubles.end() && known->second.error == error;
+    if (!same) log_warn("{}: {}", to_string(scope), to_string(error));
+    troubles[scope] = {error, hopeless ? std::nullopt : std::optional(monotonic_now() + kRetryAfter)};
+  }
+
+  // If the journal cannot be written now, the next round does all of it again.
+  void end_transition(const Scope& scope, const Status& outcome) {
+    auto failure = outcome ? std::nullopt : std::optional(outcome.error());
+    auto ended = execute({kOurselves, "", EndTransition{scope, failure}});
+    if (ended) {
+      troubles.erase(scope);
+    } else {
+      note_trouble(scope, ended.error(), false);
+    }
+  }
+
+  Task<void> watch_verifications() {
+    while (!co_await is_cancelled()) {
+      std::erase_if(verifications, [&](const Verification& each) { return settle(each); });
+      CO_TRY(co_await sleep_for(kLookAgainAfter));
+    }
+    co_return Err(ErrorCode::cancelled);
+  }
+
+  // True once the end is in the journal.
+  bool settle(const Verification& verification) {
+    auto report = parts.plane.verify_report(verification.id);
+    if (!report) {
+      VerifyReport lost;
+      lost.state = VerifyState::failed;
+      report = lost;
+    }
+    if (report->state == VerifyState::running) return false;
+    auto ended = execute({kOurselves, report->reason, EndVerify{verification.entity, summary_of(*report)}});
+    return ended.has_value();
+  }
+};
+
+ControlService::ControlService(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ControlService::~ControlService() = default;
+
+Result<std::unique_ptr<ControlService>> ControlService::open(asio::any_io_executor executor,
+                                                             ControlParts parts) {
+  auto journal = TRY(Journal::open(parts.events));
+  Command adopt{kOurselves, "", AdoptSpec{parts.spec.hash, adopted_cohorts(parts.spec)}};
+  TRY(journal.execute(adopt, parts.now()));
+  auto impl = std::make_unique<Impl>(executor, std::move(parts), std::move(journal));
+  return std::unique_ptr<ControlService>(new ControlService(std::move(impl)));
+}
+
+Task<void> ControlService::run() {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  impl_->restore();
+  TaskGroup group(impl_->executor);
+  group.spawn(impl_->follow_transitions());
+  group.spawn(impl_->watch_verifications());
+  co_return co_await group.wait();
+}
+
+Result<std::vector<Event>> ControlService::execute(const Command& command) {
+  return impl_->execute(command);
+}
+
+Result<std::vector<Event>> ControlService::rehearse(const Command& command) const {
+  return decide(lifecycle(), command, impl_->parts.now());
+}
+
+Result<VerifyId> ControlService::verify(const Command& command) {
+  TRY(impl_->execute(command));
+  auto entity = std::get<BeginVerify>(command.wish).entity;
+  auto id = impl_->parts.plane.start_verify(entity);
+  if (id) {
+    impl_->verifications.push_back({*id, entity});
+  } else {
+    TRY(impl_->execute(
+        {kOurselves, to_string(id.error()), EndVerify{entity, {.taken_at = impl_->parts.now()}}}));
+  }
+  return id;
+}
+
+const Lifecycle& ControlService::lifecycle() const {
+  return impl_->lifecycle();
+}
+const Journal& ControlService::journal() const {
+  return impl_->journal;
+}
+const ControlParts& ControlService::parts() const {
+  return impl_->parts;
+}
+WallTime ControlService::started_at() const {
+  return impl_->started_at;
+}
+Rate ControlService::rate() const {
+  return impl_->rate();
+}
+
+std::optional<Error> ControlService::problem(const Scope& scope) const {
+  auto found = impl_->troubles.find(scope);
+  if (found != impl_->troubles.end()) return found->second.error;
+  return std::nullopt;
+}
+
+}  // namespace oxbow

@@ -1,0 +1,63 @@
+// The control plane of one migration: commands become events in the journal, and the data plane is made to
+// follow the journal. What a crash interrupts is taken up again by the next run(), because only the journal
+// says what is in force. Everything runs on one executor with one thread.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "model/spec.hpp"
+#include "ports/finding_store.hpp"
+#include "services/control/data_plane.hpp"
+#include "services/control/journal.hpp"
+
+namespace oxbow {
+
+// What the service works with; all of it outlives the service.
+struct ControlParts {
+  const Spec& spec;
+  EventStore& events;
+  FindingStore& findings;
+  DataPlane& plane;
+  std::function<WallTime()> now;
+};
+
+class ControlService {
+ public:
+  // Reads the journal and takes the spec over. `illegal_transition` if the spec contradicts what is in force.
+  static Result<std::unique_ptr<ControlService>> open(boost::asio::any_io_executor executor,
+                                                      ControlParts parts);
+  ~ControlService();
+
+  // Makes the data plane follow the journal until it is asked to stop.
+  Task<void> run();
+
+  // Journals a command and sets going what it asks for; transitions end later, see lifecycle() and problem().
+  Result<std::vector<Event>> execute(const Command& command);
+
+  // The same without any effect.
+  Result<std::vector<Event>> rehearse(const Command& command) const;
+
+  // Journals the begin; the end is journaled when the data plane is done.
+  Result<VerifyId> verify(const Command& command);
+
+  const Lifecycle& lifecycle() const;
+  const Journal& journal() const;
+  const ControlParts& parts() const;
+  WallTime started_at() const;
+  Rate rate() const;  // what an operator ordered, else what the spec says
+
+  // Why a cohort is not where the journal says it should be; it is tried again unless only a person can help.
+  std::optional<Error> problem(const Scope& scope) const;
+
+ private:
+  struct Impl;
+  explicit ControlService(std::unique_ptr<Impl> impl);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace oxbow

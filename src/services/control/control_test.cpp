@@ -1,0 +1,391 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/json.hpp>
+
+#include "core/lifecycle/chain.hpp"
+#include "runtime/sleep.hpp"
+#include "runtime/task_group.hpp"
+#include "services/control/control_api.hpp"
+
+namespace oxbow {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+namespace json = boost::json;
+
+// A store in memory that can be full.
+class MemoryStore : public EventStore, public FindingStore {
+ public:
+  Status append(const std::vector<JournalRecord>& more) override {
+    if (full) return Err(ErrorCode::store_full, "no room");
+    records.insert(records.end(), more.begin(), more.end());
+    return {};
+  }
+  Result<std::vector<JournalRecord>> read_after(std::uint64_t after, std::size_t limit) override {
+    std::vector<JournalRecord> found;
+    for (const auto& record : records)
+      if (record.number > after && found.size() < limit) found.push_back(record);
+    return found;
+  }
+  Result<std::vector<JournalRecord>> read_last(std::size_t limit) override {
+    return read_after(records.size() > limit ? records.size() - limit : 0, limit);
+  }
+  Status record_all(const std::vector<Finding>& more, WallTime now) override {
+    for (const auto& finding : more) findings.push_back({finding, now, now});
+    return {};
+  }
+  Status close(FindingKind, std::string_view, std::string_view, WallTime) override { return {}; }
+  Result<std::vector<StoredFinding>> list_findings(bool, std::size_t) override { return findings; }
+  Result<std::uint64_t> count_open_findings() override { return findings.size(); }
+
+  bool full = false;
+  std::vector<JournalRecord> records;
+  std::vector<StoredFinding> findings;
+};
+
+// A data plane that writes down what it was asked, and answers what the test tells it to.
+class FakePlane : public DataPlane {
+ public:
+  Task<void> start_mirror(MirrorScope scope) override {
+    calls.push_back("start " + text(scope));
+    while (hold_start) CO_TRY(co_await sleep_for(1ms));
+    co_return start_outcome;
+  }
+  Task<void> stop_mirror(MirrorScope scope) override {
+    calls.push_back("stop " + text(scope));
+    co_return Status{};
+  }
+  void pause(std::optional<std::string> entity) override {
+    calls.push_back("pause " + entity.value_or("all"));
+  }
+  void resume(std::optional<std::string> entity) override {
+    calls.push_back("resume " + entity.value_or("all"));
+  }
+  void halt(std::string why) override { calls.push_back("halt: " + why); }
+  void set_rate(Rate rate) override {
+    calls.push_back(fmt::format("rate {} {}", rate.rows_per_second_max, rate.workers));
+  }
+  Result<VerifyId> start_verify(std::optional<std::string>) override {
+    if (!verify_outcome) return std::unexpected(verify_outcome.error());
+    return VerifyId(7);
+  }
+  Result<VerifyReport> verify_report(VerifyId id) const override {
+    if (id != VerifyId(7)) return Err(ErrorCode::not_found, "no verification {}", id.value());
+    return report;
+  }
+  PlaneStatus status() const override { return plane_status; }
+  Result<std::vector<std::string>> explain_key(std::string key) const override {
+    return std::vector<std::string>{"key " + key + " is settled"};
+  }
+
+  static std::string text(const MirrorScope& scope) {
+    std::string text = scope.entity;
+    for (auto cohort : scope.cohorts) text += fmt::format(" {}", cohort.value());
+    return text;
+  }
+
+  std::vector<std::string> calls;
+  bool hold_start = false;
+  Status start_outcome;
+  Status verify_outcome;
+  VerifyReport report;
+  PlaneStatus plane_status;
+};
+
+class Control : public testing::Test {
+ protected:
+  Control() {
+    spec.migration = "payments";
+    spec.hash = "hash-1";
+    spec.entities.push_back({.name = "payment",
+                             .key = "payment_id",
+                             .cohorts = {{.name = "pilot", .keys = {"1"}}, {.name = "rest", .rest = true}}});
+    spec.entities.push_back({.name = "customer", .key = "id", .cohorts = {{.name = "all", .rest = true}}});
+    start();
+  }
+  ~Control() override { stop(); }
+
+  void start() {
+    auto opened =
+        ControlService::open(context.get_executor(),
+                             {spec, store, store, plane, [this] { return now += std::chrono::seconds(1); }});
+    ASSERT_TRUE(opened) << to_string(opened.error());
+    service = std::move(*opened);
+    api.emplace(*service);
+    group.emplace(context.get_executor());
+    group->spawn(service->run());
+  }
+
+  void stop() {
+    if (!service) return;
+    group->cancel();
+    context.run();
+    context.restart();
+    group.reset();
+    api.reset();
+    service.reset();
+  }
+
+  // Runs the plane until `done` holds; a test that waits for what never comes fails here.
+  template <class Predicate>
+  void until(Predicate done) {
+    auto give_up = std::chrono::steady_clock::now() + 10s;
+    while (!done()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), give_up) << "did not happen";
+      context.run_one_for(20ms);
+    }
+  }
+
+  HttpResponse send(std::string method, std::string path, std::map<std::string, std::string> query = {},
+                    std::string body = "") {
+    std::optional<HttpResponse> response;
+    auto keep = [&](std::exception_ptr, Result<HttpResponse> answer) { response = *std::move(answer); };
+    HttpRequest request{std::move(method), std::move(path), std::move(query), std::move(body)};
+    boost::asio::co_spawn(context, api->handle(std::move(request)), keep);
+    until([&] { return response.has_value(); });
+    return *response;
+  }
+
+  json::value post(std::string operation, std::string body) {
+    auto response = send("POST", "/v1/" + operation, {}, std::move(body));
+    return json::parse(response.body);
+  }
+
+  json::value get(std::string what, std::map<std::string, std::string> query = {}) {
+    return json::parse(send("GET", "/v1/" + what, std::move(query)).body);
+  }
+
+  // The status of one cohort, by its place in the spec.
+  json::value cohort(std::size_t index) { return get("status").at("cohorts").at(index); }
+
+  void mirror_pilot() {
+    post("advance", R"({"entity":"payment","cohort":"pilot","to":"mirrored","who":"ann"})");
+    until([&] { return service->lifecycle().cohorts.at({"payment", "pilot"}).state == State::mirrored; });
+  }
+
+  std::string error_of(const json::value& answer) {
+    auto* error = answer.as_object().if_contains("error");
+    return error ? std::string(error->at("detail").as_string()) : "";
+  }
+
+  boost::asio::io_context context{1};
+  Spec spec;
+  MemoryStore store;
+  FakePlane plane;
+  WallTime now{std::chrono::seconds(1'800'000'000)};
+  std::unique_ptr<ControlService> service;
+  std::optional<ControlApi> api;
+  std::optional<TaskGroup> group;
+};
+
+TEST_F(Control, AnAdvanceIsJournaledBeforeTheDataPlaneIsAsked) {
+  store.full = true;
+  EXPECT_EQ(send("POST", "/v1/advance", {}, R"({"entity":"payment","to":"mirrored"})").status, 507);
+  context.run_for(50ms);
+  EXPECT_THAT(plane.calls, ElementsAre("rate 0 2")) << "what is not in the journal does not happen";
+  store.full = false;
+  mirror_pilot();
+  EXPECT_THAT(plane.calls, ElementsAre("rate 0 2", "start payment 0"));
+}
+
+TEST_F(Control, AllCohortsOfAnEntityAreStartedTogether) {
+  post("advance", R"({"entity":"payment","to":"mirrored"})");
+  until([&] { return plane.calls.size() > 1; });
+  EXPECT_EQ(plane.calls.back(), "start payment 0 1");
+}
+
+TEST_F(Control, ARestartTakesUpWhatWasMirroredAndWhatWasOnItsWay) {
+  mirror_pilot();
+  post("pause", R"({"entity":"payment"})");
+  post("rate", R"({"rows_per_second_max":500})");
+  plane.hold_start = true;
+  post("advance", R"({"entity":"customer","to":"mirrored"})");
+  until([&] { return plane.calls.back() == "start customer 0"; });
+  stop();
+
+  plane.calls.clear();
+  plane.hold_start = false;
+  start();
+  until([&] { return service->lifecycle().cohorts.at({"customer", "all"}).state == State::mirrored; });
+  until([&] { return plane.calls.size() >= 4; });
+  EXPECT_THAT(plane.calls, testing::UnorderedElementsAre("rate 500 2", "pause payment", "start customer 0",
+                                                         "start payment 0"));
+}
+
+TEST_F(Control, AFailureThatMayPassIsTriedAgainAndShownMeanwhile) {
+  plane.start_outcome = Err(ErrorCode::unreachable, "legacy is away");
+  post("advance", R"({"entity":"payment","cohort":"pilot","to":"mirrored"})");
+  until([&] { return plane.calls.size() > 1; });
+  until([&] { return service->problem({"payment", "pilot"}).has_value(); });
+  auto shown = cohort(0);
+  EXPECT_EQ(shown.at("state"), "legacy");
+  EXPECT_EQ(shown.at("moving_to"), "mirrored");
+  EXPECT_EQ(shown.at("problem").at("detail"), "legacy is away");
+  plane.start_outcome = {};
+  until([&] { return service->lifecycle().cohorts.at({"payment", "pilot"}).state == State::mirrored; });
+  EXPECT_FALSE(service->problem({"payment", "pilot"}));
+}
+
+TEST_F(Control, AFailureThatWillNotPassEndsTheTransition) {
+  plane.start_outcome = Err(ErrorCode::rows_unexpected, "ledger.payment is not empty");
+  post("advance", R"({"entity":"payment","cohort":"pilot","to":"mirrored"})");
+  until([&] { return !cohort(0).at("last_failure").is_null(); });
+  auto shown = cohort(0);
+  EXPECT_EQ(shown.at("state"), "legacy");
+  EXPECT_TRUE(shown.at("moving_to").is_null());
+  EXPECT_EQ(shown.at("last_failure").at("code"), "rows_unexpected");
+  auto attempts = plane.calls.size();
+  context.run_for(250ms);
+  EXPECT_EQ(plane.calls.size(), attempts) << "not tried again by itself";
+}
+
+TEST_F(Control, ARollbackCallsBackWhatCannotStart) {
+  plane.start_outcome = Err(ErrorCode::unreachable, "legacy is away");
+  post("advance", R"({"entity":"payment","cohort":"pilot","to":"mirrored"})");
+  until([&] { return service->problem({"payment", "pilot"}).has_value(); });
+  post("rollback", R"({"entity":"payment","cohort":"pilot","to":"legacy"})");
+  until([&] { return !service->lifecycle().cohorts.at({"payment", "pilot"}).moving_to; });
+  EXPECT_EQ(plane.calls.back(), "stop payment 0");
+  EXPECT_EQ(cohort(0).at("state"), "legacy");
+}
+
+TEST_F(Control, ADryRunShowsTheActionsAndDoesNothing) {
+  auto records = store.records.size();
+  auto answer = post("advance", R"({"entity":"payment","cohort":"pilot","to":"mirrored","dry_run":true})");
+  EXPECT_TRUE(answer.at("dry_run").as_bool());
+  EXPECT_GT(answer.at("actions").as_array().size(), 3u);
+  EXPECT_EQ(store.records.size(), records);
+  EXPECT_TRUE(service->lifecycle().cohorts.at({"payment", "pilot"}).moving_to == std::nullopt);
+}
+
+TEST_F(Control, PauseHaltResumeAndRateReachTheDataPlane) {
+  mirror_pilot();
+  plane.calls.clear();
+  post("pause", "{}");
+  post("halt", R"({"why":"strange numbers"})");
+  post("resume", "{}");
+  post("rate", R"({"workers":5})");
+  EXPECT_THAT(plane.calls, ElementsAre("pause payment", "halt: strange numbers", "resume all",
+                                       "resume payment", "rate 0 5"));
+}
+
+TEST_F(Control, AVerificationLeavesItsProofInTheJournal) {
+  mirror_pilot();
+  auto answer = post("verify", R"({"entity":"payment","who":"ann"})");
+  EXPECT_EQ(answer.at("verify_id").to_number<int>(), 7);
+  EXPECT_EQ(get("verify/7").at("state"), "running");
+  plane.report = {.id = VerifyId(7),
+                  .state = VerifyState::equal,
+                  .rows_compared = 99,
+                  .coverage_percent = 100,
+                  .position = Lsn(0x1000),
+                  .taken_at = now};
+  until([&] { return service->lifecycle().cohorts.at({"payment", "pilot"}).proof.has_value(); });
+  auto proof = cohort(0).at("proof");
+  EXPECT_EQ(proof.at("result"), "equal");
+  EXPECT_EQ(proof.at("coverage_percent"), 100.0);
+  EXPECT_EQ(proof.at("position"), "0/1000");
+  EXPECT_GT(proof.at("age_seconds").to_number<double>(), 0);
+}
+
+TEST_F(Control, AVerificationThatCannotBeginIsJournaledAsFailed) {
+  mirror_pilot();
+  plane.verify_outcome = Err(ErrorCode::unreachable, "new is away");
+  EXPECT_EQ(error_of(post("verify", "{}")), "new is away");
+  EXPECT_EQ(cohort(0).at("proof").at("result"), "failed");
+}
+
+TEST_F(Control, RefusalsCarryCodeSentenceAndWhatToDo) {
+  auto response = send("POST", "/v1/verify", {}, R"({"entity":"payment"})");
+  EXPECT_EQ(response.status, 409);
+  auto error = json::parse(response.body).at("error");
+  EXPECT_EQ(error.at("code"), "illegal_transition");
+  EXPECT_EQ(error.at("sentence"), "This is not allowed in the present state");
+  EXPECT_THAT(std::string(error.at("detail").as_string()), HasSubstr("run `oxbow advance payment"));
+}
+
+TEST_F(Control, MistakesInARequestAreNamed) {
+  EXPECT_EQ(error_of(post("advance", R"({"entity":"payment","to":"mirorred"})")),
+            "`mirorred` is no state; did you mean `mirrored`?");
+  EXPECT_EQ(error_of(post("advance", R"({"to":"mirrored"})")), "field `entity` is missing");
+  EXPECT_EQ(error_of(post("pause", R"({"entitty":"payment"})")), "field `entitty` is not known here");
+  EXPECT_EQ(error_of(post("rate", R"({"workers":"two"})")),
+            "field `workers` must be a whole number, 0 or more");
+  EXPECT_THAT(error_of(post("halt", "{")), HasSubstr("no JSON"));
+  EXPECT_THAT(error_of(post("explode", "{}")), HasSubstr("no POST /v1/explode"));
+  EXPECT_EQ(error_of(get("findings", {{"limit", "many"}})), "`many` of limit is no number");
+  EXPECT_EQ(send("GET", "/elsewhere").status, 404);
+  EXPECT_EQ(send("DELETE", "/v1/status").status, 400);
+  EXPECT_EQ(send("GET", "/v1/verify/8").status, 404);
+}
+
+TEST_F(Control, WhyGathersWhatIsKnownOfAKey) {
+  store.findings.push_back(
+      {{FindingKind::divergence, "payment", "public.payments", "payment_id=4711", "differs", "", ""},
+       now,
+       now});
+  store.findings.push_back(
+      {{FindingKind::divergence, "payment", "public.payments", "payment_id=711", "differs", "", ""},
+       now,
+       now});
+  auto answer = get("why", {{"key", "4711"}});
+  EXPECT_EQ(answer.at("lines").at(0), "key 4711 is settled");
+  ASSERT_EQ(answer.at("findings").as_array().size(), 1u);
+  EXPECT_EQ(answer.at("findings").at(0).at("key"), "payment_id=4711");
+}
+
+TEST_F(Control, EventsTellWhoAndWhyInOrder) {
+  mirror_pilot();
+  auto events = get("events", {{"after", "1"}}).at("events");
+  ASSERT_EQ(events.as_array().size(), 2u);
+  EXPECT_EQ(events.at(0).at("kind"), "transition-began");
+  EXPECT_EQ(events.at(0).at("who"), "ann");
+  EXPECT_EQ(events.at(1).at("who"), "oxbow");
+  EXPECT_EQ(get("events", {{"limit", "1"}}).at("events").at(0).at("number").to_number<int>(), 3);
+}
+
+TEST_F(Control, MetricsAreValidAndNamedForTheirUnits) {
+  mirror_pilot();
+  plane.plane_status.tables.push_back(
+      {.entity = "payment", .legacy = {"public", "pay\"ments"}, .rows_copied = 12});
+  plane.plane_status.stream.lag = 1500ms;
+  auto text = send("GET", "/v1/metrics").body;
+  EXPECT_THAT(text,
+              HasSubstr("oxbow_cohort_state{entity=\"payment\",cohort=\"pilot\",state=\"mirrored\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("oxbow_rows_copied{entity=\"payment\",table=\"public.pay\\\"ments\"} 12\n"));
+  EXPECT_THAT(text, HasSubstr("# TYPE oxbow_stream_lag_seconds gauge\noxbow_stream_lag_seconds 1.5\n"));
+}
+
+TEST_F(Control, ASpecThatForgetsWhatIsMirroredIsRefused) {
+  mirror_pilot();
+  stop();
+  spec.hash = "hash-2";
+  spec.entities.erase(spec.entities.begin());
+  auto opened =
+      ControlService::open(context.get_executor(), {spec, store, store, plane, [this] { return now; }});
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::illegal_transition);
+}
+
+TEST_F(Control, ATamperedJournalIsRefused) {
+  mirror_pilot();
+  stop();
+  auto& body = store.records[1].body;
+  body.replace(body.find("ann"), 3, "bob");
+  auto opened =
+      ControlService::open(context.get_executor(), {spec, store, store, plane, [this] { return now; }});
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::store_corrupt);
+  EXPECT_THAT(opened.error().detail, HasSubstr("record 2"));
+}
+
+}  // namespace
+}  // namespace oxbow

@@ -1,0 +1,111 @@
+#include "services/control/metrics.hpp"
+
+#include <fmt/core.h>
+
+#include <string_view>
+
+namespace oxbow {
+namespace {
+
+// A label's value with what the format reserves escaped.
+std::string escaped(std::string_view value) {
+  std::string out;
+  for (char c : value) {
+    if (c == '\\' || c == '"') out += '\\';
+    if (c == '\n') {
+      out += "\\n";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+class Page {
+ public:
+  // Begins a metric; its samples follow.
+  void metric(std::string_view name, std::string_view type, std::string_view help) {
+    name_ = name;
+    text_ += fmt::format("# HELP {0} {2}\n# TYPE {0} {1}\n", name, type, help);
+  }
+
+  template <class Value>
+  void sample(Value value, std::initializer_list<std::pair<std::string_view, std::string_view>> labels = {}) {
+    text_ += name_;
+    char before = '{';
+    for (const auto& [label, content] : labels) {
+      text_ += fmt::format("{}{}=\"{}\"", before, label, escaped(content));
+      before = ',';
+    }
+    text_ += fmt::format("{} {}\n", labels.size() ? "}" : "", value);
+  }
+
+  template <class Value>
+  void single(std::string_view name, std::string_view type, std::string_view help, Value value) {
+    metric(name, type, help);
+    sample(value);
+  }
+
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::string_view name_;
+  std::string text_;
+};
+
+void add_cohorts(Page& page, const Lifecycle& lifecycle, WallTime now) {
+  page.metric("oxbow_cohort_state", "gauge", "1 for the state that a cohort is in.");
+  for (const auto& [scope, life] : lifecycle.cohorts)
+    page.sample(1, {{"entity", scope.entity}, {"cohort", scope.cohort}, {"state", name(life.state)}});
+  page.metric("oxbow_proof_age_seconds", "gauge", "Age of the last finished verification of a cohort.");
+  for (const auto& [scope, life] : lifecycle.cohorts) {
+    if (!life.proof) continue;
+    auto age = std::chrono::duration<double>(now - life.proof->taken_at).count();
+    page.sample(age,
+                {{"entity", scope.entity}, {"cohort", scope.cohort}, {"result", name(life.proof->result)}});
+  }
+  page.single("oxbow_halted", "gauge", "1 while an operator's halt is in force.", lifecycle.halted ? 1 : 0);
+}
+
+void add_tables(Page& page, const PlaneStatus& plane) {
+  page.metric("oxbow_rows_copied", "gauge", "Rows that the backfill has brought over.");
+  for (const auto& table : plane.tables)
+    page.sample(table.rows_copied, {{"entity", table.entity}, {"table", to_string(table.legacy)}});
+  page.metric("oxbow_ranges", "gauge", "Ranges of the backfill, by phase.");
+  for (const auto& table : plane.tables) {
+    auto legacy = to_string(table.legacy);
+    page.sample(table.ranges_total, {{"table", legacy}, {"phase", "total"}});
+    page.sample(table.ranges_copied, {{"table", legacy}, {"phase", "copied"}});
+    page.sample(table.ranges_settled, {{"table", legacy}, {"phase", "settled"}});
+  }
+}
+
+void add_stream(Page& page, const StreamStatus& stream) {
+  page.single("oxbow_stream_running", "gauge", "1 while changes are applied.",
+              stream.phase == StreamPhase::running ? 1 : 0);
+  page.single("oxbow_stream_lag_bytes", "gauge", "Log between the source's end and what is applied.",
+              stream.lag_bytes);
+  page.single("oxbow_stream_lag_seconds", "gauge", "Age of the oldest transaction that is not applied.",
+              std::chrono::duration<double>(stream.lag).count());
+  page.single("oxbow_retained_wal_bytes", "gauge", "Log that the source keeps for us.",
+              stream.retained_wal_bytes);
+  page.single("oxbow_transactions_applied_total", "counter", "Source transactions applied.",
+              stream.transactions_applied);
+  page.single("oxbow_changes_applied_total", "counter", "Row changes applied.", stream.changes_applied);
+  page.single("oxbow_quarantined_rows", "gauge", "Rows that the new side rejects.", stream.quarantined_rows);
+  page.single("oxbow_rogue_writes", "gauge", "Writes of others on the projection.", stream.rogue_writes);
+}
+
+}  // namespace
+
+std::string metrics_text(const Lifecycle& lifecycle, const PlaneStatus& plane, std::uint64_t findings_open,
+                         WallTime now) {
+  Page page;
+  add_cohorts(page, lifecycle, now);
+  add_tables(page, plane);
+  add_stream(page, plane.stream);
+  page.single("oxbow_findings_open", "gauge", "Findings that nothing has settled.", findings_open);
+  return page.take();
+}
+
+}  // namespace oxbow

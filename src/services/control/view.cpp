@@ -1,0 +1,231 @@
+#include "services/control/view.hpp"
+
+#include <boost/json.hpp>
+
+namespace oxbow {
+namespace {
+
+namespace json = boost::json;
+
+json::value text_or_null(const std::string& text) {
+  return text.empty() ? json::value() : json::value(text);
+}
+
+double seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+json::value seconds_or_null(const std::optional<Duration>& duration) {
+  return duration ? json::value(seconds(*duration)) : json::value();
+}
+
+json::value error_value(const Error& error) {
+  return {{"code", name(error.code)}, {"sentence", sentence(error.code)}, {"detail", error.detail}};
+}
+
+json::value error_or_null(const std::optional<Error>& error) {
+  return error ? error_value(*error) : json::value();
+}
+
+json::value proof_value(const std::optional<ProofSummary>& proof, WallTime now) {
+  if (!proof) return nullptr;
+  return {{"result", name(proof->result)},
+          {"rows_compared", proof->rows_compared},
+          {"divergences", proof->divergences},
+          {"coverage_percent", proof->coverage_ppm / 10'000.0},
+          {"position", to_string(proof->position)},
+          {"taken_at", to_string(proof->taken_at)},
+          {"age_seconds", seconds(now - proof->taken_at)}};
+}
+
+json::value cohort_value(const ControlService& service, const Scope& scope, WallTime now) {
+  const auto& life = service.lifecycle().cohorts.at(scope);
+  return {{"entity", scope.entity},
+          {"cohort", scope.cohort},
+          {"state", name(life.state)},
+          {"moving_to", life.moving_to ? json::value(name(*life.moving_to)) : json::value()},
+          {"authority", name(authority(life.state))},
+          {"epoch", life.epoch},
+          {"since", to_string(life.since)},
+          {"paused", life.paused},
+          {"envelope", "full"},  // in every state that can be reached without a handover
+          {"proof", proof_value(life.proof, now)},
+          {"problem", error_or_null(service.problem(scope))},
+          {"last_failure", error_or_null(life.last_failure)}};
+}
+
+// In the order of the spec, which is the order in which its readers think.
+json::array cohort_values(const ControlService& service, WallTime now) {
+  json::array values;
+  for (const auto& entity : service.parts().spec.entities)
+    for (const auto& cohort : entity.cohorts)
+      values.push_back(cohort_value(service, {entity.name, cohort.name}, now));
+  return values;
+}
+
+json::value rate_value(const Rate& rate) {
+  return {{"rows_per_second_max", rate.rows_per_second_max},
+          {"bytes_per_second_max", rate.bytes_per_second_max},
+          {"workers", rate.workers}};
+}
+
+json::value table_value(const TableStatus& table) {
+  return {{"entity", table.entity},
+          {"legacy", to_string(table.legacy)},
+          {"new", to_string(table.new_side)},
+          {"phase", name(table.phase)},
+          {"reason", text_or_null(table.reason)},
+          {"rows_copied", table.rows_copied},
+          {"rows_estimated", table.rows_estimated},
+          {"bytes_copied", table.bytes_copied},
+          {"rows_per_second", table.rows_per_second},
+          {"bytes_per_second", table.bytes_per_second},
+          {"ranges_total", table.ranges_total},
+          {"ranges_copied", table.ranges_copied},
+          {"ranges_settled", table.ranges_settled},
+          {"eta_seconds", seconds_or_null(table.eta)}};
+}
+
+json::value stream_value(const StreamStatus& stream) {
+  return {{"phase", name(stream.phase)},
+          {"reason", text_or_null(stream.reason)},
+          {"applied_position", to_string(stream.applied)},
+          {"source_position", to_string(stream.source)},
+          {"lag_bytes", stream.lag_bytes},
+          {"lag_seconds", seconds(stream.lag)},
+          {"retained_wal_bytes", stream.retained_wal_bytes},
+          {"retained_wal_bytes_max", stream.retained_wal_bytes_max},
+          {"budget", name(stream.budget)},
+          {"transactions_per_second", stream.transactions_per_second},
+          {"changes_per_second", stream.changes_per_second},
+          {"transactions_applied", stream.transactions_applied},
+          {"changes_applied", stream.changes_applied},
+          {"quarantined_rows", stream.quarantined_rows},
+          {"rogue_writes", stream.rogue_writes},
+          {"throttle_reason", text_or_null(stream.throttle_reason)}};
+}
+
+json::object finding_value(const Finding& finding) {
+  return {{"kind", name(finding.kind)},
+          {"entity", text_or_null(finding.entity)},
+          {"table", finding.table},
+          {"key", text_or_null(finding.key)},
+          {"sentence", finding.sentence},
+          {"detail", text_or_null(finding.detail)},
+          {"owner", text_or_null(finding.owner)}};
+}
+
+json::value verify_value(const VerifyReport& report) {
+  json::array divergences;
+  for (const auto& finding : report.divergences) divergences.push_back(finding_value(finding));
+  return {{"id", report.id.value()},
+          {"entity", text_or_null(report.entity)},
+          {"state", name(report.state)},
+          {"reason", text_or_null(report.reason)},
+          {"rows_compared", report.rows_compared},
+          {"rows_estimated", report.rows_estimated},
+          {"rows_per_second", report.rows_per_second},
+          {"ranges_done", report.ranges_done},
+          {"ranges_total", report.ranges_total},
+          {"coverage_percent", report.coverage_percent},
+          {"position", to_string(report.position)},
+          {"position_newest", to_string(report.position_newest)},
+          {"taken_at", to_string(report.taken_at)},
+          {"eta_seconds", seconds_or_null(report.eta)},
+          {"divergence_count", report.divergence_count},
+          {"divergences", std::move(divergences)},
+          {"requeued_keys", report.requeued_keys},
+          {"allowed_differences", report.allowed_differences}};
+}
+
+json::array finding_values(const std::vector<StoredFinding>& findings) {
+  json::array values;
+  for (const auto& stored : findings) {
+    auto value = finding_value(stored.finding);
+    value["first_seen"] = to_string(stored.first_seen);
+    value["last_seen"] = to_string(stored.last_seen);
+    value["count"] = stored.count;
+    value["open"] = stored.open;
+    values.push_back(std::move(value));
+  }
+  return values;
+}
+
+json::array event_values(const std::vector<Journal::Entry>& entries) {
+  json::array values;
+  for (const auto& [number, event] : entries) {
+    values.push_back({{"number", number},
+                      {"at", to_string(event.at)},
+                      {"who", event.who},
+                      {"why", text_or_null(event.why)},
+                      {"kind", kind(event)},
+                      {"text", describe(event)}});
+  }
+  return values;
+}
+
+template <class Item, class Convert>
+json::array each(const std::vector<Item>& items, Convert convert) {
+  json::array values;
+  for (const auto& item : items) values.push_back(convert(item));
+  return values;
+}
+
+}  // namespace
+
+std::string status_json(const StatusInput& input) {
+  const auto& service = input.service;
+  const auto& spec = service.parts().spec;
+  auto now = service.parts().now();
+  const auto& lifecycle = service.lifecycle();
+  json::value halted;
+  if (lifecycle.halted) halted = {{"why", lifecycle.halted_why}, {"at", to_string(lifecycle.halted_at)}};
+  json::value status = {{"migration", spec.migration},
+                        {"spec_hash", spec.hash},
+                        {"now", to_string(now)},
+                        {"started_at", to_string(service.started_at())},
+                        {"halted", halted},
+                        {"rate", rate_value(service.rate())},
+                        {"cohorts", cohort_values(service, now)},
+                        {"tables", each(input.plane.tables, table_value)},
+                        {"stream", stream_value(input.plane.stream)},
+                        {"verifications", each(input.plane.verifications, verify_value)},
+                        {"findings_open", input.findings_open},
+                        {"last_events", event_values(input.last_events)}};
+  return json::serialize(status);
+}
+
+std::string verify_json(const VerifyReport& report) {
+  return json::serialize(verify_value(report));
+}
+
+std::string findings_json(const std::vector<StoredFinding>& findings) {
+  return json::serialize(json::value{{"findings", finding_values(findings)}});
+}
+
+std::string events_json(const std::vector<Journal::Entry>& entries) {
+  return json::serialize(json::value{{"events", event_values(entries)}});
+}
+
+std::string why_json(std::string_view key, const std::vector<std::string>& lines,
+                     const std::vector<StoredFinding>& findings) {
+  auto to_value = [](const std::string& line) { return json::value(line); };
+  return json::serialize(
+      json::value{{"key", key}, {"lines", each(lines, to_value)}, {"findings", finding_values(findings)}});
+}
+
+std::string error_json(const Error& error) {
+  return json::serialize(json::value{{"error", error_value(error)}});
+}
+
+std::string outcome_json(const std::vector<Event>& events, bool dry_run, std::optional<VerifyId> verify) {
+  json::array actions, texts;
+  for (const auto& action : actions_of(events)) actions.push_back(json::value(action));
+  for (const auto& event : events) texts.push_back(json::value(describe(event)));
+  return json::serialize(json::value{{"dry_run", dry_run},
+                                     {"actions", std::move(actions)},
+                                     {"events", std::move(texts)},
+                                     {"verify_id", verify ? json::value(verify->value()) : json::value()}});
+}
+
+}  // namespace oxbow

@@ -1,0 +1,32 @@
+// What the control API shows, as JSON text. Field names are part of the API: they are added to, never
+// renamed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ports/finding_store.hpp"
+#include "services/control/control_service.hpp"
+
+namespace oxbow {
+
+struct StatusInput {
+  const ControlService& service;
+  const PlaneStatus& plane;
+  std::uint64_t findings_open = 0;
+  std::vector<Journal::Entry> last_events;
+};
+
+std::string status_json(const StatusInput& input);
+std::string verify_json(const VerifyReport& report);
+std::string findings_json(const std::vector<StoredFinding>& findings);
+std::string events_json(const std::vector<Journal::Entry>& entries);
+std::string why_json(std::string_view key, const std::vector<std::string>& lines,
+                     const std::vector<StoredFinding>& findings);
+std::string error_json(const Error& error);
+
+// What a command did, or would do.
+std::string outcome_json(const std::vector<Event>& events, bool dry_run, std::optional<VerifyId> verify);
+
+}  // namespace oxbow
