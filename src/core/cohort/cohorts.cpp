@@ -112,10 +112,15 @@ CohortId cohort_of(const CohortTable& table, std::string_view key_text) {
 
 std::string cohort_predicate_sql(const CohortFilter& filter, std::string_view column_sql) {
   auto key = fmt::format("{}::text", column_sql);
-  auto inside = key_list(filter, true), outside = key_list(filter, false);
   auto sql = slices_sql(filter, key);
-  if (!outside.empty() && sql != "false") sql = fmt::format("({} NOT IN {} AND {})", key, outside, sql);
-  if (!inside.empty() && sql != "true") sql = fmt::format("({} IN {} OR {})", key, inside, sql);
+  if (auto others = key_list(filter, false); !others.empty() && sql != "false") {
+    auto not_named = fmt::format("{} NOT IN {}", key, others);
+    sql = sql == "true" ? not_named : fmt::format("({} AND {})", not_named, sql);
+  }
+  if (auto own = key_list(filter, true); !own.empty() && sql != "true") {
+    auto named = fmt::format("{} IN {}", key, own);
+    sql = sql == "false" ? named : fmt::format("({} OR {})", named, sql);
+  }
   return sql;
 }
 

@@ -61,7 +61,7 @@ StepPlan make_step(const Column& column, decltype(FieldProgram::step) step, Comp
 // ---- rename, cast and the implicit pass-through ----
 
 std::string way_out(const Type& from, const Column& new_column) {
-  if (why_not_carried(from)) return "drop it with a reason";
+  if (why_not_carried(from)) return "change its type, or drop it with a reason";
   return fmt::format("write add: {{{}: {{sql: ..., from: [...]}}}}", new_column.name);
 }
 
@@ -80,8 +80,9 @@ Status check_cast(const ColumnRule& rule, const Conversion& conversion, const Co
       return {};
     case Fidelity::checked:
       return refuse(
-          "not every {} is a {}: {}, and rows that do not fit are quarantined, or widen the new column", from,
-          to, cast);
+          "{} holds values that {} does not: {}, and rows that do not fit are quarantined, or widen "
+          "the new column",
+          from, to, cast);
     case Fidelity::reshaped:
       return refuse(
           "{} keeps the meaning of a {} but not its form (blanks, order and repeated keys): {} to accept "

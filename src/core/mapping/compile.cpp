@@ -233,11 +233,11 @@ class Compiler {
 
   void check_target_key(const Identity& identity) {
     if (!not_one_to_one_.empty()) {
-      return problem(
-          spec_.mark,
-          "{} tells the rows of {} apart, but does not reach {} one to one: rename, cast, scale or map it "
-          "to one column without joining values",
-          fmt::join(not_one_to_one_, ", "), to_string(legacy_.name), to_string(new_.name));
+      return problem(spec_.mark,
+                     "({}) tells the rows of {} apart, but not all of it reaches {} one to one: rename, cast "
+                     "or scale each "
+                     "column, or map it without joining values",
+                     fmt::join(not_one_to_one_, ", "), to_string(legacy_.name), to_string(new_.name));
     }
     if (identity.columns.empty()) return;
     std::vector<std::string> names;

@@ -106,11 +106,11 @@ std::optional<Identity> choose_identity(const TableSpec& spec, const Table& lega
     return by_whole_rows(*primary);
   problems.push_back(
       {spec.mark,
-       fmt::format(
-           "nothing tells the rows of {} apart: it has no primary key and no unique "
-           "index on NOT NULL columns that the log carries. Write identity: [columns] of such an index, "
-           "or identity: full-row, or list the table under exclude",
-           to_string(legacy.name))});
+       fmt::format("nothing tells the rows of {} apart: it has no primary key and no unique index that is "
+                   "neither partial nor deferrable and whose columns are NOT NULL and not generated. Write "
+                   "identity: [columns] of an index that you know better, or identity: full-row, or list "
+                   "the table under exclude",
+                   to_string(legacy.name))});
   return std::nullopt;
 }
 

@@ -132,8 +132,8 @@ Made run(const SplitField& step, std::span<const Field> fields, std::string& out
     bool last = part + 1 == step.parts;
     auto end = last ? rest.size() : rest.find(step.separator);
     if (end == std::string_view::npos) {
-      return Err(ErrorCode::row_rejected, "{} has {} parts between {} where {} are needed", shown(text),
-                 part + 1, shown(step.separator), step.parts);
+      return Err(ErrorCode::row_rejected, "{} has fewer than {} parts between {}", shown(text), step.parts,
+                 shown(step.separator));
     }
     if (part == step.part) wanted = rest.substr(0, end);
     if (!last) rest.remove_prefix(end + step.separator.size());

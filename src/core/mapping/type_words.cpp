@@ -29,6 +29,7 @@ Words take_apart(std::string_view text) {
     inside = inside && c != ')';
   }
   while (words.head.ends_with(' ')) words.head.pop_back();
+  if (words.modifier.ends_with(",0)")) words.modifier.replace(words.modifier.size() - 3, 3, ")");
   return words;
 }
 
