@@ -1,7 +1,5 @@
 """What somebody has to look at is found, named and kept, and nothing is overwritten silently."""
 
-import time
-
 import pytest
 
 import shop
@@ -63,8 +61,8 @@ def test_somebody_elses_write_on_the_new_side_is_reported_and_not_overwritten_si
 
 
 def test_a_write_of_oxbow_is_not_a_rogue_write(mirrored):
-    with shop.Workload(mirrored.legacy, rows=2000):
-        time.sleep(1)
+    with shop.Workload(mirrored.legacy, rows=2000) as work:
+        mirrored.wait_until(lambda: work.committed > 300, 30, "the shop sells")
     mirrored.wait_until_equal()
     assert mirrored.findings("rogue-write") == []
 
