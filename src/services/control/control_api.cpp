@@ -144,10 +144,12 @@ Result<HttpResponse> ControlApi::post(const HttpRequest& request) {
   Command command{fields.text("who").value_or("unknown"), fields.text("why").value_or(""), Halt{}};
   bool dry_run = fields.flag("dry_run");
   command.wish = TRY(to_wish(operation, fields, service_.rate()));
+  bool verifies = std::holds_alternative<BeginVerify>(command.wish);
+  auto verify_rate = verifies ? fields.number("rows_per_second_max").value_or(0) : 0;
   TRY(fields.finish());
   if (dry_run) return as_json(outcome_json(TRY(service_.rehearse(command)), true, std::nullopt));
-  if (operation == "verify") {
-    auto id = TRY(service_.verify(command));
+  if (verifies) {
+    auto id = TRY(service_.verify(command, verify_rate));
     return as_json(outcome_json({}, false, id));
   }
   return as_json(outcome_json(TRY(service_.execute(command)), false, std::nullopt));

@@ -103,9 +103,7 @@ struct ControlService::Impl {
   Result<std::vector<Event>> execute(const Command& command) {
     auto events = TRY(journal.execute(command, parts.now()));
     for (const auto& event : events) act(event);
-    bool tries_again =
-        std::holds_alternative<Resume>(command.wish) || std::holds_alternative<Advance>(command.wish);
-    if (tries_again) troubles.clear();
+    if (is_new_order(command.wish)) troubles.clear();
     woken.cancel();
     return events;
   }
@@ -258,10 +256,10 @@ Result<std::vector<Event>> ControlService::rehearse(const Command& command) cons
   return decide(lifecycle(), command, impl_->parts.now());
 }
 
-Result<VerifyId> ControlService::verify(const Command& command) {
+Result<VerifyId> ControlService::verify(const Command& command, std::uint64_t rows_per_second_max) {
   TRY(impl_->execute(command));
   auto entity = std::get<BeginVerify>(command.wish).entity;
-  auto id = impl_->parts.plane.start_verify(entity);
+  auto id = impl_->parts.plane.start_verify(entity, rows_per_second_max);
   if (id) {
     impl_->verifications.push_back({*id, entity});
   } else {

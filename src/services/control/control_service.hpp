@@ -42,7 +42,8 @@ class ControlService {
   Result<std::vector<Event>> rehearse(const Command& command) const;
 
   // Journals the begin; the end is journaled when the data plane is done.
-  Result<VerifyId> verify(const Command& command);
+  // REQUIRES: command.wish is a BeginVerify.
+  Result<VerifyId> verify(const Command& command, std::uint64_t rows_per_second_max);
 
   const Lifecycle& lifecycle() const;
   const Journal& journal() const;

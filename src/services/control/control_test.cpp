@@ -73,7 +73,8 @@ class FakePlane : public DataPlane {
   void set_rate(Rate rate) override {
     calls.push_back(fmt::format("rate {} {}", rate.rows_per_second_max, rate.workers));
   }
-  Result<VerifyId> start_verify(std::optional<std::string>) override {
+  Result<VerifyId> start_verify(std::optional<std::string>, std::uint64_t rows_per_second_max) override {
+    verify_rate = rows_per_second_max;
     if (!verify_outcome) return std::unexpected(verify_outcome.error());
     return VerifyId(7);
   }
@@ -96,6 +97,7 @@ class FakePlane : public DataPlane {
   bool hold_start = false;
   Status start_outcome;
   Status verify_outcome;
+  std::uint64_t verify_rate = 0;
   VerifyReport report;
   PlaneStatus plane_status;
 };
@@ -279,7 +281,8 @@ TEST_F(Control, PauseHaltResumeAndRateReachTheDataPlane) {
 
 TEST_F(Control, AVerificationLeavesItsProofInTheJournal) {
   mirror_pilot();
-  auto answer = post("verify", R"({"entity":"payment","who":"ann"})");
+  auto answer = post("verify", R"({"entity":"payment","who":"ann","rows_per_second_max":5000})");
+  EXPECT_EQ(plane.verify_rate, 5000u);
   EXPECT_EQ(answer.at("verify_id").to_number<int>(), 7);
   EXPECT_EQ(get("verify/7").at("state"), "running");
   plane.report = {.id = VerifyId(7),

@@ -46,7 +46,9 @@ class DataPlane {
   virtual void set_rate(Rate rate) = 0;
 
   // Begins to compare one entity or everything that is mirrored. `illegal_transition` if that is nothing.
-  virtual Result<VerifyId> start_verify(std::optional<std::string> entity) = 0;
+  // rows_per_second_max is of this verification alone; 0: no limit.
+  virtual Result<VerifyId> start_verify(std::optional<std::string> entity,
+                                        std::uint64_t rows_per_second_max) = 0;
   virtual Result<VerifyReport> verify_report(VerifyId id) const = 0;  // `not_found` for an unknown id
 
   virtual PlaneStatus status() const = 0;
