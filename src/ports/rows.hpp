@@ -44,7 +44,9 @@ class SnapshotReader {
  public:
   virtual ~SnapshotReader() = default;
 
-  virtual Task<Snapshot> begin() = 0;      // takes a new snapshot; ends the one before
+  // Takes a new snapshot; ends the one before. Locks `tables` (ACCESS SHARE) before, because TRUNCATE and rewrites keep
+  // no old versions: without the lock, one of them could empty a table between the snapshot and the read.
+  virtual Task<Snapshot> begin(std::vector<TableName> tables) = 0;
   virtual Task<void> end() = 0;
 
   // Where the log stands now: every transaction visible in the present snapshot has its commit record before this.

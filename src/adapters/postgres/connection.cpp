@@ -146,6 +146,7 @@ struct Connection::Impl {
     dog->until = until;
     if (!dog->armed || dog->timer.expiry() > until) arm(dog);
     auto [error] = co_await dog->socket.async_wait(what, asio::as_tuple(asio::use_awaitable));
+    if (!conn) co_return closed();  // a send from elsewhere found the connection broken
     dog->until = Clock::time_point::max();
     if (dog->expired) {
       close();

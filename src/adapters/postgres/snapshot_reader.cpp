@@ -86,13 +86,19 @@ std::string select_sql(const RangeRead& read) {
                      terms.empty() ? "" : " WHERE ", fmt::join(terms, " AND "));
 }
 
-Task<Snapshot> PgSnapshotReader::begin() {
+Task<Snapshot> PgSnapshotReader::begin(std::vector<TableName> tables) {
   CO_TRY(co_await ensure_open(connection_, settings_, "SET max_parallel_workers_per_gather = 0"));
-  std::string before = std::exchange(in_transaction_, false) ? "COMMIT; " : "";
-  Rows rows = CO_TRY(co_await connection_->exec(before + "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
-                                                         "SELECT pg_current_snapshot()"));
+  std::string sql = std::exchange(in_transaction_, false) ? "COMMIT; " : "";
+  sql += "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ";
+  // LOCK takes no snapshot itself, so the one below is younger than every lock.
+  for (const auto& table : tables) sql += fmt::format("LOCK TABLE {} IN ACCESS SHARE MODE; ", quoted(table));
+  auto rows = co_await connection_->exec(sql + "SELECT pg_current_snapshot()");
+  if (!rows) {
+    connection_.reset();
+    co_return std::unexpected(std::move(rows).error());
+  }
   in_transaction_ = true;
-  co_return CO_TRY(parse_snapshot(rows.view(0, 0)));
+  co_return CO_TRY(parse_snapshot(rows->view(0, 0)));
 }
 
 Task<void> PgSnapshotReader::end() {

@@ -10,7 +10,7 @@ class PgSnapshotReader final : public SnapshotReader {
  public:
   explicit PgSnapshotReader(ConnectionSettings settings) : settings_(std::move(settings)) {}
 
-  Task<Snapshot> begin() override;
+  Task<Snapshot> begin(std::vector<TableName> tables) override;
   Task<void> end() override;
   Task<Lsn> log_position() override;
   Task<std::unique_ptr<RowReader>> open(RangeRead read) override;

@@ -386,7 +386,7 @@ TEST_F(TargetWriterTest, EveryTransactionCarriesItsOrigin) {
   must(writer_.commit(std::nullopt));
   must(writer_.begin());
   apply(batch(table, RowOp::insert, {user(2, "followed", 2)}));
-  must(writer_.commit(StreamPosition{Lsn(0x77), {}}));
+  must(writer_.commit(StreamPosition{Lsn(0xffff77), {}}));
   sql("INSERT INTO public.users VALUES (3, 'foreign', 3)");
   auto local =
       sql("SELECT data FROM pg_logical_slot_get_changes('origins', NULL, NULL, 'only-local', 'true') "
@@ -396,7 +396,7 @@ TEST_F(TargetWriterTest, EveryTransactionCarriesItsOrigin) {
   EXPECT_THAT(local[0], HasSubstr("'foreign'"));
   EXPECT_EQ(
       sql_value("SELECT remote_lsn FROM pg_replication_origin_status WHERE external_id = 'oxbow:shop:fwd:0'"),
-      "0/77");
+      "0/FFFF77");
 }
 
 TEST_F(TargetWriterTest, ALaneCannotBeTakenTwice) {

@@ -1,0 +1,44 @@
+// The set-based statements of a target table, as text. Each takes its rows as parameter $1, an array of the
+// composite type `rows_type`, and numbers them from 1 as s.oxbow_row.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model/row_batch.hpp"
+
+namespace oxbow::postgres {
+
+struct BatchSql {
+  const TargetTable& table;
+  std::string rows_type;                 // pg_temp."oxbow_3_1"
+  std::vector<std::string> all_columns;  // of the table in the database, generated ones left out
+
+  std::string create_type() const;
+
+  std::string insert() const;
+
+  // Sets the columns sent; other columns keep their values.
+  std::string update(const std::vector<bool>& sent) const;
+
+  // The same by removing the rows and inserting them again, which unique values that change places need, and
+  // identity columns that are GENERATED ALWAYS.
+  std::string rewrite(const std::vector<bool>& sent) const;
+
+  // Returns s.oxbow_row of each row that was there. Without a key, one physical row for each row given.
+  std::string remove() const;
+
+  // s.oxbow_row of each row whose key is not in the table. REQUIRES: table.has_key
+  std::string missing() const;
+
+ private:
+  std::string rows() const;
+  std::string keys_match() const;
+  std::string remove_by_value() const;
+};
+
+// True if the database computes something from staged values, so that rows cannot be copied straight into the
+// table.
+bool needs_staging(const TargetTable& table);
+
+}  // namespace oxbow::postgres

@@ -1,0 +1,164 @@
+#include "adapters/postgres/log_stream.hpp"
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <optional>
+
+#include "adapters/postgres/names.hpp"
+#include "model/catalog.hpp"
+#include "protocol/pgoutput_decoder.hpp"
+#include "protocol/replication_stream.hpp"
+#include "runtime/real_clock.hpp"
+#include "runtime/sleep.hpp"
+
+namespace oxbow::postgres {
+
+using namespace std::chrono_literals;
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::size_t kReadBytes = 1 << 20;
+constexpr Duration kStatusEvery = 1s;      // at least so often, also while nobody reads
+constexpr Duration kConfirmEvery = 100ms;  // at most so often at the wish of confirm()
+constexpr Duration kSilentAfter = 15s;     // then we ask the server whether it is still there
+constexpr Duration kSlotBusyMax = 5s;      // the server needs a moment to notice that our last run is dead
+constexpr Duration kSlotBusyRetry = 100ms;
+
+}  // namespace
+
+struct PgLogStream::State {
+  explicit State(asio::any_io_executor executor) : status_timer(std::move(executor)) {}
+
+  std::unique_ptr<Connection> connection;
+  PgoutputDecoder decoder;
+  asio::steady_timer status_timer;
+  std::string pending;  // a message that idle() found, not yet given out
+  bool has_pending = false;
+  Lsn received;
+  Lsn confirmed;
+  Instant last_status{};
+  Instant last_message{};
+
+  // Tells the server how far we are, without waiting: if the socket is full, the next send takes it along. A
+  // broken connection is noticed by the next read().
+  void send_status(bool reply_wanted = false) {
+    last_status = monotonic_now();
+    StatusUpdate status{received, confirmed, confirmed, wall_now(), reply_wanted};
+    (void)connection->copy_both_send(encode_status_update(status));
+  }
+
+  static void keep_informed(const std::shared_ptr<State>& state) {
+    state->status_timer.expires_after(kStatusEvery);
+    state->status_timer.async_wait([weak = std::weak_ptr(state)](const boost::system::error_code& error) {
+      auto alive = weak.lock();
+      if (error || !alive || !alive->connection->is_open()) return;
+      alive->send_status(monotonic_now() - alive->last_message > kSilentAfter);
+      keep_informed(alive);
+    });
+  }
+
+  // Decodes one CopyData message; its size if it held an event.
+  Result<std::size_t> take(std::string_view bytes, std::vector<LogEvent>& out) {
+    last_message = monotonic_now();
+    auto message = TRY(decode_replication_message(bytes));
+    if (auto* keepalive = std::get_if<Keepalive>(&message)) {
+      received = std::max(received, keepalive->end_lsn);
+      if (keepalive->reply_wanted) send_status();
+      out.emplace_back(*keepalive);
+      return bytes.size();
+    }
+    const auto& data = std::get<LogData>(message);
+    received = std::max({received, data.start, data.end});
+    auto event = TRY(decoder.decode(data.payload, data.start));
+    if (!event) return 0;
+    out.push_back(std::move(*event));
+    return bytes.size();
+  }
+};
+
+namespace {
+
+// What to do about a slot that does not work any more depends on nothing but that.
+Error explain(Error error, const std::string& slot) {
+  auto state = sqlstate_of(error);
+  bool slot_is_gone = state == "42704" || state == "55000" || state == "58P01";
+  if (!slot_is_gone) return error;
+  return {ErrorCode::lost_position,
+          fmt::format(
+              "replication slot {} cannot be read any more, so changes are lost; run `oxbow doctor --remove` "
+              "and mirror again: {}",
+              slot, error.detail)};
+}
+
+}  // namespace
+
+PgLogStream::PgLogStream(ConnectionSettings settings, std::string migration, Lsn start)
+    : settings_(std::move(settings)), migration_(std::move(migration)), start_(start) {
+  settings_.replication = true;
+}
+
+PgLogStream::~PgLogStream() {
+  if (state_) state_->status_timer.cancel();
+}
+
+Task<void> PgLogStream::start() {
+  auto slot = slot_name(migration_);
+  auto sql = fmt::format(
+      "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names '{}', messages 'true', "
+      "binary 'true')",
+      slot, to_string(start_), slot);
+  auto state = std::make_shared<State>(co_await asio::this_coro::executor);
+  auto give_up_at = monotonic_now() + kSlotBusyMax;
+  while (true) {
+    state->connection = CO_TRY(co_await Connection::open(settings_));
+    auto started = co_await state->connection->copy_both_begin(sql);
+    if (started) break;
+    bool busy = started.error().code == ErrorCode::already_running;
+    if (!busy || monotonic_now() > give_up_at)
+      co_return std::unexpected(explain(std::move(started).error(), slot));
+    CO_TRY(co_await sleep_for(kSlotBusyRetry));
+  }
+  state->received = state->confirmed = start_;
+  state->last_message = state->last_status = monotonic_now();
+  State::keep_informed(state);
+  state_ = std::move(state);
+  co_return Status{};
+}
+
+Task<void> PgLogStream::read(std::vector<LogEvent>& out) {
+  if (!state_) CO_TRY(co_await start());
+  State& state = *state_;
+  std::size_t bytes = 0;
+  if (std::exchange(state.has_pending, false)) bytes += CO_TRY(state.take(state.pending, out));
+  while (bytes == 0) {
+    auto message = co_await state.connection->copy_both_receive();
+    if (!message) co_return std::unexpected(explain(std::move(message).error(), slot_name(migration_)));
+    bytes += CO_TRY(state.take(*message, out));
+  }
+  while (bytes < kReadBytes) {
+    auto message = CO_TRY(state.connection->copy_both_poll());
+    if (!message) break;
+    bytes += CO_TRY(state.take(*message, out));
+  }
+  co_return Status{};
+}
+
+bool PgLogStream::idle() const {
+  if (!state_) return true;
+  if (state_->has_pending) return false;
+  auto message = state_->connection->copy_both_poll();
+  if (!message || !*message) return true;
+  state_->pending = **message;
+  state_->has_pending = true;
+  return false;
+}
+
+void PgLogStream::confirm(Lsn position) {
+  if (!state_ || position <= state_->confirmed) return;
+  state_->confirmed = position;
+  bool due = monotonic_now() - state_->last_status > kConfirmEvery;
+  if (due && state_->connection->is_open()) state_->send_status();
+}
+
+}  // namespace oxbow::postgres

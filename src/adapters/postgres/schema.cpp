@@ -1,0 +1,246 @@
+#include "adapters/postgres/schema.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "adapters/postgres/array_text.hpp"
+
+namespace oxbow::postgres {
+namespace {
+
+// Statements are idempotent one by one; the advisory lock keeps two migrations from creating the same thing
+// at once.
+constexpr std::string_view kInstallSql = R"sql(
+BEGIN;
+SELECT pg_advisory_xact_lock(hashtextextended('oxbow schema', 0));
+CREATE SCHEMA IF NOT EXISTS oxbow;
+CREATE TABLE IF NOT EXISTS oxbow.migration (
+  name text, role text, installed_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (name, role));
+COMMENT ON SCHEMA oxbow IS 'What oxbow keeps here while it migrates; `oxbow doctor --remove` takes it away.';
+)sql";
+
+constexpr std::string_view kInstallSourceSql = R"sql(
+CREATE TABLE IF NOT EXISTS oxbow.identity (
+  migration text, table_schema text, table_name text, identity text NOT NULL, index_name text NOT NULL,
+  PRIMARY KEY (migration, table_schema, table_name));
+COMMENT ON TABLE oxbow.identity IS 'Replica identities as they were before oxbow changed them.';
+)sql";
+
+constexpr std::string_view kInstallTargetSql = R"sql(
+CREATE TABLE IF NOT EXISTS oxbow.stream (
+  migration text PRIMARY KEY, lsn pg_lsn NOT NULL, unproven xid8[] NOT NULL);
+COMMENT ON TABLE oxbow.stream IS 'How far the rows here follow the log of the other side; committed with those rows.';
+CREATE TABLE IF NOT EXISTS oxbow.range (
+  migration text, id bigint, table_number int NOT NULL, job int NOT NULL,
+  lower_tuple bytea NOT NULL, lower_literals text[] NOT NULL, upper_tuple bytea NOT NULL, upper_literals text[] NOT NULL,
+  phase text NOT NULL, snapshot text NOT NULL, settled_at pg_lsn NOT NULL, row_count bigint NOT NULL,
+  PRIMARY KEY (migration, id));
+COMMENT ON TABLE oxbow.range IS 'Key ranges of the backfill and what has become of each.';
+CREATE TABLE IF NOT EXISTS oxbow.quarantine (
+  migration text, id bigint GENERATED ALWAYS AS IDENTITY, at timestamptz NOT NULL DEFAULT now(),
+  table_number int NOT NULL, key text NOT NULL, key_tuple bytea NOT NULL, reason text NOT NULL, sqlstate text NOT NULL,
+  tuple bytea NOT NULL, op text NOT NULL, lsn pg_lsn NOT NULL,
+  PRIMARY KEY (migration, id));
+COMMENT ON TABLE oxbow.quarantine IS 'Rows that this side rejected, and the later changes of their keys, in order.';
+CREATE TABLE IF NOT EXISTS oxbow.rogue_write (
+  migration text, id bigint GENERATED ALWAYS AS IDENTITY, at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  table_schema text NOT NULL, table_name text NOT NULL, operation text NOT NULL, before text, after text,
+  login text NOT NULL, application text NOT NULL, address text NOT NULL,
+  PRIMARY KEY (migration, id));
+COMMENT ON TABLE oxbow.rogue_write IS 'Writes by others on tables that only oxbow may write.';
+CREATE OR REPLACE FUNCTION oxbow.watch() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $watch$
+DECLARE
+  old_image text;
+  new_image text;
+BEGIN
+  -- Whatever goes wrong in here, the application's own write must not fail because of it.
+  BEGIN
+    IF TG_OP IN ('UPDATE', 'DELETE') THEN old_image := row_to_json(OLD)::text; END IF;
+    IF TG_OP IN ('INSERT', 'UPDATE') THEN new_image := row_to_json(NEW)::text; END IF;
+    INSERT INTO oxbow.rogue_write
+      (migration, table_schema, table_name, operation, before, after, login, application, address)
+    VALUES (TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], TG_OP, old_image, new_image, session_user,
+            coalesce(current_setting('application_name', true), ''), coalesce(host(inet_client_addr()), ''));
+  EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'oxbow could not record a write on %.%: %', TG_TABLE_SCHEMA, TG_TABLE_NAME, SQLERRM;
+  END;
+  RETURN NULL;
+END
+$watch$;
+)sql";
+
+constexpr std::array kPhases = {std::string_view("pending"), std::string_view("copied"),
+                                std::string_view("settled")};
+constexpr std::array kOps = {std::string_view("remove"), std::string_view("update"),
+                             std::string_view("insert")};
+
+template <class Enum, std::size_t N>
+std::string word(const std::array<std::string_view, N>& words, Enum value) {
+  return std::string(words[static_cast<std::size_t>(value)]);
+}
+
+template <class Enum, std::size_t N>
+Enum parse_word(const std::array<std::string_view, N>& words, std::string_view text) {
+  for (std::size_t i = 0; i < N; ++i)
+    if (words[i] == text) return static_cast<Enum>(i);
+  return Enum{};
+}
+
+std::string_view name(Role role) {
+  return role == Role::source ? "source" : "target";
+}
+
+Param bytes(const std::string& value) {
+  return {value, true};
+}
+
+KeyBound bound_at(const Rows& rows, int row, int column) {
+  return {rows.text(row, column), parse_text_array(rows.view(row, column + 1))};
+}
+
+}  // namespace
+
+Task<bool> has_schema(Connection& connection) {
+  Rows rows = CO_TRY(co_await connection.exec("SELECT 1 FROM pg_namespace WHERE nspname = 'oxbow'"));
+  co_return !rows.empty();
+}
+
+Task<void> install_schema(Connection& connection, std::string migration, Role role) {
+  std::string sql(kInstallSql);
+  sql += role == Role::source ? kInstallSourceSql : kInstallTargetSql;
+  sql +=
+      fmt::format("INSERT INTO oxbow.migration (name, role) VALUES ({}, '{}') ON CONFLICT DO NOTHING; COMMIT",
+                  quote_literal(migration), name(role));
+  auto done = co_await connection.exec(sql);
+  if (done) co_return Status{};
+  if (connection.is_open()) CO_TRY(co_await connection.exec("ROLLBACK"));
+  co_return std::unexpected(std::move(done).error());
+}
+
+Task<std::vector<std::string>> remove_schema(Connection& connection, std::string migration, Role role) {
+  std::vector<std::string> done;
+  if (!CO_TRY(co_await has_schema(connection))) co_return done;
+  auto ours = quote_literal(migration);
+  std::string sql = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('oxbow schema', 0));";
+  if (role == Role::source) {
+    sql += fmt::format("DELETE FROM oxbow.identity WHERE migration = {};", ours);
+  } else {
+    for (auto table : {"stream", "range", "quarantine", "rogue_write"})
+      sql += fmt::format("DELETE FROM oxbow.{} WHERE migration = {};", table, ours);
+  }
+  sql += fmt::format(
+      "DELETE FROM oxbow.migration WHERE name = {} AND role = '{}'; SELECT count(*) FROM oxbow.migration",
+      ours, name(role));
+  Rows left = CO_TRY(co_await connection.exec(sql));
+  if (left.number(0, 0) == 0) {
+    CO_TRY(co_await connection.exec("DROP SCHEMA oxbow CASCADE"));
+    done.push_back("dropped schema oxbow");
+  } else {
+    done.push_back("kept schema oxbow: other migrations use it");
+  }
+  CO_TRY(co_await connection.exec("COMMIT"));
+  co_return done;
+}
+
+Statement save_position_statement(const std::string& migration, const StreamPosition& position) {
+  std::vector<std::string> unproven;
+  for (auto xid : position.unproven) unproven.push_back(std::to_string(xid.value()));
+  return {
+      "INSERT INTO oxbow.stream (migration, lsn, unproven) VALUES ($1, $2, $3) "
+      "ON CONFLICT (migration) DO UPDATE SET lsn = excluded.lsn, unproven = excluded.unproven",
+      {{migration}, {to_string(position.lsn)}, {to_text_array(unproven)}}};
+}
+
+Statement save_range_statement(const std::string& migration, const RangeRecord& record) {
+  return {
+      "INSERT INTO oxbow.range VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
+      "ON CONFLICT (migration, id) DO UPDATE SET phase = excluded.phase, snapshot = excluded.snapshot, "
+      "settled_at = excluded.settled_at, row_count = excluded.row_count",
+      {{migration},
+       {std::to_string(record.id.value())},
+       {std::to_string(record.table)},
+       {std::to_string(record.job)},
+       bytes(record.range.lower.tuple),
+       {to_text_array(record.range.lower.literals)},
+       bytes(record.range.upper.tuple),
+       {to_text_array(record.range.upper.literals)},
+       {word(kPhases, record.phase)},
+       {to_string(record.snapshot)},
+       {to_string(record.settled_at)},
+       {std::to_string(record.rows)}}};
+}
+
+Statement quarantine_statement(const std::string& migration, const QuarantineRecord& record) {
+  return {
+      "INSERT INTO oxbow.quarantine (migration, table_number, key, key_tuple, reason, sqlstate, tuple, op, "
+      "lsn) "
+      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+      {{migration},
+       {std::to_string(record.table)},
+       {record.key},
+       bytes(record.key_tuple),
+       {record.reason},
+       {record.sqlstate},
+       bytes(record.row),
+       {word(kOps, record.op)},
+       {to_string(record.lsn)}}};
+}
+
+Task<std::optional<StreamPosition>> load_position(Connection& connection, std::string migration) {
+  Rows rows = CO_TRY(co_await connection.exec_params(
+      "SELECT lsn, unproven FROM oxbow.stream WHERE migration = $1", {{migration}}));
+  if (rows.empty()) co_return std::optional<StreamPosition>();
+  StreamPosition position;
+  position.lsn = CO_TRY(parse_lsn(rows.view(0, 0)));
+  for (const auto& xid : parse_text_array(rows.view(0, 1)))
+    position.unproven.push_back(Xid(std::stoull(xid)));
+  co_return position;
+}
+
+// Binary results, so that bytea arrives as it is; numbers are asked for as text.
+Task<std::vector<RangeRecord>> load_ranges(Connection& connection, std::string migration) {
+  Rows rows = CO_TRY(co_await connection.exec_params(
+      "SELECT id::text, table_number::text, job::text, lower_tuple, lower_literals::text, upper_tuple, "
+      "upper_literals::text, phase, snapshot, settled_at::text, row_count::text "
+      "FROM oxbow.range r WHERE migration = $1 ORDER BY r.id",
+      {{migration}}, Format::binary));
+  std::vector<RangeRecord> records;
+  for (int row = 0; row < rows.size(); ++row) {
+    RangeRecord record;
+    record.id = RangeId(rows.number<std::uint64_t>(row, 0));
+    record.table = rows.number<std::uint32_t>(row, 1);
+    record.job = rows.number<std::uint32_t>(row, 2);
+    record.range = {bound_at(rows, row, 3), bound_at(rows, row, 5)};
+    record.phase = parse_word<RangePhase>(kPhases, rows.view(row, 7));
+    record.snapshot = CO_TRY(parse_snapshot(rows.view(row, 8)));
+    record.settled_at = CO_TRY(parse_lsn(rows.view(row, 9)));
+    record.rows = rows.number<std::uint64_t>(row, 10);
+    records.push_back(std::move(record));
+  }
+  co_return records;
+}
+
+Task<std::vector<QuarantineRecord>> load_quarantine(Connection& connection, std::string migration) {
+  Rows rows = CO_TRY(co_await connection.exec_params(
+      "SELECT table_number::text, key, key_tuple, reason, sqlstate, tuple, op, lsn::text "
+      "FROM oxbow.quarantine q WHERE migration = $1 ORDER BY q.id",
+      {{migration}}, Format::binary));
+  std::vector<QuarantineRecord> records;
+  for (int row = 0; row < rows.size(); ++row) {
+    QuarantineRecord record;
+    record.table = rows.number<std::uint32_t>(row, 0);
+    record.key = rows.text(row, 1);
+    record.key_tuple = rows.text(row, 2);
+    record.reason = rows.text(row, 3);
+    record.sqlstate = rows.text(row, 4);
+    record.row = rows.text(row, 5);
+    record.op = parse_word<RowOp>(kOps, rows.view(row, 6));
+    record.lsn = CO_TRY(parse_lsn(rows.view(row, 7)));
+    records.push_back(std::move(record));
+  }
+  co_return records;
+}
+
+}  // namespace oxbow::postgres

@@ -1,0 +1,301 @@
+#include "adapters/postgres/target_writer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "adapters/postgres/array_text.hpp"
+#include "adapters/postgres/names.hpp"
+#include "adapters/postgres/schema.hpp"
+#include "adapters/postgres/session.hpp"
+#include "base/assert.hpp"
+#include "protocol/copy_binary.hpp"
+#include "runtime/real_clock.hpp"
+#include "runtime/sleep.hpp"
+
+namespace oxbow::postgres {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// Every batch is a list of keys to look up, so the only good plan is: for each row, the key's index. The
+// planner may not have statistics yet, and must not change its mind in the middle of a migration.
+constexpr std::string_view kSessionSql =
+    "SET session_replication_role = replica; SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = "
+    "off; "
+    "SET enable_mergejoin = off; SET enable_seqscan = off; SET work_mem = '64MB'; SET synchronous_commit = "
+    "on";
+
+// Rows without a key are found by comparing whole tables, which only a hash join does in one pass.
+constexpr std::string_view kScanOn =
+    "SELECT set_config('enable_hashjoin', 'on', true), set_config('enable_seqscan', 'on', true)";
+constexpr std::string_view kScanOff =
+    "SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_seqscan', 'off', true)";
+
+constexpr std::size_t kPieceBytes = 16
+                                    << 20;  // of one message to the server, which keeps several copies of it
+constexpr std::size_t kWholeBytes = 900 << 20;  // as much as one message may hold
+constexpr std::size_t kStatementsMax = 500;     // prepared ones per table
+constexpr Duration kOriginBusyMax = 10s;  // the server needs a moment to notice that our last session is dead
+constexpr Duration kOriginBusyRetry = 100ms;
+
+std::string columns_of(const TargetTable& table) {
+  std::vector<std::string> names;
+  for (const auto& column : table.columns) names.push_back(quote_identifier(column.name));
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+// Identity columns that are GENERATED ALWAYS take a given value on INSERT only.
+bool sets_identity(const TargetTable& table, const std::vector<bool>& sent) {
+  for (std::size_t i = 0; i < table.columns.size(); ++i)
+    if (sent[i] && table.columns[i].identity_always && !table.columns[i].in_key) return true;
+  return false;
+}
+
+}  // namespace
+
+PgTargetWriter::PgTargetWriter(ConnectionSettings settings, std::string migration, int lane)
+    : settings_(std::move(settings)),
+      migration_(std::move(migration)),
+      origin_(origin_name(migration_, lane)) {}
+
+Task<void> PgTargetWriter::open_session() {
+  if (connection_ && connection_->is_open()) co_return Status{};
+  staging_.clear();
+  in_transaction_ = false;
+  CO_TRY(co_await ensure_open(connection_, settings_, std::string(kSessionSql)));
+  auto give_up_at = monotonic_now() + kOriginBusyMax;
+  while (true) {
+    auto set =
+        co_await connection_->exec_params("SELECT pg_replication_origin_session_setup($1)", {{origin_}});
+    if (set) co_return Status{};
+    bool busy = set.error().code == ErrorCode::already_running;
+    if (!busy || monotonic_now() > give_up_at) {
+      connection_.reset();
+      co_return std::unexpected(std::move(set).error());
+    }
+    CO_TRY(co_await sleep_for(kOriginBusyRetry));
+  }
+}
+
+Task<void> PgTargetWriter::begin() {
+  OXBOW_ASSERT(!in_transaction_ || !connection_ || !connection_->is_open(),
+               "the transaction before is still open");
+  CO_TRY(co_await open_session());
+  CO_TRY(co_await connection_->exec("BEGIN"));
+  in_transaction_ = true;
+  co_return Status{};
+}
+
+Task<PgTargetWriter::Staging*> PgTargetWriter::staging_for(const TargetTable& table) {
+  auto found = staging_.find(&table);
+  if (found != staging_.end()) co_return &found->second;
+  BatchSql sql{table, fmt::format("pg_temp.oxbow_{}_{}", table.id, ++names_made_), {}};
+  std::string create = fmt::format(
+      "{}; SELECT c.reltype, array_agg(a.atttypid ORDER BY a.attnum), "
+      "ARRAY(SELECT t.attname::text FROM pg_attribute t WHERE t.attrelid = {}::regclass AND t.attnum > 0 "
+      "AND NOT t.attisdropped AND t.attgenerated = '' ORDER BY t.attnum) "
+      "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 WHERE c.oid = "
+      "'{}'::regclass "
+      "GROUP BY c.reltype",
+      sql.create_type(), quote_literal(quoted(table.name)), sql.rows_type);
+  Rows rows = CO_TRY(co_await connection_->exec(create));
+  RecordLayout layout;
+  layout.record_oid = rows.number<std::uint32_t>(0, 0);
+  for (const auto& oid : parse_text_array(rows.view(0, 1)))
+    layout.field_oids.push_back(static_cast<std::uint32_t>(std::stoul(oid)));
+  for (const auto& column : table.columns) layout.taken.push_back(column.sql.empty());
+  layout.taken.resize(table.columns.size() + table.staged_only.size(), true);
+  sql.all_columns = parse_text_array(rows.view(0, 2));
+  Staging made{std::move(sql), std::move(layout), {}};
+  co_return &staging_.emplace(&table, std::move(made)).first->second;
+}
+
+Task<std::string> PgTargetWriter::prepared(Staging& staging, std::string sql) {
+  auto found = staging.prepared.find(sql);
+  if (found != staging.prepared.end()) co_return found->second;
+  if (staging.prepared.size() >= kStatementsMax) {
+    for (const auto& [text, name] : staging.prepared)
+      CO_TRY(co_await connection_->exec("DEALLOCATE " + name));
+    staging.prepared.clear();
+  }
+  auto name = fmt::format("oxbow_{}", ++names_made_);
+  CO_TRY(co_await connection_->prepare(name, sql));
+  staging.prepared.emplace(std::move(sql), name);
+  co_return name;
+}
+
+Task<std::vector<Rows>> PgTargetWriter::run_or_undo(std::vector<Statement> statements) {
+  statements.insert(statements.begin(), Statement{"SAVEPOINT oxbow"});
+  statements.push_back({"RELEASE SAVEPOINT oxbow"});
+  auto results = co_await connection_->pipeline(std::move(statements));
+  if (results) {
+    results->erase(results->begin());
+    results->pop_back();
+    co_return results;
+  }
+  if (results.error().code == ErrorCode::row_rejected)
+    CO_TRY(co_await connection_->exec("ROLLBACK TO SAVEPOINT oxbow; RELEASE SAVEPOINT oxbow"));
+  co_return results;
+}
+
+Task<std::vector<PgTargetWriter::Piece>> PgTargetWriter::run_in_pieces(Staging& staging, std::string sql,
+                                                                       const std::string& tuples,
+                                                                       std::size_t piece_bytes) {
+  auto name = CO_TRY(co_await prepared(staging, std::move(sql)));
+  bool scans = !staging.sql.table.has_key;
+  std::vector<Statement> statements;
+  std::vector<std::uint64_t> counts;
+  for (std::string_view rest = tuples; !rest.empty();) {
+    auto array = take_record_array(staging.layout, rest, piece_bytes, counts.emplace_back());
+    statements.push_back({name, {{std::move(array), true}}, true});
+  }
+  if (scans) {
+    statements.insert(statements.begin(), Statement{std::string(kScanOn)});
+    statements.push_back({std::string(kScanOff)});
+  }
+  auto results = CO_TRY(co_await run_or_undo(std::move(statements)));
+  std::vector<Piece> pieces;
+  std::uint64_t first = 0;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    pieces.push_back({std::move(results[i + (scans ? 1 : 0)]), first});
+    first += counts[i];
+  }
+  co_return pieces;
+}
+
+Task<BatchOutcome> PgTargetWriter::apply(const RowBatch& batch) {
+  if (batch.rows == 0) co_return BatchOutcome{};
+  Staging& staging = *CO_TRY(co_await staging_for(*batch.table));
+  switch (batch.op) {
+    case RowOp::insert:
+      co_return co_await apply_insert(staging, batch);
+    case RowOp::update:
+      co_return co_await apply_update(staging, batch);
+    case RowOp::remove:
+      co_return co_await apply_remove(staging, batch);
+  }
+  co_return BatchOutcome{};
+}
+
+Task<BatchOutcome> PgTargetWriter::apply_insert(Staging& staging, const RowBatch& batch) {
+  auto pieces = CO_TRY(co_await run_in_pieces(staging, staging.sql.insert(), batch.tuples, kPieceBytes));
+  BatchOutcome outcome;
+  for (const auto& piece : pieces) outcome.matched += piece.result.affected();
+  co_return outcome;
+}
+
+Task<BatchOutcome> PgTargetWriter::apply_update(Staging& staging, const RowBatch& batch) {
+  OXBOW_ASSERT(batch.table->has_key, "{} has no key to update by", to_string(batch.table->name));
+  bool rewrite = sets_identity(*batch.table, batch.sent);
+  auto pieces =
+      rewrite ? Result<std::vector<Piece>>(Err(ErrorCode::row_rejected))
+              : co_await run_in_pieces(staging, staging.sql.update(batch.sent), batch.tuples, kPieceBytes);
+  if (!pieces && (rewrite || sqlstate_of(pieces.error()) == "23505"))
+    pieces = co_await run_in_pieces(staging, staging.sql.rewrite(batch.sent), batch.tuples, kWholeBytes);
+  BatchOutcome outcome;
+  for (const auto& piece : CO_TRY(std::move(pieces))) outcome.matched += piece.result.affected();
+  if (outcome.matched < batch.rows) outcome.missing = CO_TRY(co_await find_missing(staging, batch));
+  co_return outcome;
+}
+
+Task<BatchOutcome> PgTargetWriter::apply_remove(Staging& staging, const RowBatch& batch) {
+  auto piece_bytes = batch.table->has_key ? kPieceBytes : kWholeBytes;
+  auto pieces = CO_TRY(co_await run_in_pieces(staging, staging.sql.remove(), batch.tuples, piece_bytes));
+  std::vector<bool> found(batch.rows, false);
+  BatchOutcome outcome;
+  for (const auto& piece : pieces) {
+    outcome.matched += static_cast<std::uint64_t>(piece.result.size());
+    for (int row = 0; row < piece.result.size(); ++row)
+      found[piece.first + piece.result.number<std::uint64_t>(row, 0) - 1] = true;
+  }
+  for (std::size_t row = 0; row < found.size(); ++row)
+    if (!found[row]) outcome.missing.push_back(row);
+  co_return outcome;
+}
+
+Task<std::vector<std::size_t>> PgTargetWriter::find_missing(Staging& staging, const RowBatch& batch) {
+  auto pieces = CO_TRY(co_await run_in_pieces(staging, staging.sql.missing(), batch.tuples, kPieceBytes));
+  std::vector<std::size_t> missing;
+  for (const auto& piece : pieces)
+    for (int row = 0; row < piece.result.size(); ++row)
+      missing.push_back(piece.first + piece.result.number<std::size_t>(row, 0) - 1);
+  std::sort(missing.begin(), missing.end());
+  co_return missing;
+}
+
+Task<void> PgTargetWriter::copy_begin(const TargetTable& table) {
+  copying_ = &table;
+  copied_rows_ = 0;
+  if (needs_staging(table)) co_return Status{};
+  CO_TRY(co_await connection_->copy_in_begin(
+      fmt::format("COPY {} ({}) FROM STDIN (FORMAT binary)", quoted(table.name), columns_of(table))));
+  co_return co_await connection_->copy_in_write(copy_binary_header());
+}
+
+Task<void> PgTargetWriter::copy_rows(const RowChunk& chunk) {
+  if (!needs_staging(*copying_)) co_return co_await connection_->copy_in_write(chunk.bytes);
+  Staging& staging = *CO_TRY(co_await staging_for(*copying_));
+  auto pieces = CO_TRY(co_await run_in_pieces(staging, staging.sql.insert(), chunk.bytes, kPieceBytes));
+  for (const auto& piece : pieces) copied_rows_ += piece.result.affected();
+  co_return Status{};
+}
+
+Task<std::uint64_t> PgTargetWriter::copy_end() {
+  bool staged = needs_staging(*std::exchange(copying_, nullptr));
+  if (staged) co_return copied_rows_;
+  CO_TRY(co_await connection_->copy_in_write(copy_binary_trailer()));
+  co_return co_await connection_->copy_in_end();
+}
+
+// A table that foreign keys point at cannot be truncated alone, but it can be emptied.
+Task<void> PgTargetWriter::truncate(const TargetTable& table) {
+  auto name = quoted(table.name);
+  CO_TRY(co_await connection_->exec("SAVEPOINT oxbow"));
+  auto done = co_await connection_->exec("TRUNCATE " + name);
+  if (!done && done.error().code == ErrorCode::unsupported)
+    done = co_await connection_->exec("ROLLBACK TO SAVEPOINT oxbow; DELETE FROM " + name);
+  CO_TRY(std::move(done));
+  CO_TRY(co_await connection_->exec("RELEASE SAVEPOINT oxbow"));
+  co_return Status{};
+}
+
+Task<void> PgTargetWriter::save_range(const RangeRecord& record) {
+  CO_TRY(co_await connection_->pipeline({save_range_statement(migration_, record)}));
+  co_return Status{};
+}
+
+Task<void> PgTargetWriter::quarantine(const QuarantineRecord& record) {
+  CO_TRY(co_await connection_->pipeline({quarantine_statement(migration_, record)}));
+  co_return Status{};
+}
+
+Task<void> PgTargetWriter::commit(std::optional<StreamPosition> position) {
+  std::vector<Statement> statements;
+  if (position) {
+    statements.push_back(
+        {"SELECT pg_replication_origin_xact_setup($1, now())", {{to_string(position->lsn)}}});
+    statements.push_back(save_position_statement(migration_, *position));
+  }
+  statements.push_back({"COMMIT"});
+  auto results = CO_TRY(co_await connection_->pipeline(std::move(statements)));
+  in_transaction_ = false;
+  // The server answers COMMIT in a failed transaction with a friendly ROLLBACK.
+  std::string_view tag = PQcmdStatus(const_cast<PGresult*>(results.back().get()));
+  if (tag != "COMMIT") co_return Err(ErrorCode::internal, "a failed transaction was to be committed");
+  for (auto& [table, staging] : staging_) staging.committed = true;
+  co_return Status{};
+}
+
+Task<void> PgTargetWriter::rollback() {
+  copying_ = nullptr;
+  if (!std::exchange(in_transaction_, false) || !connection_ || !connection_->is_open()) co_return Status{};
+  std::erase_if(staging_, [](const auto& entry) { return !entry.second.committed; });
+  // A session that cannot even roll back, for example inside a COPY, is closed, which rolls back as well.
+  auto done = co_await connection_->exec("ROLLBACK");
+  if (!done) connection_->close();
+  co_return Status{};
+}
+
+}  // namespace oxbow::postgres
