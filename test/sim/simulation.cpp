@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/assert.hpp"
 #include "base/random.hpp"
 #include "flow/apply/applier.hpp"
 #include "flow/backfill/range_copy.hpp"
@@ -20,22 +21,22 @@ namespace {
 constexpr std::int64_t kKeyCount = 40;
 constexpr int kRangeCount = 5;
 
-Type builtin(std::string name) {
-  return {.schema = "pg_catalog", .name = name, .sql = name};
+Type builtin(std::string name, std::uint32_t oid) {
+  return {.oid = oid, .schema = "pg_catalog", .name = name, .sql = name};
 }
 
 TableMapping make_mapping() {
-  TableMapping mapping;
-  mapping.legacy = mapping.new_side = {"public", "t"};
-  mapping.source_columns = {"key", "value", "large"};
-  mapping.source_key = mapping.target_key = {{"key", builtin("int8"), true}};
-  mapping.source_key_fields = mapping.target_key_fields = {0};
-  mapping.entity_key_field = 0;
-  mapping.entity_key_type = builtin("int8");
-  mapping.target.name = mapping.new_side;
-  mapping.target.columns = {{"key", "bigint", true}, {"value", "bigint"}, {"large", "text"}};
-  mapping.is_identity = true;
-  return mapping;
+  Table table;
+  table.name = {"public", "t"};
+  table.columns = {{.name = "key", .type = builtin("int8", 20), .nullable = false},
+                   {.name = "value", .type = builtin("int8", 20)},
+                   {.name = "large", .type = builtin("text", 25)}};
+  table.indexes = {{.name = "t_pkey", .columns = {"key"}, .unique = true, .primary = true}};
+  TableSpec spec{.legacy = table.name, .new_side = table.name};
+  EntitySpec entity{.name = "t", .key = "key", .tables = {spec}};
+  auto compiled = compile_mapping(entity, spec, table, table);
+  OXBOW_ASSERT(compiled.mapping, "{}", compiled.problems.empty() ? "" : compiled.problems.front().sentence);
+  return *compiled.mapping;
 }
 
 CohortTable one_cohort() {
@@ -145,7 +146,7 @@ class Simulation {
       now_ += std::chrono::hours(5);
     }
     auto dice = random_.below(100);
-    if (dice < 25) return source_.run_transaction(random_, kKeyCount, random_.chance(0.02));
+    if (dice < 25) return source_.run_transaction(random_, kKeyCount, random_.chance(0.02) && !reading());
     if (dice < 40) return source_.make_one_visible(random_);
     if (dice < 70) return deliver();
     if (dice < 95) return step_copier();
@@ -270,6 +271,7 @@ class Simulation {
   bool advance(Copier& copier) {
     switch (copier.phase) {
       case Copier::Phase::snapshot: {
+        if (source_.is_locked_whole()) return false;
         copier.snapshot = source_.snapshot();
         auto next = copier.copy.snapshot_taken(copier.snapshot, source_.log_end());
         if (next == RangeCopy::Next::take_snapshot_later)
@@ -294,6 +296,12 @@ class Simulation {
         return close(copier);
     }
     return false;
+  }
+
+  // A copier with a snapshot holds a lock that keeps TRUNCATE away.
+  bool reading() const {
+    return std::ranges::any_of(copiers_,
+                               [](const auto& copier) { return copier->phase == Copier::Phase::read; });
   }
 
   bool abandoned() {

@@ -34,12 +34,8 @@ void SourceStore::run_transaction(Random& random, std::int64_t key_count, bool a
   std::vector<LogEvent> events{Begin{commit_lsn, {}, static_cast<std::uint32_t>(xid.value())}};
   std::set<std::int64_t> written;
 
-  if (allow_truncate && invisible_.empty() && random.chance(0.3)) {
-    versions_.clear();
-    rows_.clear();
-    truncated_by_ = xid;
-    events.push_back(Truncate{{kRelation}});
-  }
+  if (is_locked_whole()) return;
+  if (allow_truncate && invisible_.empty()) truncate(xid, events);
   auto statements = 1 + random.below(4);
   for (std::uint64_t i = 0; i < statements; ++i) {
     auto key = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(key_count)));
@@ -74,6 +70,13 @@ void SourceStore::run_transaction(Random& random, std::int64_t key_count, bool a
   log_.push_back({commit_lsn, end_lsn, std::move(events)});
   next_lsn_ += 20;
   invisible_.push_back({xid, {written.begin(), written.end()}});
+}
+
+void SourceStore::truncate(Xid xid, std::vector<LogEvent>& events) {
+  versions_.clear();
+  rows_.clear();
+  truncated_by_ = xid;
+  events.push_back(Truncate{{kRelation}});
 }
 
 void SourceStore::make_one_visible(Random& random) {

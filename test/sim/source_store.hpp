@@ -43,6 +43,9 @@ class SourceStore {
   void make_all_visible() { invisible_.clear(); }
   std::size_t invisible_count() const { return invisible_.size(); }
 
+  // True while a TRUNCATE holds its lock: until it is visible.
+  bool is_locked_whole() const { return truncated_by_ && !snapshot().sees(*truncated_by_); }
+
   Snapshot snapshot() const;
   Lsn log_end() const { return Lsn(next_lsn_); }
   Rows read(const Snapshot& snapshot, std::int64_t lower, std::int64_t upper) const;  // lower <= key < upper
@@ -67,6 +70,7 @@ class SourceStore {
   };
 
   bool is_locked(std::int64_t key) const;
+  void truncate(Xid xid, std::vector<LogEvent>& events);
   void write(std::int64_t key, std::optional<Row> row, Xid xid);
 
   Rows rows_;

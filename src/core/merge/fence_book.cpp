@@ -43,7 +43,7 @@ void FenceBook::add_job(std::uint32_t job, std::vector<CohortId> members, std::v
   Job& added = jobs_.emplace_back(Job{job, std::move(members), {}, 0});
   for (auto& record : records) {
     Fence fence = fence_of(record, unproven, protections_);
-    added.ranges.push_back({std::move(record), std::move(fence), {}, 0});
+    added.ranges.push_back({std::move(record), std::move(fence), {}, 0, 0});
   }
   std::sort(added.ranges.begin(), added.ranges.end(), [&](const Range& a, const Range& b) {
     const auto& x = a.record.range.lower.tuple;
@@ -63,14 +63,12 @@ void FenceBook::remove_members(const std::vector<CohortId>& members) {
 }
 
 void FenceBook::add_point(const RangeRecord& record, std::string key, const std::vector<Xid>& unproven) {
-  points_.insert_or_assign(std::move(key), Range{record, fence_of(record, unproven, protections_), {}, 0});
+  points_.insert_or_assign(std::move(key), Range{record, fence_of(record, unproven, protections_), {}, 0, 0});
 }
 
 void FenceBook::for_each(std::string_view key, std::optional<CohortId> cohort,
                          const std::function<void(Range*)>& visit) {
-  if (!points_.empty()) {
-    if (auto point = points_.find(key); point != points_.end()) return visit(&point->second);
-  }
+  if (auto* point = find_point(key)) return visit(point);
   for (auto& job : jobs_) {
     if (cohort && !std::binary_search(job.members.begin(), job.members.end(), *cohort)) continue;
     visit(job.unsettled == 0 ? nullptr : &range_of(job, key));
@@ -95,7 +93,8 @@ bool FenceBook::covers(CohortId cohort) const {
 }
 
 bool FenceBook::all_settled() const {
-  return std::all_of(jobs_.begin(), jobs_.end(), [](const Job& job) { return job.unsettled == 0; });
+  return points_.empty() &&
+         std::all_of(jobs_.begin(), jobs_.end(), [](const Job& job) { return job.unsettled == 0; });
 }
 
 FenceBook::Range* FenceBook::find(RangeId id) {
@@ -106,24 +105,36 @@ FenceBook::Range* FenceBook::find(RangeId id) {
   return found;
 }
 
+FenceBook::Range* FenceBook::find_point(std::string_view key) {
+  auto point = points_.find(key);
+  return point == points_.end() ? nullptr : &point->second;
+}
+
 void FenceBook::for_each_range(const std::function<void(Range&)>& visit) {
   for (auto& job : jobs_)
     for (auto& range : job.ranges) visit(range);
   for (auto& [key, range] : points_) visit(range);
 }
 
-void FenceBook::restart(const std::vector<Xid>& xids) {
-  for_each_range([&](Range& range) {
-    Fence fresh(protections_);
-    fresh.skipped_before(range.fence.skipped());
-    fresh.skipped_before(xids);
-    range.fence = std::move(fresh);
-    range.held.clear();
-    range.held_bytes = 0;
-    range.record.phase = RangePhase::pending;
-    range.record.rows = 0;
-  });
-  for (auto& job : jobs_) job.unsettled = job.ranges.size();
+std::vector<RangeRecord> FenceBook::restart(Xid xid) {
+  std::vector<RangeRecord> records;
+  for (auto& [key, point] : points_) records.push_back(settled_record(point));
+  points_.clear();
+  for (auto& job : jobs_) {
+    for (auto& range : job.ranges) {
+      Fence fresh(protections_);
+      fresh.skipped_before(range.fence.skipped());
+      fresh.skipped_before({xid});
+      range.fence = std::move(fresh);
+      range.held.clear();
+      range.held_bytes = 0;
+      range.record.phase = RangePhase::pending;
+      range.record.rows = 0;
+      records.push_back(range.record);
+    }
+    job.unsettled = job.ranges.size();
+  }
+  return records;
 }
 
 std::vector<RangeRecord> FenceBook::settle(Lsn position) {

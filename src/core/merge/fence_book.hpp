@@ -34,6 +34,7 @@ class FenceBook {
     Fence fence;
     std::vector<RowChange> held;
     std::size_t held_bytes = 0;
+    std::uint64_t copies_begun = 0;  // tells a copy that was abandoned from the one that took its place
   };
 
   FenceBook(std::vector<KeyColumn> key, Protections protections);
@@ -53,12 +54,14 @@ class FenceBook {
                 const std::function<void(Range*)>& visit);
 
   bool covers(CohortId cohort) const;
-  bool all_settled() const;  // points do not count
+  bool all_settled() const;  // no range and no point waits for anything
   Range* find(RangeId id);
+  Range* find_point(std::string_view key);
   void for_each_range(const std::function<void(Range&)>& visit);
 
-  // Every range starts over, as after a TRUNCATE: pending, owing sight of `xids`.
-  void restart(const std::vector<Xid>& xids);
+  // Every range starts over, as after a TRUNCATE: pending, owing sight of `xid`. The ranges read their
+  // points, too. Returns the records to store.
+  std::vector<RangeRecord> restart(Xid xid);
 
   // Settles what the stream has passed; returns the records to store. Settled points are forgotten.
   std::vector<RangeRecord> settle(Lsn position);

@@ -316,8 +316,7 @@ Status Applier::truncate(const Truncate& truncate) {
       // While a copy is under way, what it has and what it lacks is simplest told by starting over: the table
       // is empty or nearly so.
       if (!state.fences.all_settled()) {
-        state.fences.restart({transaction_->xid});
-        state.fences.for_each_range([&](FenceBook::Range& range) { steps_.push_back(range.record); });
+        std::ranges::move(state.fences.restart(transaction_->xid), std::back_inserter(steps_));
       }
       steps_.push_back(TruncateWrite{&state.table.mapping->target});
     }
@@ -387,12 +386,21 @@ void Applier::flush_mergers() {
   merged_bytes_ = 0;
 }
 
-std::optional<std::vector<WriteStep>> Applier::close_range(std::uint32_t table, RangeId id,
-                                                           const CopiedRange& copied) {
+bool Applier::needs_another_snapshot(std::uint32_t table, RangeId id, const CopiedRange& copied) {
+  const auto* range = tables_[table].fences.find(id);
+  if (!range->record.range.is_point()) return false;
+  return std::ranges::any_of(range->held, [&](const RowChange& change) {
+    return change.op == RowOp::insert && has_unsent(change.tuple) &&
+           !range->fence.contains(change.xid, change.commit_lsn, copied.snapshot, copied.snapshot_at);
+  });
+}
+
+std::vector<WriteStep> Applier::close_range(std::uint32_t table, RangeId id, const CopiedRange& copied) {
   OXBOW_ASSERT(!group_since_, "range {} is closed inside a group", id.value());
   TableState& state = tables_[table];
   auto* range = state.fences.find(id);
-  if (range == nullptr || range->fence.phase() != Fence::Phase::opening) return std::nullopt;
+  OXBOW_ASSERT(range != nullptr && range->fence.phase() == Fence::Phase::opening, "range {} is not opening",
+               id.value());
 
   std::vector<WriteStep> steps;
   for (const auto& row : copied.rejected) {
@@ -410,6 +418,12 @@ std::optional<std::vector<WriteStep>> Applier::close_range(std::uint32_t table, 
   auto record = range->record;
   for (const auto& change : held) {
     if (fence.contains(change.xid, change.commit_lsn, copied.snapshot, copied.snapshot_at)) continue;
+    // An earlier held change may have sent its key to be read again; then this one waits for that, too.
+    auto* point = state.fences.find_point(key_of(state, change.tuple));
+    if (point != nullptr && point != range) {
+      point->fence.judge(change.xid, change.commit_lsn);
+      continue;
+    }
     auto applied = apply_change(state, merger, change, steps);
     OXBOW_ASSERT(applied, "{}", applied.error().detail);
   }

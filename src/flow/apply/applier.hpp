@@ -121,8 +121,10 @@ class Applier {
   // steps: the range was abandoned meanwhile and has to be copied again under another snapshot. If the steps
   // do not commit, or nobody knows, the stream begins again from what the target has stored. REQUIRES: no
   // group is open; the range's fence admits the snapshot.
-  std::optional<std::vector<WriteStep>> close_range(std::uint32_t table, RangeId id,
-                                                    const CopiedRange& copied);
+  // A point whose held changes have to be read again themselves (`needs_another_snapshot`) must be abandoned
+  // instead.
+  bool needs_another_snapshot(std::uint32_t table, RangeId id, const CopiedRange& copied);
+  std::vector<WriteStep> close_range(std::uint32_t table, RangeId id, const CopiedRange& copied);
 
   // The copy failed; its range is pending again. REQUIRES: it is opening.
   void abandon_range(std::uint32_t table, RangeId id);

@@ -8,14 +8,15 @@ RangeCopy::RangeCopy(Applier& applier, std::uint32_t table, RangeId range)
     : applier_(applier), table_(table), id_(range) {}
 
 RangeCopy::Next RangeCopy::start() {
-  fence().open();
+  range().fence.open();
+  copy_number_ = ++range().copies_begun;
   return Next::take_snapshot;
 }
 
 RangeCopy::Next RangeCopy::snapshot_taken(const Snapshot& snapshot, Lsn snapshot_at) {
   applier_.prove(snapshot);
   if (is_abandoned()) return Next::roll_back;
-  if (!fence().admits(snapshot)) return Next::take_snapshot_later;
+  if (!range().fence.admits(snapshot)) return Next::take_snapshot_later;
   copied_ = {snapshot, snapshot_at, 0, {}};
   return Next::copy_rows;
 }
@@ -36,25 +37,26 @@ RangeCopy::Next RangeCopy::rows_copied(std::uint64_t rows) {
 }
 
 RangeCopy::Next RangeCopy::close() {
-  auto steps = applier_.close_range(table_, id_, copied_);
-  if (!steps) return Next::roll_back;
-  steps_ = std::move(*steps);
+  if (!is_abandoned() && applier_.needs_another_snapshot(table_, id_, copied_)) failed();
+  if (is_abandoned()) return Next::roll_back;
+  steps_ = applier_.close_range(table_, id_, copied_);
   return Next::write_and_commit;
 }
 
 bool RangeCopy::is_abandoned() const {
   auto* range = applier_.fences(table_).find(id_);
-  return range == nullptr || range->fence.phase() != Fence::Phase::opening;
+  return range == nullptr || range->fence.phase() != Fence::Phase::opening ||
+         range->copies_begun != copy_number_;
 }
 
 void RangeCopy::failed() {
   if (!is_abandoned()) applier_.abandon_range(table_, id_);
 }
 
-Fence& RangeCopy::fence() const {
+FenceBook::Range& RangeCopy::range() const {
   auto* range = applier_.fences(table_).find(id_);
   OXBOW_ASSERT(range != nullptr, "range {} is not in the book of table {}", id_.value(), table_);
-  return range->fence;
+  return *range;
 }
 
 }  // namespace oxbow

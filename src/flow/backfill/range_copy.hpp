@@ -52,11 +52,12 @@ class RangeCopy {
   void failed();  // the target transaction was rolled back, or never began
 
  private:
-  Fence& fence() const;
+  FenceBook::Range& range() const;
 
   Applier& applier_;
   std::uint32_t table_;
   RangeId id_;
+  std::uint64_t copy_number_ = 0;
   CopiedRange copied_;
   std::vector<WriteStep> steps_;
 };
