@@ -95,11 +95,10 @@ void check_cohorts(const std::vector<CohortSpec>& cohorts, const SpecNode& list,
       mistakes.add(cohort.mark, "up to cohort '{}' the percentages add up to {}, more than 100", cohort.name,
                    buckets / 100.0);
   }
-  bool has_undecided = std::ranges::any_of(list.items, [](const SpecNode& item) {
-    return is_undecided(item) ||
-           std::ranges::any_of(item.entries, [](const auto& e) { return is_undecided(e.value); });
+  bool all_understood = std::ranges::none_of(list.items, [](const SpecNode& item) {
+    return !item.is_map() || (item.find("percent") && !parsed_at(item, "percent", parse_buckets));
   });
-  if (!cohorts.back().rest && buckets < kBucketCount && !has_undecided)
+  if (!cohorts.back().rest && buckets < kBucketCount && all_understood)
     mistakes.add(cohorts.back().mark, "some keys are in no cohort; end the list with {{name: rest}}");
 }
 

@@ -141,7 +141,7 @@ class Checker {
     }
     for (const auto& key : shape.keys) {
       if (key.required && !node.find(key.name))
-        mistakes_.add(node.mark, "{} lacks the key '{}': {}", what, key.name, key.value->expected);
+        mistakes_.add(node.mark, "{} lacks the key '{}'; expected {}", what, key.name, key.value->expected);
     }
   }
 

@@ -1,6 +1,6 @@
-// Which new table or column a legacy one most surely became, by name and type. Only what is certain counts as a match:
-// one candidate, the same name but for case, underscores and a plural s, and for columns also the table's own name in
-// front (payment_id and id). Pure functions.
+// Which new table or column a legacy one most surely became, by name and type. Only what is certain counts as
+// a match: one candidate, the same name but for case, underscores and a plural s, and for columns also the
+// table's own name in front (payment_id and id). Pure functions.
 #pragma once
 
 #include <string>
@@ -16,13 +16,13 @@ std::string normalised_name(std::string_view name);
 
 struct TableMatch {
   const Table* legacy = nullptr;
-  const Table* new_side = nullptr;         // null if none or several resemble it
-  std::vector<const Table*> candidates;    // where several do
+  const Table* new_side = nullptr;       // null if none or several resemble it
+  std::vector<const Table*> candidates;  // where several do
 };
 
 struct TableMatches {
-  std::vector<TableMatch> tables;          // every legacy table that has to go somewhere
-  std::vector<const Table*> unfed;         // new tables that no legacy table resembles
+  std::vector<TableMatch> tables;   // every legacy table that has to go somewhere
+  std::vector<const Table*> unfed;  // new tables that no legacy table resembles
 };
 
 // Partitions are left out, their root stands for them; so is schema oxbow.
@@ -30,12 +30,12 @@ TableMatches match_tables(const Catalog& legacy, const Catalog& new_side);
 
 struct ColumnMatch {
   const Column* legacy = nullptr;
-  const Column* new_side = nullptr;        // null if none resembles it
+  const Column* new_side = nullptr;  // null if none resembles it
 };
 
 struct ColumnMatches {
-  std::vector<ColumnMatch> columns;        // every legacy column that the log carries
-  std::vector<const Column*> unfed;        // new columns that have to come from somewhere
+  std::vector<ColumnMatch> columns;  // every legacy column that the log carries
+  std::vector<const Column*> unfed;  // new columns that have to come from somewhere
 };
 
 ColumnMatches match_columns(const Table& legacy, const Table& new_side);

@@ -20,8 +20,8 @@ struct Mistake {
 
   Kind kind = Kind::wrong;
   Mark mark;
-  std::string sentence;  // what is wrong and what was expected, without a full stop
-  std::string nearest = {};   // the word that was probably meant, or empty
+  std::string sentence;      // what is wrong and what was expected, without a full stop
+  std::string nearest = {};  // the word that was probably meant, or empty
 
   friend bool operator==(const Mistake&, const Mistake&) = default;
 };

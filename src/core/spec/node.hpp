@@ -1,5 +1,5 @@
-// A spec file as a tree, before anybody knows what it means: scalars, sequences and maps in the order they were
-// written, each with its place. Made by an adapter, read by parse_spec(). Plain values.
+// A spec file as a tree, before anybody knows what it means: scalars, sequences and maps in the order they
+// were written, each with its place. Made by an adapter, read by parse_spec(). Plain values.
 #pragma once
 
 #include <algorithm>
@@ -15,13 +15,13 @@ struct SpecNode {
   enum class Kind { null, scalar, sequence, map };
 
   Kind kind = Kind::null;
-  std::string text;               // of a scalar
-  bool quoted = false;            // 'DECIDE' in quotes is a word, DECIDE is an open decision
-  Mark mark;                      // columns count characters, not bytes
-  std::string comment;            // what is written behind a scalar on its line, without the #
-  std::vector<SpecNode> items;    // of a sequence
+  std::string text;             // of a scalar
+  bool quoted = false;          // 'DECIDE' in quotes is a word, DECIDE is an open decision
+  Mark mark;                    // columns count characters, not bytes
+  std::string comment;          // what is written behind a scalar on its line, without the #
+  std::vector<SpecNode> items;  // of a sequence
   struct Entry;
-  std::vector<Entry> entries;     // of a map; may hold the same key twice
+  std::vector<Entry> entries;  // of a map; may hold the same key twice
 
   bool is_null() const { return kind == Kind::null; }
   bool is_scalar() const { return kind == Kind::scalar; }

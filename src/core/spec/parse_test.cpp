@@ -218,9 +218,9 @@ limits: { lag: 30 }
       lines,
       ElementsAre("oxbow.yaml:1:12: 'migration' must be a name: a letter, then at most 39 letters, digits, - "
                   "or _, not 'pay ments'",
-                  "oxbow.yaml:2:9: 'owners' lacks the key 'coexistence': a text",
+                  "oxbow.yaml:2:9: 'owners' lacks the key 'coexistence'; expected a text",
                   HasSubstr("oxbow.yaml:4:23: 'database' must be a PostgreSQL address such as"),
-                  "oxbow.yaml:8:5: entity 'e' lacks the key 'key': the name of a column",
+                  "oxbow.yaml:8:5: entity 'e' lacks the key 'key'; expected the name of a column",
                   "oxbow.yaml:8:5: unknown key 'tabels'; expected one of key, tables, routes, cohorts, "
                   "reads, invariants; did you "
                   "mean 'tables'?",
@@ -312,6 +312,7 @@ TEST(SpecMistakes, RefuseCohortsThatDoNotTakeEachKeyOnce) {
   EXPECT_THAT(mistakes_in_cohorts("{name: a, percent: 0.01}, {name: rest}"), IsEmpty());
   EXPECT_THAT(mistakes_in_cohorts("{name: a, percent: 0.001}, {name: rest}"),
               ElementsAre(HasSubstr("'percent' must be a percentage above 0 in steps of 0.01")));
+  EXPECT_THAT(mistakes_in_cohorts("{name: a, percent: 0.001}"), testing::SizeIs(1));
   EXPECT_THAT(mistakes_in_cohorts("{name: a, percent: 60}, {name: b, percent: 41}"),
               ElementsAre(HasSubstr("up to cohort 'b' the percentages add up to 101, more than 100")));
   EXPECT_THAT(mistakes_in_cohorts("{name: a, percent: 60}"),

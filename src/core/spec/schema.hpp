@@ -1,4 +1,5 @@
-// The grammar as a JSON Schema (draft 2020-12), so that editors complete and check a spec while it is written.
+// The grammar as a JSON Schema (draft 2020-12), so that editors complete and check a spec while it is
+// written.
 #pragma once
 
 #include <string>
