@@ -38,7 +38,7 @@ FOREIGN = {
     "boost/beast": ["adapters/http"],
     "boost/json": ["services", "adapters/http", "apps"],
     "boost/asio": ["runtime", "ports", "services", "adapters/postgres", "adapters/http", "apps"],
-    "xxhash.h": ["services"],
+    "xxhash.h": ["core", "services"],
     "openssl/": ["core"],
     "CLI/": ["apps"],
 }
