@@ -20,6 +20,11 @@ def wait_for_finding(migration, kind, seconds, holds=lambda finding: True):
     return next(filter(holds, migration.findings(kind)))
 
 
+def words(finding):
+    """All that a finding tells, in one text."""
+    return " ".join(finding[field] or "" for field in ("entity", "table", "key", "sentence", "detail", "owner"))
+
+
 def differing_keys(migration):
     return {int((sample.legacy or sample.new)[0]) for sample in migration.judge().samples}
 
@@ -30,8 +35,8 @@ def test_a_row_that_the_new_side_rejects_in_the_backfill_is_quarantined_and_its_
     execute(migration.new, "ALTER TABLE shop.customer ADD CONSTRAINT no_debt CHECK (credit_minor > -50000)")
     migration.up().advance("customer")
     migration.wait_until_backfilled()
-    finding = wait_for_finding(migration, "quarantined-row", 10, lambda found: "700" in found["key"])
-    assert "no_debt" in finding["sentence"] + finding["detail"]
+    finding = wait_for_finding(migration, "quarantined-row", 10, lambda found: "700" in words(found))
+    assert "no_debt" in words(finding)
     migration.wait_until(lambda: differing_keys(migration) == {700, 701}, 20, "exactly the two rows are missing")
 
 
@@ -40,7 +45,7 @@ def test_a_change_that_the_new_side_rejects_holds_back_later_changes_of_its_key_
     execute(mirrored.legacy, "UPDATE customers SET credit = -1000 WHERE customer_id = 5")
     execute(mirrored.legacy, "UPDATE customers SET name = 'later' WHERE customer_id = 5")
     execute(mirrored.legacy, "UPDATE customers SET name = 'neighbour' WHERE customer_id = 6")
-    wait_for_finding(mirrored, "quarantined-row", 10, lambda found: "5" in found["key"])
+    wait_for_finding(mirrored, "quarantined-row", 10, lambda found: "customer_id=5" in words(found))
     name_of = "SELECT full_name FROM shop.customer WHERE id = {}"
     mirrored.wait_until(lambda: execute(mirrored.new, name_of.format(6)) == [("neighbour",)], 10, "the neighbour is applied")
     assert execute(mirrored.new, name_of.format(5)) == [("Name 5",)]
@@ -52,7 +57,7 @@ def test_a_change_that_the_new_side_rejects_holds_back_later_changes_of_its_key_
 def test_somebody_elses_write_on_the_new_side_is_reported_and_not_overwritten_silently(mirrored):
     execute(mirrored.new, "UPDATE shop.customer SET full_name = 'rogue' WHERE id = 42")
     finding = wait_for_finding(mirrored, "rogue-write", 10)
-    assert "42" in finding["key"] and finding["table"] == "shop.customer"
+    assert "42" in words(finding) and finding["table"] in ("shop.customer", "public.customers")
     execute(mirrored.legacy, "UPDATE orders SET amount = 1 WHERE order_id = 42")
     report, code = mirrored.verify()
     assert (report["state"], code) == ("differs", 50)
@@ -70,14 +75,14 @@ def test_a_write_of_oxbow_is_not_a_rogue_write(mirrored):
 def test_a_column_added_to_legacy_is_detected_and_stops_the_stream_until_somebody_looks(mirrored):
     execute(mirrored.legacy, "ALTER TABLE orders ADD COLUMN coupon text")
     finding = wait_for_finding(mirrored, "drift", 10)
-    assert "coupon" in finding["sentence"] + finding["detail"]
+    assert "coupon" in words(finding)
     assert "orders" in finding["table"]
 
 
 def test_a_column_changed_on_the_new_side_is_detected(mirrored):
     execute(mirrored.new, "ALTER TABLE shop.purchase ALTER amount_minor TYPE numeric")
     finding = wait_for_finding(mirrored, "drift", 10)
-    assert "amount_minor" in finding["sentence"] + finding["detail"]
+    assert "amount_minor" in words(finding)
 
 
 def test_a_table_created_after_the_start_is_listed_as_not_covered(mirrored):
