@@ -63,7 +63,7 @@ constexpr std::string_view kColumnsSql = R"sql(
   SELECT a.attrelid, a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
          a.attgenerated <> '', a.attidentity = 'a',
          CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
-         a.attcollation, l.collname, l.collcollate
+         a.attcollation, l.collname, l.collcollate, a.attidentity = 'd'
   FROM pg_attribute a JOIN ({}) c ON c.oid = a.attrelid
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
   LEFT JOIN pg_collation l ON l.oid = a.attcollation
@@ -179,6 +179,7 @@ Column make_column(const Rows& rows, int row, const Types& types, bool database_
   column.nullable = rows.boolean(row, 5);
   column.generated = rows.boolean(row, 6);
   column.identity_always = rows.boolean(row, 7);
+  column.identity_by_default = rows.boolean(row, 12);
   if (!rows.is_null(row, 8)) column.default_sql = rows.text(row, 8);
   auto collation = rows.number<Oid>(row, 9);
   column.collation = rows.text(row, 10);
