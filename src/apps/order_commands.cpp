@@ -1,0 +1,180 @@
+#include <fmt/core.h>
+
+#include <boost/json.hpp>
+#include <chrono>
+#include <optional>
+#include <thread>
+
+#include "apps/cli.hpp"
+#include "apps/daemon_client.hpp"
+#include "apps/terminal.hpp"
+
+namespace oxbow {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::chrono::milliseconds kAskAgainAfter{100};
+
+// What the options of an order say. Options that an order does not have stay empty.
+struct Order {
+  std::string operation;
+  std::optional<std::string> entity, cohort, to, why;
+  std::optional<std::uint64_t> rows, bytes, workers;
+  bool dry_run = false;
+
+  json::object to_fields() const {
+    json::object fields;
+    auto add = [&](const char* name, const auto& value) {
+      if (value) fields[name] = *value;
+    };
+    add("entity", entity);
+    add("cohort", cohort);
+    add("to", to);
+    add("why", why);
+    add("rows_per_second_max", rows);
+    add("bytes_per_second_max", bytes);
+    add("workers", workers);
+    if (dry_run) fields["dry_run"] = true;
+    return fields;
+  }
+
+  bool is_transition() const { return to.has_value(); }
+};
+
+std::string text(const json::value& value) {
+  return value.is_null() ? "" : std::string(value.as_string());
+}
+
+Error to_error(const json::value& value) {
+  return {parse_error_code(text(value.at("code"))).value_or(ErrorCode::internal), text(value.at("detail"))};
+}
+
+class OrderRun {
+ public:
+  OrderRun(const Settings& settings, const Order& order)
+      : settings_(settings), order_(order), daemon_(settings) {}
+
+  Result<int> run() {
+    auto answer = TRY(daemon_.post(order_.operation, order_.to_fields()));
+    if (order_.is_transition() && !order_.dry_run) return wait_for_arrival();
+    print_outcome(answer);
+    return 0;
+  }
+
+ private:
+  void print_outcome(const std::string& answer) const {
+    if (settings_.json) {
+      fmt::print("{}\n", answer);
+      return;
+    }
+    auto outcome = json::parse(answer);
+    const auto& lines = outcome.at(order_.dry_run ? "actions" : "events").as_array();
+    if (lines.empty()) fmt::print("nothing to do: it is so already\n");
+    int number = 0;
+    for (const auto& line : lines) {
+      if (order_.dry_run) fmt::print("{}. ", ++number);
+      fmt::print("{}\n", text(line));
+    }
+  }
+
+  bool concerns(const json::value& cohort) const {
+    return text(cohort.at("entity")) == order_.entity &&
+           (!order_.cohort || text(cohort.at("cohort")) == order_.cohort);
+  }
+
+  // Until no cohort is on its way any more. Ctrl-C ends the waiting, not the transition.
+  Result<int> wait_for_arrival() const {
+    ProgressLine progress(!settings_.json);
+    while (true) {
+      auto status = json::parse(TRY(daemon_.get("status")));
+      json::array cohorts;
+      std::string moving;
+      for (const auto& cohort : status.at("cohorts").as_array()) {
+        if (!concerns(cohort)) continue;
+        cohorts.push_back(cohort);
+        if (!cohort.at("moving_to").is_null()) moving = describe(cohort);
+      }
+      if (moving.empty()) {
+        progress.clear();
+        return arrived(cohorts);
+      }
+      progress.show(moving);
+      std::this_thread::sleep_for(kAskAgainAfter);
+    }
+  }
+
+  static std::string describe(const json::value& cohort) {
+    auto line = fmt::format("{}/{}: {} -> {}", text(cohort.at("entity")), text(cohort.at("cohort")),
+                            text(cohort.at("state")), text(cohort.at("moving_to")));
+    const auto& problem = cohort.at("problem");
+    if (!problem.is_null()) line += fmt::format(" ({}; trying again)", to_string(to_error(problem)));
+    return line;
+  }
+
+  Result<int> arrived(const json::array& cohorts) const {
+    for (const auto& cohort : cohorts) {
+      if (text(cohort.at("state")) == order_.to) continue;
+      const auto& failure = cohort.at("last_failure");
+      if (!failure.is_null()) return std::unexpected(to_error(failure));
+      return Err(ErrorCode::cancelled, "{}/{} is in `{}`; somebody else called it back",
+                 text(cohort.at("entity")), text(cohort.at("cohort")), text(cohort.at("state")));
+    }
+    if (settings_.json) {
+      fmt::print("{}\n", json::serialize(json::value{{"cohorts", cohorts}}));
+      return 0;
+    }
+    for (const auto& cohort : cohorts)
+      fmt::print("{}/{} is in {}\n", text(cohort.at("entity")), text(cohort.at("cohort")),
+                 text(cohort.at("state")));
+    return 0;
+  }
+
+  const Settings& settings_;
+  const Order& order_;
+  DaemonClient daemon_;
+};
+
+struct Registered {
+  CLI::App* app;
+  std::shared_ptr<Order> order;
+};
+
+Registered add_order(Cli& cli, const std::string& name, const std::string& purpose) {
+  auto order = std::make_shared<Order>();
+  order->operation = name;
+  auto* app = cli.add(name, purpose, [order, &cli] { return OrderRun(cli.settings, *order).run(); });
+  app->add_flag("--dry-run", order->dry_run, "print the actions and do nothing");
+  app->add_option("--why", order->why, "a reason, for the journal");
+  return {app, order};
+}
+
+void add_transition(Cli& cli, const std::string& name, const std::string& purpose) {
+  auto [app, order] = add_order(cli, name, purpose);
+  app->add_option("ENTITY", order->entity, "the entity, as the spec names it")->required();
+  app->add_option("--cohort", order->cohort, "one of its cohorts (default: all)");
+  app->add_option("--to", order->to,
+                  "the state to move to: legacy, mirrored, new-write, new-read, fully-cutover")
+      ->required()
+      ->type_name("STATE");
+}
+
+}  // namespace
+
+void add_order_commands(Cli& cli) {
+  add_transition(cli, "advance", "move an entity one state forward");
+  add_transition(cli, "rollback", "move an entity one state back");
+  add_order(cli, "halt", "stop writing to the new side, at once, until `oxbow resume`");
+
+  auto [pause, pause_order] = add_order(cli, "pause", "hold the backfill; changes are still applied");
+  pause->add_option("ENTITY", pause_order->entity, "one entity (default: all)");
+  auto [resume, resume_order] = add_order(cli, "resume", "end a pause, or the halt");
+  resume->add_option("ENTITY", resume_order->entity, "one entity (default: all, and the halt)");
+
+  auto [rate, rate_order] = add_order(cli, "rate", "set limits of the backfill while it runs; 0: no limit");
+  rate->add_option("--rows", rate_order->rows, "rows per second")->type_name("N");
+  rate->add_option("--bytes", rate_order->bytes, "bytes per second")->type_name("N");
+  rate->add_option("--workers", rate_order->workers, "ranges copied at the same time")->type_name("N");
+}
+
+}  // namespace oxbow

@@ -1,0 +1,23 @@
+// The data plane as `oxbow up` runs it.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <functional>
+#include <memory>
+
+#include "model/spec.hpp"
+#include "ports/finding_store.hpp"
+#include "services/control/data_plane.hpp"
+
+namespace oxbow {
+
+struct RunningPlane {
+  std::unique_ptr<DataPlane> plane;
+  std::function<Task<void>()> run;  // works until it is asked to stop
+};
+
+// Constructs the pipeline over both databases. `spec` and `findings` outlive it.
+Result<RunningPlane> make_plane(boost::asio::any_io_executor executor, const Spec& spec,
+                                FindingStore& findings);
+
+}  // namespace oxbow

@@ -1,0 +1,232 @@
+#include "apps/status_page.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <vector>
+
+#include "apps/terminal.hpp"
+#include "base/text.hpp"
+
+namespace oxbow {
+namespace {
+
+namespace json = boost::json;
+
+std::string text(const json::value& value) {
+  return value.is_null() ? "" : std::string(value.as_string());
+}
+std::uint64_t number(const json::value& value) {
+  return value.to_number<std::uint64_t>();
+}
+double real(const json::value& value) {
+  return value.to_number<double>();
+}
+
+std::string seconds_only(const json::value& time) {
+  return text(time).substr(0, 19) + "Z";
+}
+
+// A cell with its colour; the width is that of the text.
+struct Cell {
+  std::string text;
+  Tint tint = Tint::none;
+};
+
+// Rows of cells under each other, columns two spaces apart.
+class Grid {
+ public:
+  explicit Grid(std::vector<std::string> titles) {
+    std::vector<Cell> row;
+    for (auto& title : titles) row.push_back({std::move(title), Tint::faint});
+    add(std::move(row));
+  }
+
+  void add(std::vector<Cell> row) {
+    widths_.resize(std::max(widths_.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths_[i] = std::max(widths_[i], row[i].text.size());
+    rows_.push_back(std::move(row));
+  }
+
+  std::string to_string() const {
+    std::string out;
+    for (const auto& row : rows_) {
+      for (std::size_t i = 0; i < row.size(); ++i) {
+        out += tinted(row[i].tint, row[i].text);
+        if (i + 1 < row.size()) out += std::string(widths_[i] - row[i].text.size() + 2, ' ');
+      }
+      out += '\n';
+    }
+    return out;
+  }
+
+ private:
+  std::vector<std::vector<Cell>> rows_;
+  std::vector<std::size_t> widths_;
+};
+
+std::string heading(const json::value& status) {
+  auto findings = number(status.at("findings_open"));
+  auto line = fmt::format(
+      "{}  {}  {}", tinted(Tint::strong, text(status.at("migration"))), seconds_only(status.at("now")),
+      tinted(findings ? Tint::warning : Tint::good,
+             fmt::format("{} open finding{}", human_count(findings), findings == 1 ? "" : "s")));
+  const auto& halted = status.at("halted");
+  if (!halted.is_null()) {
+    auto why = text(halted.at("why"));
+    line += tinted(Tint::bad, fmt::format("  HALTED since {}{}{}", seconds_only(halted.at("at")),
+                                          why.empty() ? "" : ": ", why));
+  }
+  return line + "\n";
+}
+
+Cell proof_cell(const json::value& proof) {
+  if (proof.is_null()) return {"not proven", Tint::faint};
+  auto result = text(proof.at("result"));
+  auto age = human_seconds(real(proof.at("age_seconds")));
+  if (result == "equal") {
+    return {fmt::format("equal at {}, {} ago, coverage {:.4g} %", text(proof.at("position")), age,
+                        real(proof.at("coverage_percent"))),
+            Tint::good};
+  }
+  if (result == "differs")
+    return {fmt::format("{} divergences, {} ago", human_count(number(proof.at("divergences"))), age),
+            Tint::bad};
+  return {fmt::format("{}, {} ago", result, age), Tint::warning};
+}
+
+std::string cohorts(const json::value& status) {
+  Grid grid({"entity/cohort", "state", "authority", "epoch", "envelope", "proof"});
+  std::string troubles;
+  for (const auto& cohort : status.at("cohorts").as_array()) {
+    auto scope = text(cohort.at("entity")) + "/" + text(cohort.at("cohort"));
+    auto state = text(cohort.at("state"));
+    if (auto to = text(cohort.at("moving_to")); !to.empty()) state += " -> " + to;
+    if (cohort.at("paused").as_bool()) state += ", paused";
+    grid.add({{scope},
+              {state},
+              {text(cohort.at("authority"))},
+              {std::to_string(number(cohort.at("epoch")))},
+              {text(cohort.at("envelope"))},
+              proof_cell(cohort.at("proof"))});
+    for (const auto* field : {"problem", "last_failure"}) {
+      const auto& error = cohort.at(field);
+      if (error.is_null()) continue;
+      auto line = fmt::format("{}: {}: {}", scope, text(error.at("sentence")), text(error.at("detail")));
+      troubles += tinted(Tint::bad, line) + "\n";
+    }
+  }
+  return grid.to_string() + troubles;
+}
+
+Tint budget_tint(std::string_view budget) {
+  if (budget == "green") return Tint::good;
+  return budget == "amber" ? Tint::warning : Tint::bad;
+}
+
+std::string stream(const json::value& stream) {
+  auto phase = text(stream.at("phase"));
+  if (phase == "none") return "stream  none\n";
+  auto line =
+      fmt::format("stream  legacy -> new  {}  lag {} / {}  applied {}  {} tx/s  {} changes/s  log kept {}",
+                  tinted(phase == "running" ? Tint::good : Tint::warning, phase),
+                  human_bytes(number(stream.at("lag_bytes"))), human_seconds(real(stream.at("lag_seconds"))),
+                  text(stream.at("applied_position")),
+                  human_count(static_cast<std::uint64_t>(real(stream.at("transactions_per_second")))),
+                  human_count(static_cast<std::uint64_t>(real(stream.at("changes_per_second")))),
+                  human_bytes(number(stream.at("retained_wal_bytes"))));
+  if (auto most = number(stream.at("retained_wal_bytes_max"))) {
+    auto budget = text(stream.at("budget"));
+    line += fmt::format(" of {} {}", human_bytes(most), tinted(budget_tint(budget), budget));
+  }
+  line += '\n';
+  if (auto reason = text(stream.at("reason")); !reason.empty())
+    line += "        " + tinted(Tint::warning, reason) + "\n";
+  if (auto throttle = text(stream.at("throttle_reason")); !throttle.empty())
+    line += "        backfill slowed: " + throttle + "\n";
+  if (auto rows = number(stream.at("quarantined_rows")))
+    line += tinted(Tint::warning, fmt::format("        {} rows in quarantine\n", human_count(rows)));
+  if (auto writes = number(stream.at("rogue_writes")))
+    line += tinted(Tint::bad, fmt::format("        {} rogue writes\n", human_count(writes)));
+  return line;
+}
+
+Cell phase_cell(const std::string& phase) {
+  if (phase == "following") return {phase, Tint::good};
+  if (phase == "failed") return {phase, Tint::bad};
+  if (phase == "paused") return {phase, Tint::warning};
+  return {phase};
+}
+
+std::string progress_of(const json::value& table) {
+  auto total = number(table.at("ranges_total"));
+  auto copied = number(table.at("ranges_copied"));
+  if (text(table.at("phase")) != "copying" || total == 0) return "";
+  double rows = real(table.at("rows_estimated"));
+  double by_rows = rows > 0 ? std::min(1.0, real(table.at("rows_copied")) / rows) : 0;
+  double fraction = std::max(by_rows, static_cast<double>(copied) / static_cast<double>(total));
+  // An estimate that is used up does not mean that the copy is complete.
+  if (copied < total) fraction = std::min(fraction, 0.999);
+  return fmt::format("{} {:5.1f} %", progress_bar(fraction, 20), fraction * 100);
+}
+
+std::string speed_of(const json::value& table) {
+  auto rate = real(table.at("rows_per_second"));
+  if (rate < 1) return "";
+  auto line = fmt::format("{} rows/s  {}/s", human_count(static_cast<std::uint64_t>(rate)),
+                          human_bytes(static_cast<std::uint64_t>(real(table.at("bytes_per_second")))));
+  const auto& eta = table.at("eta_seconds");
+  if (!eta.is_null()) line += "  ETA " + human_seconds(real(eta));
+  return line;
+}
+
+std::string tables(const json::array& list) {
+  if (list.empty()) return "";
+  Grid grid({"legacy table", "new table", "phase", "rows copied", "", ""});
+  std::string reasons;
+  for (const auto& table : list) {
+    grid.add({{text(table.at("legacy"))},
+              {text(table.at("new"))},
+              phase_cell(text(table.at("phase"))),
+              {human_count(number(table.at("rows_copied")))},
+              {progress_of(table)},
+              {speed_of(table)}});
+    if (auto reason = text(table.at("reason")); !reason.empty())
+      reasons += fmt::format("{}: {}\n", text(table.at("legacy")), reason);
+  }
+  return "\n" + grid.to_string() + tinted(Tint::warning, reasons);
+}
+
+std::string verifications(const json::array& list) {
+  std::string out;
+  for (const auto& each : list) {
+    if (text(each.at("state")) != "running") continue;
+    auto entity = text(each.at("entity"));
+    out +=
+        fmt::format("verify {}: {} of {} ranges, {} rows/s\n", entity.empty() ? "everything" : entity,
+                    human_count(number(each.at("ranges_done"))), human_count(number(each.at("ranges_total"))),
+                    human_count(static_cast<std::uint64_t>(real(each.at("rows_per_second")))));
+  }
+  return out.empty() ? out : "\n" + out;
+}
+
+std::string last_events(const json::array& events) {
+  std::string out = "\n";
+  for (const auto& event : events) {
+    auto why = text(event.at("why"));
+    out += fmt::format("{}  {}: {}{}{}\n", tinted(Tint::faint, seconds_only(event.at("at"))),
+                       text(event.at("who")), text(event.at("text")), why.empty() ? "" : " — ", why);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string status_page(const json::value& status) {
+  return heading(status) + "\n" + cohorts(status) + "\n" + stream(status.at("stream")) +
+         tables(status.at("tables").as_array()) + verifications(status.at("verifications").as_array()) +
+         last_events(status.at("last_events").as_array());
+}
+
+}  // namespace oxbow

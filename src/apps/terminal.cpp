@@ -1,0 +1,59 @@
+#include "apps/terminal.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/time.hpp"
+
+namespace oxbow {
+namespace {
+
+constexpr std::chrono::seconds kPlainLineEvery{5};
+constexpr std::array<std::string_view, 6> kCodes = {"", "32", "33", "31", "2", "1"};
+
+}  // namespace
+
+bool stdout_is_terminal() {
+  static const bool answer = ::isatty(STDOUT_FILENO) == 1;
+  return answer;
+}
+
+std::string tinted(Tint tint, std::string_view text) {
+  static const bool welcome = stdout_is_terminal() && !std::getenv("NO_COLOR");
+  if (!welcome || tint == Tint::none) return std::string(text);
+  return fmt::format("\x1b[{}m{}\x1b[0m", kCodes[static_cast<std::size_t>(tint)], text);
+}
+
+std::string progress_bar(double fraction, std::size_t width) {
+  auto full = static_cast<std::size_t>(std::clamp(fraction, 0.0, 1.0) * static_cast<double>(width));
+  return "[" + std::string(full, '#') + std::string(width - full, '-') + "]";
+}
+
+std::string human_seconds(double seconds) {
+  return human_duration(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds)));
+}
+
+void ProgressLine::show(std::string_view text) {
+  if (!wanted_) return;
+  auto now = std::chrono::steady_clock::now();
+  if (stdout_is_terminal()) {
+    fmt::print("\r\x1b[K{}", text);
+  } else if (!shown_ || now - last_ >= kPlainLineEvery) {
+    fmt::print("{}\n", text);
+    last_ = now;
+  }
+  shown_ = true;
+  std::fflush(stdout);
+}
+
+void ProgressLine::clear() {
+  if (shown_ && stdout_is_terminal()) fmt::print("\r\x1b[K");
+  shown_ = false;
+}
+
+}  // namespace oxbow

@@ -1,0 +1,99 @@
+#include <csignal>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <optional>
+
+#include "adapters/http/http_server.hpp"
+#include "adapters/sqlite/sqlite_store.hpp"
+#include "apps/cli.hpp"
+#include "apps/load_spec.hpp"
+#include "apps/plane.hpp"
+#include "apps/service_manager.hpp"
+#include "base/log.hpp"
+#include "runtime/real_clock.hpp"
+#include "runtime/task_group.hpp"
+#include "services/control/control_api.hpp"
+
+namespace oxbow {
+namespace {
+
+namespace asio = boost::asio;
+
+// The first signal asks for an orderly end, the second one does not ask.
+class StopSignals {
+ public:
+  StopSignals(asio::io_context& context, TaskGroup& group)
+      : signals_(context, SIGINT, SIGTERM), group_(group) {
+    wait();
+  }
+
+  bool was_asked() const { return asked_; }
+  void forget() { signals_.cancel(); }
+
+ private:
+  void wait() {
+    signals_.async_wait([this](boost::system::error_code error, int signal) {
+      if (error) return;
+      if (asked_) std::_Exit(128 + signal);
+      asked_ = true;
+      log_info("stopping in an orderly way; a second signal stops at once");
+      notify_service_manager("STOPPING=1");
+      group_.cancel();
+      wait();
+    });
+  }
+
+  asio::signal_set signals_;
+  TaskGroup& group_;
+  bool asked_ = false;
+};
+
+// Everything that works while oxbow is up. The first part that fails brings all down; what is in the
+// databases and in the journal is enough to go on from.
+Status run(const Settings& settings, const Spec& spec, SqliteStore& store) {
+  asio::io_context context(1);
+  auto executor = context.get_executor();
+  auto data = TRY(make_plane(executor, spec, store));
+  auto service = TRY(ControlService::open(executor, {spec, store, store, *data.plane, wall_now}));
+  ControlApi api(*service);
+  auto answer = [&api](HttpRequest request) { return api.handle(std::move(request)); };
+  auto server = TRY(HttpServer::listen(executor, settings.socket_path(), answer));
+
+  TaskGroup group(executor);
+  StopSignals signals(context, group);
+  group.spawn(data.run());
+  group.spawn(service->run());
+  group.spawn(server->run());
+  Status outcome;
+  asio::co_spawn(context, group.wait(), [&](std::exception_ptr, Status ended) {
+    outcome = std::move(ended);
+    signals.forget();
+  });
+  log_info("{} is up; the control API is at {}", spec.migration, settings.socket_path());
+  notify_service_manager("READY=1");
+  context.run();
+  if (signals.was_asked() && !outcome && outcome.error().code == ErrorCode::cancelled) outcome = {};
+  log_info("{} is down", spec.migration);
+  return outcome;
+}
+
+Result<int> up(const Settings& settings) {
+  // A broken pipe or a file that may not grow is an error of the call that met it.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  auto spec = TRY(load_spec(settings));
+  auto store = TRY(SqliteStore::open(settings.store_path()));
+  TRY(run(settings, spec, *store));
+  return 0;
+}
+
+}  // namespace
+
+void add_up_command(Cli& cli) {
+  cli.add("up", "run the migration in the foreground, until SIGINT or SIGTERM",
+          [&cli] { return up(cli.settings); });
+}
+
+}  // namespace oxbow
