@@ -50,11 +50,20 @@ def pg_values_seeds(golden, output):
         write(output / "pg_values", number * 2 + 1, kind + bytes.fromhex(binary))
 
 
+def spec_seeds(root, output):
+    """The examples, and each block of YAML in docs/spec.md."""
+    texts = [path.read_text() for path in sorted(root.glob("examples/*/oxbow.yaml"))]
+    texts += [block.split("```")[0] for block in (root / "docs" / "spec.md").read_text().split("```yaml\n")[1:]]
+    for number, text in enumerate(texts):
+        write(output / "spec", number, text.encode())
+
+
 def main():
     golden, output = map(pathlib.Path, sys.argv[1:])
     pgoutput_seeds(golden, output)
     copy_binary_seeds(output)
     pg_values_seeds(golden, output)
+    spec_seeds(golden.parent.parent, output)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,12 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <vector>
 
 namespace oxbow {
 namespace {
+
+constexpr std::string_view kBlanks = " \t\r\n";
 
 bool is_name_character(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
@@ -39,41 +42,47 @@ struct Span {
   std::size_t end = 0;
 };
 
-// user:PASSWORD@ in the authority of a URL.
-std::optional<Span> password_in_authority(std::string_view url) {
+// user:PASSWORD@ in the authority of a URL, password=PASSWORD in its query.
+std::vector<Span> passwords_in_url(std::string_view url) {
+  std::vector<Span> found;
   auto begin = url.find("://") + 3;
   auto authority = url.substr(begin, url.find_first_of("/?", begin) - begin);
   auto at = authority.rfind('@');
   auto colon = authority.find(':');
-  if (at == std::string_view::npos || colon >= at) return std::nullopt;
-  return Span{begin + colon + 1, begin + at};
-}
+  if (at != std::string_view::npos && colon < at) found.push_back({begin + colon + 1, begin + at});
 
-// ?password=... in the query of a URL.
-std::optional<Span> password_in_query(std::string_view url) {
-  constexpr std::string_view key = "password=";
-  for (auto at = url.find('?'); at != std::string_view::npos; at = url.find('&', at + 1)) {
-    auto begin = at + 1 + key.size();
-    if (url.substr(at + 1).starts_with(key)) return Span{begin, std::min(url.size(), url.find('&', begin))};
+  for (auto mark = url.find('?'); mark != std::string_view::npos; mark = url.find('&', mark + 1)) {
+    auto end = std::min(url.size(), url.find('&', mark + 1));
+    auto equals = url.find('=', mark);
+    bool secret = equals < end && url.substr(0, equals).ends_with("password");
+    if (secret) found.push_back({equals + 1, end});
   }
-  return std::nullopt;
+  return found;
 }
 
-// password=... or password = '...' in a list of key=value.
-std::optional<Span> password_in_list(std::string_view list) {
+// Behind a value that may be quoted and may hold backslashes: at the next blank outside of quotes.
+std::size_t end_of_value(std::string_view list, std::size_t at) {
+  bool quoted = false;
+  for (; at < list.size() && (quoted || kBlanks.find(list[at]) == std::string_view::npos); ++at) {
+    if (list[at] == '\'') quoted = !quoted;
+    if (list[at] == '\\') ++at;
+  }
+  return std::min(at, list.size());
+}
+
+// password=PASSWORD or password = 'PASSWORD' in a list of key=value.
+std::vector<Span> passwords_in_list(std::string_view list) {
+  std::vector<Span> found;
   constexpr std::string_view key = "password";
-  for (auto at = list.find(key); at != std::string_view::npos; at = list.find(key, at + 1)) {
-    auto equals = list.find_first_not_of(" \t", at + key.size());
-    bool is_key = (at == 0 || list[at - 1] == ' ') && equals != std::string_view::npos && list[equals] == '=';
-    if (!is_key) continue;
-    auto begin = std::min(list.size(), list.find_first_not_of(" \t", equals + 1));
-    bool quoted = begin < list.size() && list[begin] == '\'';
-    auto end = begin + (quoted ? 1 : 0);
-    for (; end < list.size() && list[end] != (quoted ? '\'' : ' '); ++end)
-      if (list[end] == '\\') ++end;
-    return Span{begin, std::min(list.size(), end + (quoted ? 1 : 0))};
+  for (auto at = list.find(key); at != std::string_view::npos; at = list.find(key, at)) {
+    at += key.size();
+    auto equals = list.find_first_not_of(kBlanks, at);
+    if (equals == std::string_view::npos || list[equals] != '=') continue;
+    auto begin = std::min(list.size(), list.find_first_not_of(kBlanks, equals + 1));
+    found.push_back({begin, end_of_value(list, begin)});
+    at = found.back().end;
   }
-  return std::nullopt;
+  return found;
 }
 
 }  // namespace
@@ -100,15 +109,9 @@ Result<std::string> expand_environment(std::string_view address, const Environme
 
 std::string replace_password(std::string_view address, std::string_view replacement) {
   std::string out(address);
-  auto replace = [&](std::optional<Span> span) {
-    if (span) out.replace(span->begin, span->end - span->begin, replacement);
-  };
-  if (is_url(address)) {
-    replace(password_in_query(out));
-    replace(password_in_authority(out));
-  } else {
-    replace(password_in_list(out));
-  }
+  auto found = is_url(address) ? passwords_in_url(address) : passwords_in_list(address);
+  for (auto span = found.rbegin(); span != found.rend(); ++span)
+    out.replace(span->begin, span->end - span->begin, replacement);
   return out;
 }
 

@@ -19,7 +19,7 @@ using Environment = std::function<std::optional<std::string>(std::string_view na
 // not set.
 Result<std::string> expand_environment(std::string_view address, const Environment& environment);
 
-// The same address with its password, if it has one, replaced: "postgresql://oxbow:${NAME}@host/billing".
+// The same address with every password in it replaced: "postgresql://oxbow:${NAME}@host/billing".
 std::string replace_password(std::string_view address, std::string_view replacement);
 
 // The address for people: "postgresql://oxbow:***@host/billing".

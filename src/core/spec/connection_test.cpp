@@ -28,7 +28,7 @@ TEST(Environment, SaysWhatIsMissing) {
   EXPECT_FALSE(expand_environment("${A B}", environment));
 }
 
-TEST(Passwords, AreNotPrinted) {
+TEST(Passwords, AreNotPrintedWhereverTheyStand) {
   EXPECT_EQ(without_password("postgresql://u:secret@h:5432/d"), "postgresql://u:***@h:5432/d");
   EXPECT_EQ(without_password("postgresql://u@h:5432/d"), "postgresql://u@h:5432/d");
   EXPECT_EQ(without_password("postgresql:///d?host=/tmp&password=secret&user=u"),
@@ -36,7 +36,13 @@ TEST(Passwords, AreNotPrinted) {
   EXPECT_EQ(without_password("postgres://u:a@h/d?password=b"), "postgres://u:***@h/d?password=***");
   EXPECT_EQ(without_password("host=h password=secret user=u"), "host=h password=*** user=u");
   EXPECT_EQ(without_password(R"(password = 'se\' cret' user=u)"), "password = *** user=u");
-  EXPECT_EQ(without_password("host=h sslpassword_x=1"), "host=h sslpassword_x=1");
+  EXPECT_EQ(without_password("host=h\npassword='a b'c user=u"), "host=h\npassword=*** user=u");
+  EXPECT_EQ(without_password("password='never closed user=u"), "password=***");
+  EXPECT_EQ(without_password("password=a password=b sslpassword=c"),
+            "password=*** password=*** sslpassword=***");
+  EXPECT_EQ(without_password("postgresql:///d?sslpassword=a&password=b"),
+            "postgresql:///d?sslpassword=***&password=***");
+  EXPECT_EQ(without_password("host=password user=u"), "host=password user=u");
   EXPECT_EQ(without_password(""), "");
 }
 
