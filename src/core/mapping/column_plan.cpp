@@ -102,7 +102,7 @@ class ColumnPlanner {
       auto near = nearest_column(name, all_columns(legacy_));
       problem(rule.mark, "{} has no column {}{}", to_string(legacy_.name), name,
               near.empty() ? std::string() : fmt::format("; did you mean {}?", near));
-    } else if (column->generated) {
+    } else if (column->generated && rule.op != ColumnOp::drop) {
       problem(
           rule.mark,
           "{} is generated, so the log does not carry it: compute it with sql from the columns it is made of",
@@ -141,7 +141,7 @@ class ColumnPlanner {
     for (const auto& name : columns_read_by(rule)) {
       const auto* column = find_legacy(rule, name);
       found = found && column;
-      if (column) columns.legacy.push_back(legacy_column(*column));
+      if (column && !column->generated) columns.legacy.push_back(legacy_column(*column));
     }
     for (const auto& name : rule.new_side) {
       const auto* column = find_new(rule, name);
@@ -182,9 +182,14 @@ class ColumnPlanner {
     plan.program.column = plan.column->name;
     bool carried_elsewhere =
         std::ranges::all_of(from, [&](const auto& name) { return is_carried_elsewhere(name, mark); });
+    bool meets_null = std::ranges::any_of(
+        columns.legacy, [](const RuleColumns::Legacy& legacy) { return legacy.column->nullable; });
+    auto reason = why.empty() ? std::move(step.why) : std::string(why);
+    if (meets_null && !plan.column->nullable)
+      reason += fmt::format("{}a row with NULL is quarantined", reason.empty() ? "" : "; ");
     auto loss = loss_of(step, has_backward, carried_elsewhere && !from.empty());
     add_report({fmt::format("{}", fmt::join(from, ", ")), plan.column->name, std::move(step.how), loss,
-                why.empty() ? std::move(step.why) : std::string(why)},
+                std::move(reason)},
                from.empty() ? "" : from.front());
     written_.emplace(plan.column->name, std::move(plan));
   }

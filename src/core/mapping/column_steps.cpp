@@ -151,7 +151,9 @@ Steps plan_scale(const ColumnRule& rule, const RuleColumns& columns) {
 bool can_be_looked_up(const Type& type) {
   constexpr auto kManyForms =
       std::to_array<std::string_view>({"numeric", "float4", "float8", "json", "jsonb", "citext"});
-  return has_text_codec(type) && std::ranges::find(kManyForms, base_type(type).name) == kManyForms.end();
+  bool padded_at_will = base_type(type).name == "bpchar" && !length_max(type);
+  return has_text_codec(type) && !padded_at_will &&
+         std::ranges::find(kManyForms, base_type(type).name) == kManyForms.end();
 }
 
 Status check_all_labels_mapped(const ColumnRule& rule, const Type& from) {

@@ -133,6 +133,7 @@ class Compiler {
       if (std::ranges::any_of(plan.program.reads, [&](auto place) { return may_be_left_out(plan, place); }))
         mapping_.identity_needs_full = true;
     }
+    if (mapping_.identity_needs_full) mapping_.identity_index.clear();
     stage_what_expressions_read(plans.written);
     auto fields = mapping_.programs.size();
     if (fields == 0) problem(spec_.mark, "no column of {} gets a value", to_string(new_.name));

@@ -163,6 +163,8 @@ std::optional<Conversion> plan_times(const Type& from, const Type& to) {
     return make(Step::date_to_timestamp, Fidelity::checked, from, to);
   if (named(from, "timestamp") && named(to, "date"))
     return make(Step::timestamp_to_date, Fidelity::checked, from, to);
+  if (named(from, "interval") && named(to, "interval") && to.modifier < 0)
+    return make(Step::bytes, Fidelity::exact, from, to);
   if (!from.is_builtin() || !to.is_builtin() || from.name != to.name || !is_one_of(from.name, kTimes))
     return std::nullopt;
   if (time_precision(from) <= time_precision(to)) return make(Step::bytes, Fidelity::exact, from, to);

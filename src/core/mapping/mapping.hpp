@@ -65,7 +65,8 @@ class TableMapping {
   // and where a new column is computed from several legacy columns of which the log may leave one out. In the
   // last case the caller completes the new row from the old one before it maps it.
   bool identity_needs_full = false;
-  std::string identity_index;  // unique index to use as replica identity; empty: the primary key
+  // Unique index to use as replica identity; empty: the primary key, or whole rows where they are needed.
+  std::string identity_index;
 
   TargetTable target;                  // layout of the tuples that RowMapper makes; `id` is left to the owner
   std::vector<FieldProgram> programs;  // one per field of such a tuple
@@ -87,6 +88,7 @@ struct CompiledMapping {
   std::vector<Problem> problems;
 };
 
+// REQUIRES: a spec that was parsed without mistakes.
 CompiledMapping compile_mapping(const EntitySpec& entity, const TableSpec& spec, const Table& legacy,
                                 const Table& new_side);
 
