@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+
 #include "core/mapping/mapping.hpp"
 #include "support/catalog_builder.hpp"
 #include "support/spec_text.hpp"
@@ -14,6 +17,12 @@ using namespace build;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
+
+std::string golden(const std::string& name) {
+  std::ifstream file(OXBOW_SOURCE_DIR "/test/golden/" + name);
+  EXPECT_TRUE(file) << name;
+  return {std::istreambuf_iterator<char>(file), {}};
+}
 
 struct Databases {
   Catalog legacy;
@@ -67,49 +76,9 @@ TEST(Draft, WritesWhatIsCertainAndAsksForTheRest) {
                                                  column("currency", build::text())}),
                                           {"id"}),
                          table("ledger", "outbox", {})})};
-  EXPECT_EQ(
-      draft_spec(databases.legacy, databases.fresh, "postgresql://u:secret@h/billing",
-                 "postgresql:///ledger"),
-      R"(# Written by `oxbow init`. Replace every DECIDE by one of the choices behind it, then run `oxbow check`.
-# Columns that are not named here keep their name. docs/spec.md explains every key.
-migration: billing
-owners:
-  legacy: DECIDE  # who answers for the legacy system
-  new: DECIDE  # who answers for the new system
-  coexistence: DECIDE  # who answers for the time between
-systems:
-  legacy: {database: "postgresql://u:${OXBOW_LEGACY_PASSWORD}@h/billing"}
-  new: {database: "postgresql:///ledger"}
-
-# One entity per table. Tables whose rows move together belong under one entity; its key must be a column
-# of each of them.
-entities:
-  audit_log:
-    key: DECIDE  # the column that says which entity a row belongs to: line
-    tables:
-      - legacy: public.audit_log
-        new: DECIDE  # no new table resembles it: name one, or take this entity out and write exclude: [public.audit_log]
-        identity: DECIDE  # no primary key and no unique index without nulls: full-row, or take the table out and exclude it
-  payment:
-    key: payment_id
-    tables:
-      - legacy: public.payments
-        new: ledger.payment
-        columns:
-          payment_id: id
-          amount: DECIDE  # not every bigint fits into integer: {to: amount, cast: integer} (rows that do not fit are quarantined), {to: amount, scale: ...}, or widen the new column
-          state:
-            to: state
-            map:
-              AUTHORISED: authorised
-              captured: captured
-              refunded: DECIDE  # one of the new labels: authorised, captured, returned
-          note: DECIDE  # no new column resembles it: name a new column (currency), or {drop: true, why: ...}
-        add:
-          currency: DECIDE  # no legacy column resembles it: {default: true}, {constant: ...}, {concat: [...]}, {sql: ..., from: [...]}; or delete this line and name it as some legacy column's new column
-
-# Nothing feeds these new tables: ledger.outbox
-)");
+  EXPECT_EQ(draft_spec(databases.legacy, databases.fresh, "postgresql://u:secret@h/billing",
+                       "postgresql:///ledger"),
+            golden("draft.yaml"));
 }
 
 TEST(Draft, ParsesWithItsDecisionsAsTheOnlyMistakes) {

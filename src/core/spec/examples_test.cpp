@@ -7,7 +7,9 @@
 #include <iterator>
 #include <set>
 
+#include "core/mapping/mapping.hpp"
 #include "core/spec/grammar.hpp"
+#include "support/catalog_builder.hpp"
 #include "support/schema_validator.hpp"
 #include "support/spec_text.hpp"
 
@@ -66,6 +68,69 @@ TEST(Examples, AreSpecs) {
     ++found;
   }
   EXPECT_GT(found, 0);
+}
+
+Catalog pgbench_catalog() {
+  using namespace build;
+  auto filler = [](int length) {
+    return column("filler", builtin(1042, "bpchar", fmt::format("character({})", length), length + 4));
+  };
+  auto timestamp = builtin(1114, "timestamp", "timestamp without time zone");
+  return catalog(
+      "pgbench",
+      {with_primary_key(table("public", "pgbench_branches",
+                              {not_null("bid", int4()), column("bbalance", int4()), filler(88)}),
+                        {"bid"}),
+       with_primary_key(
+           table("public", "pgbench_tellers",
+                 {not_null("tid", int4()), column("bid", int4()), column("tbalance", int4()), filler(84)}),
+           {"tid"}),
+       with_primary_key(
+           table("public", "pgbench_accounts",
+                 {not_null("aid", int4()), column("bid", int4()), column("abalance", int4()), filler(84)}),
+           {"aid"}),
+       table("public", "pgbench_history",
+             {column("tid", int4()), column("bid", int4()), column("aid", int4()), column("delta", int4()),
+              column("mtime", timestamp), filler(22)})});
+}
+
+// What examples/pgbench/new_schema.sql creates.
+Catalog bank_catalog() {
+  using namespace build;
+  auto timestamp = builtin(1114, "timestamp", "timestamp without time zone");
+  auto opened_at = column("opened_at", builtin(1184, "timestamptz", "timestamp with time zone"));
+  opened_at.default_sql = "now()";
+  return catalog(
+      "bank",
+      {with_primary_key(table("bank", "branch",
+                              {not_null("id", int8()), not_null("balance_minor", int8()),
+                               not_null("currency", enumeration("bank", "currency", {"EUR", "USD"}))}),
+                        {"id"}),
+       with_primary_key(
+           table("bank", "teller",
+                 {not_null("id", int8()), column("branch_id", int8()), not_null("balance_minor", int8())}),
+           {"id"}),
+       with_primary_key(table("bank", "account",
+                              {not_null("id", int8()), column("branch_id", int8()),
+                               not_null("balance_minor", int8()), opened_at}),
+                        {"id"}),
+       table("bank", "posting",
+             {column("branch_id", int8()), column("teller_id", int8()), column("account_id", int8()),
+              column("amount_minor", int8()), column("booked_at", timestamp), column("note", text())})});
+}
+
+TEST(Examples, PgbenchBecomesABank) {
+  auto spec = *parse_spec_text(content_of(OXBOW_SOURCE_DIR "/examples/pgbench/oxbow.yaml")).spec;
+  auto legacy = pgbench_catalog(), fresh = bank_catalog();
+  int compiled_tables = 0;
+  for (const auto& entity : spec.entities) {
+    for (const auto& table : entity.tables) {
+      auto compiled = compile_mapping(entity, table, *legacy.find(table.legacy), *fresh.find(table.new_side));
+      for (const auto& problem : compiled.problems) ADD_FAILURE() << problem.sentence;
+      ++compiled_tables;
+    }
+  }
+  EXPECT_EQ(compiled_tables, 4);
 }
 
 TEST(SpecPage, ShowsOnlySpecsThatAreValid) {

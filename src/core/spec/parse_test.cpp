@@ -42,7 +42,7 @@ entities:
       - { name: rest }
     reads: { consistency: new-write, latency: new-read, bulk: new-read, historical: fully-cutover }
     invariants:
-      - { name: no-capture-without-authorisation, transition: { column: status, never: [ "refunded -> captured" ] } }
+      - { name: no-capture-after-refund, transition: { column: status, never: [ "refunded -> captured" ] } }
 gates:
   new-write: { proof_age_max: 15m, divergence_max: 0, coverage_min: 99.9%, lag_max: 500ms }
 rollback: { deadline: 2027-02-01, rehearsed_within: 14d }
