@@ -7,7 +7,7 @@
 namespace oxbow::postgres {
 namespace {
 
-constexpr std::size_t kIdentifierMax = 63;
+constexpr std::size_t kRoleMax = 16;
 
 // FNV-1a; names need to differ, not to be secret.
 std::uint64_t hash_of(std::string_view text) {
@@ -18,14 +18,14 @@ std::uint64_t hash_of(std::string_view text) {
 
 }  // namespace
 
-std::string identifier_for(std::string_view prefix, std::string_view migration) {
+std::string identifier_for(std::string_view prefix, std::string_view migration, std::size_t size_max) {
   std::string out(prefix);
   for (char c : migration) {
     bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
     out += plain ? c : '_';
   }
-  if (out.size() <= kIdentifierMax && out.substr(prefix.size()) == migration) return out;
-  return fmt::format("{}_{:016x}", out.substr(0, kIdentifierMax - 17), hash_of(migration));
+  if (out.size() <= size_max && out.substr(prefix.size()) == migration) return out;
+  return fmt::format("{}_{:016x}", out.substr(0, size_max - 17), hash_of(migration));
 }
 
 std::string slot_name(std::string_view migration) {
@@ -33,6 +33,9 @@ std::string slot_name(std::string_view migration) {
 }
 std::string watch_name(std::string_view migration) {
   return identifier_for("oxbow_watch_", migration);
+}
+std::string watch_truncate_name(std::string_view migration) {
+  return identifier_for("oxbow_watch_truncate_", migration);
 }
 std::string origin_prefix(std::string_view migration) {
   return fmt::format("oxbow:{}:", migration);
@@ -43,7 +46,7 @@ std::string origin_name(std::string_view migration, int lane) {
 }
 
 std::string application_name(std::string_view migration, std::string_view role) {
-  return fmt::format("oxbow:{}:{}", migration, role);
+  return fmt::format("{}:{}", identifier_for("oxbow:", migration, kIdentifierMax - kRoleMax), role);
 }
 
 }  // namespace oxbow::postgres

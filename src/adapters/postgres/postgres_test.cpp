@@ -33,6 +33,11 @@ TEST(Names, AreIdentifiersThatTellMigrationsApart) {
   EXPECT_NE(slot_name(long_name), slot_name(long_name + "y"));
 }
 
+TEST(Names, OfSessionsFitWhatTheServerKeeps) {
+  EXPECT_EQ(application_name("payments", "lane 0"), "oxbow:payments:lane 0");
+  EXPECT_LE(application_name(std::string(200, 'x'), "lane 1000").size(), kIdentifierMax);
+}
+
 TEST(PgError, ALoginIsDeniedWhateverTheLanguageOfTheServer) {
   auto error = connect_error(
       "connection to server at \"127.0.0.1\", port 5432 failed: FATAL:  28P01: Passwort-Authentifizierung "

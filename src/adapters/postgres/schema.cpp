@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS oxbow.range (
   migration text, id bigint, table_number int NOT NULL, job int NOT NULL,
   lower_tuple bytea NOT NULL, lower_literals text[] NOT NULL, upper_tuple bytea NOT NULL, upper_literals text[] NOT NULL,
   phase text NOT NULL, snapshot text NOT NULL, settled_at pg_lsn NOT NULL, row_count bigint NOT NULL,
+  cohorts text[] NOT NULL,
   PRIMARY KEY (migration, id));
 COMMENT ON TABLE oxbow.range IS 'Key ranges of the backfill and what has become of each.';
 CREATE TABLE IF NOT EXISTS oxbow.quarantine (
@@ -100,6 +101,19 @@ KeyBound bound_at(const Rows& rows, int row, int column) {
   return {rows.text(row, column), parse_text_array(rows.view(row, column + 1))};
 }
 
+std::vector<std::string> cohort_texts(const std::vector<CohortId>& cohorts) {
+  std::vector<std::string> texts;
+  for (auto id : cohorts) texts.push_back(std::to_string(id.value()));
+  return texts;
+}
+
+std::vector<CohortId> parse_cohorts(std::string_view array) {
+  std::vector<CohortId> cohorts;
+  for (const auto& text : parse_text_array(array))
+    cohorts.emplace_back(static_cast<std::uint32_t>(std::stoul(text)));
+  return cohorts;
+}
+
 }  // namespace
 
 Task<bool> has_schema(Connection& connection) {
@@ -155,7 +169,7 @@ Statement save_position_statement(const std::string& migration, const StreamPosi
 
 Statement save_range_statement(const std::string& migration, const RangeRecord& record) {
   return {
-      "INSERT INTO oxbow.range VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
+      "INSERT INTO oxbow.range VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) "
       "ON CONFLICT (migration, id) DO UPDATE SET phase = excluded.phase, snapshot = excluded.snapshot, "
       "settled_at = excluded.settled_at, row_count = excluded.row_count",
       {{migration},
@@ -169,7 +183,8 @@ Statement save_range_statement(const std::string& migration, const RangeRecord& 
        {word(kPhases, record.phase)},
        {to_string(record.snapshot)},
        {to_string(record.settled_at)},
-       {std::to_string(record.rows)}}};
+       {std::to_string(record.rows)},
+       {to_text_array(cohort_texts(record.cohorts))}}};
 }
 
 Statement quarantine_statement(const std::string& migration, const QuarantineRecord& record) {
@@ -203,7 +218,7 @@ Task<std::optional<StreamPosition>> load_position(Connection& connection, std::s
 Task<std::vector<RangeRecord>> load_ranges(Connection& connection, std::string migration) {
   Rows rows = CO_TRY(co_await connection.exec_params(
       "SELECT id::text, table_number::text, job::text, lower_tuple, lower_literals::text, upper_tuple, "
-      "upper_literals::text, phase, snapshot, settled_at::text, row_count::text "
+      "upper_literals::text, phase, snapshot, settled_at::text, row_count::text, cohorts::text "
       "FROM oxbow.range r WHERE migration = $1 ORDER BY r.id",
       {{migration}}, Format::binary));
   std::vector<RangeRecord> records;
@@ -217,6 +232,7 @@ Task<std::vector<RangeRecord>> load_ranges(Connection& connection, std::string m
     record.snapshot = CO_TRY(parse_snapshot(rows.view(row, 8)));
     record.settled_at = CO_TRY(parse_lsn(rows.view(row, 9)));
     record.rows = rows.number<std::uint64_t>(row, 10);
+    record.cohorts = parse_cohorts(rows.view(row, 11));
     records.push_back(std::move(record));
   }
   co_return records;

@@ -1,0 +1,42 @@
+#include "adapters/postgres/postgres.hpp"
+
+#include <fmt/core.h>
+
+#include "adapters/postgres/log_stream.hpp"
+#include "adapters/postgres/names.hpp"
+#include "adapters/postgres/snapshot_reader.hpp"
+#include "adapters/postgres/source_admin.hpp"
+#include "adapters/postgres/target_admin.hpp"
+#include "adapters/postgres/target_writer.hpp"
+
+namespace oxbow::postgres {
+namespace {
+
+ConnectionSettings settings_for(std::string url, const std::string& migration, std::string_view role) {
+  return {.url = std::move(url), .application_name = application_name(migration, role)};
+}
+
+}  // namespace
+
+std::unique_ptr<SourceAdmin> make_source_admin(std::string url, std::string migration) {
+  return std::make_unique<PgSourceAdmin>(settings_for(std::move(url), migration, "admin"), migration);
+}
+
+std::unique_ptr<TargetAdmin> make_target_admin(std::string url, std::string migration) {
+  return std::make_unique<PgTargetAdmin>(settings_for(std::move(url), migration, "lock"), migration);
+}
+
+std::unique_ptr<SnapshotReader> make_snapshot_reader(std::string url, std::string migration) {
+  return std::make_unique<PgSnapshotReader>(settings_for(std::move(url), migration, "reader"));
+}
+
+std::unique_ptr<LogStream> make_log_stream(std::string url, std::string migration, Lsn start) {
+  return std::make_unique<PgLogStream>(settings_for(std::move(url), migration, "log"), migration, start);
+}
+
+std::unique_ptr<TargetWriter> make_target_writer(std::string url, std::string migration, int lane) {
+  return std::make_unique<PgTargetWriter>(
+      settings_for(std::move(url), migration, fmt::format("lane {}", lane)), migration, lane);
+}
+
+}  // namespace oxbow::postgres

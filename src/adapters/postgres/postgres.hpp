@@ -1,0 +1,28 @@
+// The ports of the data plane over PostgreSQL. Each object opens its own session when it is first used, on
+// the executor of the task that uses it, and belongs to that executor. After `connection_lost` or `timeout`
+// an object may be used again and opens a new session, except for a log stream and for a target admin that
+// held the migration's lock: their state went with their session, so make a new one (or call lock() again).
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "ports/admin.hpp"
+#include "ports/log.hpp"
+#include "ports/rows.hpp"
+#include "ports/target.hpp"
+
+namespace oxbow::postgres {
+
+// `url` as libpq takes it; `migration` names what we leave in the databases.
+std::unique_ptr<SourceAdmin> make_source_admin(std::string url, std::string migration);
+std::unique_ptr<TargetAdmin> make_target_admin(std::string url, std::string migration);
+std::unique_ptr<SnapshotReader> make_snapshot_reader(std::string url, std::string migration);
+
+// Begins at `start`, or where the slot was last confirmed if that is later.
+std::unique_ptr<LogStream> make_log_stream(std::string url, std::string migration, Lsn start);
+
+// `lane` counts from 0 to the `lanes` of TargetAdmin::install(); each is written by one session at a time.
+std::unique_ptr<TargetWriter> make_target_writer(std::string url, std::string migration, int lane);
+
+}  // namespace oxbow::postgres

@@ -1,0 +1,37 @@
+// Sets up, watches and takes away what a migration needs on the side it reads.
+#pragma once
+
+#include "adapters/postgres/connection.hpp"
+#include "ports/admin.hpp"
+
+namespace oxbow::postgres {
+
+class PgSourceAdmin final : public SourceAdmin {
+ public:
+  PgSourceAdmin(ConnectionSettings settings, std::string migration)
+      : settings_(std::move(settings)), migration_(std::move(migration)) {}
+
+  Task<Catalog> read_catalog() override;
+  Task<ServerFacts> read_facts(std::vector<TableName> tables) override;
+  Task<SourceHealth> read_health() override;
+  Task<Snapshot> current_snapshot() override;
+  Task<void> change_identity(IdentityChange change) override;
+  Task<Lsn> ensure_stream(std::vector<TableName> tables) override;
+  Task<Lsn> emit_marker(std::string content) override;
+  Task<std::vector<KeyBound>> plan_ranges(TableName table, std::vector<KeyColumn> key,
+                                          std::uint64_t rows_per_range) override;
+  Task<std::vector<std::string>> remove() override;
+
+ private:
+  Task<Connection*> session();
+  Task<void> ensure_publication(Connection& connection, std::vector<TableName> tables);
+  Task<Lsn> ensure_slot(Connection& connection);
+  Task<void> restore_identities(Connection& connection, std::vector<std::string>& done);
+  Task<void> drop_slot(Connection& connection, std::vector<std::string>& done);
+
+  ConnectionSettings settings_;
+  std::string migration_;
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace oxbow::postgres

@@ -1,0 +1,197 @@
+#include "adapters/postgres/target_admin.hpp"
+
+#include <fmt/format.h>
+
+#include "adapters/postgres/catalog_reader.hpp"
+#include "adapters/postgres/locked_change.hpp"
+#include "adapters/postgres/names.hpp"
+#include "adapters/postgres/schema.hpp"
+#include "adapters/postgres/server_facts.hpp"
+#include "adapters/postgres/session.hpp"
+#include "runtime/real_clock.hpp"
+#include "runtime/sleep.hpp"
+
+namespace oxbow::postgres {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration kLockBusyMax = 3s;  // the server needs a moment to notice that our last run is dead
+constexpr Duration kLockBusyRetry = 100ms;
+
+// Numbers are given out before their transactions commit, so a smaller one may appear after a larger one. How
+// many behind the newest are looked at again.
+constexpr std::uint64_t kLateWrites = 10'000;
+
+std::string watch_sql(const TableName& table, const std::string& migration) {
+  auto arguments = fmt::format("{}, {}, {}", quote_literal(migration), quote_literal(table.schema),
+                               quote_literal(table.name));
+  return fmt::format(
+      "CREATE TRIGGER {0} AFTER INSERT OR UPDATE OR DELETE ON {2} FOR EACH ROW EXECUTE FUNCTION "
+      "oxbow.watch({3}); "
+      "CREATE TRIGGER {1} AFTER TRUNCATE ON {2} FOR EACH STATEMENT EXECUTE FUNCTION oxbow.watch({3})",
+      watch_name(migration), watch_truncate_name(migration), quoted(table), arguments);
+}
+
+}  // namespace
+
+Task<Connection*> PgTargetAdmin::session() {
+  if (locked_ && !connection_->is_open())
+    co_return Err(ErrorCode::connection_lost, "{}: the migration's lock went with its session",
+                  to_string(connection_->endpoint()));
+  CO_TRY(co_await ensure_open(connection_, settings_, ""));
+  co_return connection_.get();
+}
+
+Task<Catalog> PgTargetAdmin::read_catalog() {
+  auto* connection = CO_TRY(co_await session());
+  co_return co_await postgres::read_catalog(*connection);
+}
+
+Task<ServerFacts> PgTargetAdmin::read_facts(std::vector<TableName> tables) {
+  auto* connection = CO_TRY(co_await session());
+  co_return co_await postgres::read_facts(*connection, std::move(tables));
+}
+
+Task<void> PgTargetAdmin::lock() {
+  if (locked_ && connection_->is_open()) co_return Status{};
+  locked_ = false;
+  auto* connection = CO_TRY(co_await session());
+  auto give_up_at = monotonic_now() + kLockBusyMax;
+  while (true) {
+    Rows got = CO_TRY(co_await connection->exec_params(
+        "SELECT pg_try_advisory_lock(hashtextextended('oxbow:' || $1, 0))", {{migration_}}));
+    if (got.boolean(0, 0)) break;
+    if (monotonic_now() > give_up_at) {
+      Rows holder = CO_TRY(co_await connection->exec_params(
+          "SELECT a.pid, coalesce(host(a.client_addr), 'this machine'), a.backend_start FROM "
+          "pg_stat_activity a "
+          "WHERE a.application_name = $1 AND a.pid <> pg_backend_pid() ORDER BY a.backend_start LIMIT 1",
+          {{settings_.application_name}}));
+      if (holder.empty())
+        co_return Err(ErrorCode::already_running, "migration {} is locked in {}", migration_,
+                      to_string(connection->endpoint()));
+      co_return Err(ErrorCode::already_running,
+                    "migration {} is run by another oxbow: session {} of {}, from {}, since {}", migration_,
+                    holder.view(0, 0), to_string(connection->endpoint()), holder.view(0, 1),
+                    holder.view(0, 2));
+    }
+    CO_TRY(co_await sleep_for(kLockBusyRetry));
+  }
+  locked_ = true;
+  co_return co_await end_lanes(*connection);  // what a dead run left behind
+}
+
+// REQUIRES: we hold the lock, so no other oxbow can miss them.
+Task<void> PgTargetAdmin::end_lanes(Connection& connection) {
+  CO_TRY(co_await connection.exec_params(
+      "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+      "WHERE datname = current_database() AND usename = session_user AND starts_with(application_name, $1)",
+      {{application_name(migration_, "lane ")}}));
+  co_return Status{};
+}
+
+Task<void> PgTargetAdmin::install(std::vector<TableName> tables, int lanes) {
+  auto* connection = CO_TRY(co_await session());
+  CO_TRY(co_await install_schema(*connection, migration_, Role::target));
+  for (int lane = 0; lane < lanes; ++lane)
+    CO_TRY(
+        co_await connection->exec_params("SELECT pg_replication_origin_create($1) WHERE NOT EXISTS "
+                                         "(SELECT FROM pg_replication_origin WHERE roname = $1)",
+                                         {{origin_name(migration_, lane)}}));
+  for (const auto& table : tables) {
+    Rows watched = CO_TRY(co_await connection->exec_params(
+        "SELECT 1 FROM pg_trigger WHERE tgrelid = $1::regclass AND tgname = $2",
+        {{quoted(table)}, {watch_name(migration_)}}));
+    if (watched.empty()) CO_TRY(co_await change_under_lock(*connection, watch_sql(table, migration_)));
+  }
+  co_return Status{};
+}
+
+Task<StoredStream> PgTargetAdmin::load_stream() {
+  auto* connection = CO_TRY(co_await session());
+  StoredStream stored;
+  stored.position = CO_TRY(co_await load_position(*connection, migration_));
+  stored.ranges = CO_TRY(co_await load_ranges(*connection, migration_));
+  stored.quarantine = CO_TRY(co_await load_quarantine(*connection, migration_));
+  co_return stored;
+}
+
+Task<void> PgTargetAdmin::save_ranges(std::vector<RangeRecord> records) {
+  auto* connection = CO_TRY(co_await session());
+  std::vector<Statement> statements;
+  for (const auto& record : records) statements.push_back(save_range_statement(migration_, record));
+  CO_TRY(co_await connection->pipeline(std::move(statements)));
+  co_return Status{};
+}
+
+// What was there before the first question was given out by an earlier run.
+Task<void> PgTargetAdmin::remember_seen(Connection& connection, std::uint64_t id) {
+  Rows rows = CO_TRY(co_await connection.exec_params(
+      "SELECT id FROM oxbow.rogue_write WHERE migration = $1 AND id <= $2 AND id > $2 - $3::bigint",
+      {{migration_}, {std::to_string(id)}, {std::to_string(kLateWrites)}}));
+  seen_.emplace();
+  for (int row = 0; row < rows.size(); ++row) seen_->insert(rows.number<std::uint64_t>(row, 0));
+  co_return Status{};
+}
+
+Task<std::vector<RogueWrite>> PgTargetAdmin::rogue_writes_after(std::uint64_t id) {
+  auto* connection = CO_TRY(co_await session());
+  if (!seen_) CO_TRY(co_await remember_seen(*connection, id));
+  Rows rows = CO_TRY(
+      co_await connection->exec_params("SELECT id, (extract(epoch FROM at) * 1000000)::bigint, table_schema, "
+                                       "table_name, operation, before, after, login, "
+                                       "application, address FROM oxbow.rogue_write WHERE migration = $1 AND "
+                                       "id > $2 - $3::bigint ORDER BY id LIMIT 20000",
+                                       {{migration_}, {std::to_string(id)}, {std::to_string(kLateWrites)}}));
+  std::vector<RogueWrite> writes;
+  for (int row = 0; row < rows.size(); ++row) {
+    RogueWrite write;
+    write.id = rows.number<std::uint64_t>(row, 0);
+    if (!seen_->insert(write.id).second) continue;
+    write.at = WallTime(std::chrono::microseconds(rows.number(row, 1)));
+    write.table = {rows.text(row, 2), rows.text(row, 3)};
+    write.operation = rows.text(row, 4);
+    write.before_json = rows.text(row, 5);
+    write.after_json = rows.text(row, 6);
+    write.user = rows.text(row, 7);
+    write.application = rows.text(row, 8);
+    write.address = rows.text(row, 9);
+    writes.push_back(std::move(write));
+  }
+  if (id > kLateWrites) seen_->erase(seen_->begin(), seen_->lower_bound(id - kLateWrites));
+  co_return writes;
+}
+
+Task<std::vector<std::string>> PgTargetAdmin::remove() {
+  CO_TRY(co_await lock());
+  auto* connection = CO_TRY(co_await session());
+  CO_TRY(co_await end_lanes(*connection));  // a lane in use keeps its origin
+  std::vector<std::string> done;
+  Rows triggers = CO_TRY(co_await connection->exec_params(
+      "SELECT n.nspname, c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+      "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE t.tgname IN ($1, $2) AND t.tgparentid = 0 ORDER "
+      "BY 1, 2, 3",
+      {{watch_name(migration_)}, {watch_truncate_name(migration_)}}));
+  for (int row = 0; row < triggers.size(); ++row) {
+    TableName table{triggers.text(row, 0), triggers.text(row, 1)};
+    auto trigger = triggers.text(row, 2);
+    CO_TRY(co_await change_under_lock(*connection,
+                                      fmt::format("DROP TRIGGER {} ON {}", trigger, quoted(table))));
+    done.push_back(fmt::format("dropped trigger {} on {}", trigger, to_string(table)));
+  }
+  Rows origins = CO_TRY(co_await connection->exec_params(
+      "SELECT roname FROM pg_replication_origin WHERE starts_with(roname, $1) ORDER BY 1",
+      {{origin_prefix(migration_)}}));
+  for (int row = 0; row < origins.size(); ++row) {
+    auto origin = origins.text(row, 0);
+    CO_TRY(co_await connection->exec_params("SELECT pg_replication_origin_drop($1)", {{origin}}));
+    done.push_back("dropped replication origin " + origin);
+  }
+  auto schema = CO_TRY(co_await remove_schema(*connection, migration_, Role::target));
+  done.insert(done.end(), schema.begin(), schema.end());
+  co_return done;
+}
+
+}  // namespace oxbow::postgres

@@ -1,0 +1,39 @@
+// Sets up, watches and takes away what a migration needs on the side it writes.
+#pragma once
+
+#include <set>
+
+#include "adapters/postgres/connection.hpp"
+#include "ports/admin.hpp"
+
+namespace oxbow::postgres {
+
+class PgTargetAdmin final : public TargetAdmin {
+ public:
+  PgTargetAdmin(ConnectionSettings settings, std::string migration)
+      : settings_(std::move(settings)), migration_(std::move(migration)) {}
+
+  Task<Catalog> read_catalog() override;
+  Task<ServerFacts> read_facts(std::vector<TableName> tables) override;
+  Task<void> lock() override;
+  Task<void> install(std::vector<TableName> tables, int lanes) override;
+  Task<StoredStream> load_stream() override;
+  Task<void> save_ranges(std::vector<RangeRecord> records) override;
+  Task<std::vector<RogueWrite>> rogue_writes_after(std::uint64_t id) override;
+  Task<std::vector<std::string>> remove() override;
+
+ private:
+  // Opens itself when needed. After lock() a broken session is not replaced: somebody else may have had the
+  // lock meanwhile, so whoever relied on it has to begin again, with lock().
+  Task<Connection*> session();
+  Task<void> end_lanes(Connection& connection);
+  Task<void> remember_seen(Connection& connection, std::uint64_t id);
+
+  ConnectionSettings settings_;
+  std::string migration_;
+  std::unique_ptr<Connection> connection_;
+  bool locked_ = false;
+  std::optional<std::set<std::uint64_t>> seen_;  // rogue writes given out, the newest ones
+};
+
+}  // namespace oxbow::postgres
