@@ -74,7 +74,8 @@ Status check_cast(const ColumnRule& rule, const Conversion& conversion, const Co
   }
   const auto& from = old_column.type.sql;
   const auto& to = new_column.type.sql;
-  auto cast = fmt::format("write {}: {{to: {}, cast: {}}}", old_column.name, new_column.name, to);
+  auto type = to.find(',') == to.npos ? to : fmt::format("\"{}\"", to);  // a comma would end the value
+  auto cast = fmt::format("write {}: {{to: {}, cast: {}}}", old_column.name, new_column.name, type);
   switch (conversion.fidelity) {
     case Fidelity::exact:
       return {};
