@@ -1,7 +1,97 @@
+#include <fmt/core.h>
+
+#include <boost/json.hpp>
+#include <filesystem>
+
+#include "adapters/postgres/postgres.hpp"
+#include "adapters/sqlite/sqlite_store.hpp"
+#include "apps/blocking.hpp"
 #include "apps/cli.hpp"
+#include "apps/load_spec.hpp"
+#include "apps/preflight.hpp"
+#include "runtime/real_clock.hpp"
+#include "services/control/journal.hpp"
 
 namespace oxbow {
+namespace {
 
-void add_doctor_command(Cli&) {}
+struct Removed {
+  std::string side;
+  std::vector<std::string> done;
+};
+
+// What is gone from the databases is written down as rolled back, so that the journal stays true.
+Status journal_removal(EventStore& store) {
+  auto journal = TRY(Journal::open(store));
+  auto cohorts = journal.lifecycle().cohorts;
+  for (const auto& [scope, life] : cohorts) {
+    Command rollback{"oxbow", "doctor --remove", Rollback{scope.entity, scope.cohort, State::legacy}};
+    auto began = TRY(journal.execute(rollback, wall_now()));
+    if (began.empty()) continue;
+    TRY(journal.execute({"oxbow", "doctor --remove", EndTransition{scope, std::nullopt}}, wall_now()));
+  }
+  return {};
+}
+
+Task<std::vector<Removed>> remove_from(TargetAdmin& target, SourceAdmin& source) {
+  CO_TRY(co_await target.lock());
+  auto from_new = CO_TRY(co_await target.remove());
+  auto from_legacy = CO_TRY(co_await source.remove());
+  co_return std::vector<Removed>{{"new", std::move(from_new)}, {"legacy", std::move(from_legacy)}};
+}
+
+struct DoctorCommand {
+  const Settings& settings;
+  bool remove = false;
+
+  Result<int> operator()() const {
+    auto spec = TRY(load_spec(settings));
+    return remove ? take_away(spec) : examine(spec);
+  }
+
+ private:
+  Result<int> examine(const Spec& spec) const {
+    auto preflight = TRY(ask_databases(settings, spec));
+    if (settings.json) {
+      fmt::print("{}\n", items_json(preflight.items));
+    } else {
+      for (const auto& item : preflight.items) fmt::print("{}", item_lines(item, settings.spec_path));
+    }
+    return preflight.refusals() ? exit_code(ErrorCode::preflight_failed) : 0;
+  }
+
+  Result<int> take_away(const Spec& spec) const {
+    std::unique_ptr<SqliteStore> store;
+    // Holding the store keeps `oxbow up` away meanwhile.
+    if (std::filesystem::exists(settings.store_path())) store = TRY(SqliteStore::open(settings.store_path()));
+    auto target = postgres::make_target_admin(spec.new_side.database, spec.migration);
+    auto source = postgres::make_source_admin(spec.legacy.database, spec.migration);
+    auto removed = TRY(run_blocking(remove_from(*target, *source)));
+    if (store) TRY(journal_removal(*store));
+    report(removed);
+    return 0;
+  }
+
+  void report(const std::vector<Removed>& removed) const {
+    boost::json::array values;
+    for (const auto& [side, done] : removed) {
+      for (const auto& line : done) {
+        values.push_back({{"side", side}, {"done", line}});
+        if (!settings.json) fmt::print("{:7}{}\n", side, line);
+      }
+    }
+    if (settings.json) fmt::print("{}\n", boost::json::serialize(boost::json::value{{"removed", values}}));
+    if (!settings.json) fmt::print("nothing of this migration is left in either database\n");
+  }
+};
+
+}  // namespace
+
+void add_doctor_command(Cli& cli) {
+  auto doctor = std::make_shared<DoctorCommand>(DoctorCommand{cli.settings});
+  auto* app =
+      cli.add("doctor", "say what both databases need, and what they have", [doctor] { return (*doctor)(); });
+  app->add_flag("--remove", doctor->remove, "take everything of this migration out of both databases");
+}
 
 }  // namespace oxbow

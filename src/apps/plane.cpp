@@ -1,38 +1,57 @@
 #include "apps/plane.hpp"
 
-#include "runtime/sleep.hpp"
+#include <cstdlib>
+
+#include "adapters/postgres/postgres.hpp"
+#include "base/log.hpp"
+#include "runtime/failpoint.hpp"
+#include "runtime/real_clock.hpp"
+#include "services/pipeline/pipeline.hpp"
 
 namespace oxbow {
 namespace {
 
-// Stands in until the pipeline is wired: the control plane works, nothing moves.
-class NoPlane : public DataPlane {
- public:
-  Task<void> start_mirror(MirrorScope) override { co_return refusal(); }
-  Task<void> stop_mirror(MirrorScope) override { co_return Status{}; }
-  void pause(std::optional<std::string>) override {}
-  void resume(std::optional<std::string>) override {}
-  void halt(std::string) override {}
-  void set_rate(Rate) override {}
-  Result<VerifyId> start_verify(std::optional<std::string>, std::uint64_t) override { return refusal(); }
-  Result<VerifyReport> verify_report(VerifyId) const override { return refusal(); }
-  PlaneStatus status() const override { return {}; }
-  Result<std::vector<std::string>> explain_key(std::string) const override { return refusal(); }
+PipelinePorts postgres_ports(const Spec& spec) {
+  const auto& legacy = spec.legacy.database;
+  const auto& new_side = spec.new_side.database;
+  const auto& migration = spec.migration;
+  return {
+      .source_admin = [=] { return postgres::make_source_admin(legacy, migration); },
+      .target_admin = [=] { return postgres::make_target_admin(new_side, migration); },
+      .snapshot_reader =
+          [=](Side side) {
+            return postgres::make_snapshot_reader(side == Side::legacy ? legacy : new_side, migration);
+          },
+      .target_writer = [=](int lane) { return postgres::make_target_writer(new_side, migration, lane); },
+      .log_stream = [=](Lsn from) { return postgres::make_log_stream(legacy, migration, from); },
+  };
+}
 
- private:
-  static std::unexpected<Error> refusal() {
-    return Err(ErrorCode::unsupported, "this build has no data plane");
+// Tests take a protection away to show what it protects from, or kill the process at a named place.
+Protections protections_from_environment() {
+  Protections protections;
+  if (const char* off = std::getenv("OXBOW_TEST_WITHOUT")) {
+    std::string_view name = off;
+    protections.fence_by_snapshot = name != "fence_by_snapshot";
+    protections.remember_skipped = name != "remember_skipped";
+    log_warn("a protection is switched off for a test: {}", name);
   }
-};
-
-Task<void> wait_for_stop() {
-  while (true) CO_TRY(co_await sleep_for(std::chrono::hours(1)));
+  if (const char* name = std::getenv("OXBOW_FAILPOINT")) arm_failpoint(name);
+  return protections;
 }
 
 }  // namespace
 
-Result<RunningPlane> make_plane(boost::asio::any_io_executor, const Spec&, FindingStore&) {
-  return RunningPlane{std::make_unique<NoPlane>(), wait_for_stop};
+Result<RunningPlane> make_plane(boost::asio::any_io_executor executor, const Spec& spec,
+                                FindingStore& findings) {
+  auto report = [&findings](Finding finding) {
+    auto saved = findings.record(finding, wall_now());
+    if (!saved) log_error("a finding could not be saved: {}", to_string(saved.error()));
+  };
+  auto pipeline = std::make_unique<Pipeline>(executor, spec, postgres_ports(spec), report,
+                                             protections_from_environment());
+  auto* running = pipeline.get();
+  return RunningPlane{std::move(pipeline), [running] { return running->run(); }};
 }
 
 }  // namespace oxbow

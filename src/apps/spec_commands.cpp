@@ -1,8 +1,18 @@
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
+
+#include "adapters/postgres/postgres.hpp"
+#include "apps/blocking.hpp"
 #include "apps/cli.hpp"
 #include "apps/load_spec.hpp"
+#include "apps/preflight.hpp"
+#include "core/spec/draft.hpp"
 #include "core/spec/schema.hpp"
+#include "services/pipeline/plan.hpp"
 
 namespace oxbow {
 namespace {
@@ -12,18 +22,102 @@ Result<int> print_schema() {
   return 0;
 }
 
-Result<int> check(const Settings& settings) {
-  auto spec = TRY(load_spec(settings));
-  std::size_t tables = 0;
-  for (const auto& entity : spec.entities) tables += entity.tables.size();
-  fmt::print("{}: no mistakes; {} entities, {} tables\n", settings.spec_path, spec.entities.size(), tables);
-  return 0;
+Status write_new_file(const std::string& path, std::string_view text) {
+  int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (file < 0 && errno == EEXIST) {
+    return Err(ErrorCode::usage, "{} exists and is not overwritten; name another file with --spec", path);
+  }
+  if (file < 0) return Err(ErrorCode::usage, "{} cannot be written: {}", path, std::strerror(errno));
+  bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  if (::close(file) == 0 && written) return {};
+  return Err(ErrorCode::store_full, "{} cannot be written: {}", path, std::strerror(errno));
 }
+
+struct InitCommand {
+  const Settings& settings;
+  std::string legacy = {};
+  std::string new_side = {};
+
+  Result<int> operator()() const {
+    auto source = postgres::make_source_admin(legacy, "init");
+    auto legacy_catalog = TRY(run_blocking(source->read_catalog()));
+    auto target = postgres::make_target_admin(new_side, "init");
+    auto new_catalog = TRY(run_blocking(target->read_catalog()));
+    TRY(write_new_file(settings.spec_path, draft_spec(legacy_catalog, new_catalog, legacy, new_side)));
+    fmt::print("{} is written; decide what is marked DECIDE, then run `oxbow check --connect`\n",
+               settings.spec_path);
+    return 0;
+  }
+};
+
+struct CheckCommand {
+  const Settings& settings;
+  bool connect = false;
+
+  Result<int> operator()() const {
+    auto spec = TRY(load_spec(settings));
+    if (connect) return ask(spec);
+    std::size_t tables = 0;
+    for (const auto& entity : spec.entities) tables += entity.tables.size();
+    if (settings.json) {
+      fmt::print("{{\"items\":[]}}\n");
+    } else {
+      fmt::print("{}: no mistakes; entities: {}, tables: {}\n", settings.spec_path, spec.entities.size(),
+                 tables);
+    }
+    return 0;
+  }
+
+ private:
+  Result<int> ask(const Spec& spec) const {
+    auto preflight = TRY(ask_databases(settings, spec));
+    auto plan = make_plan(spec, preflight.legacy, preflight.new_side);
+    if (settings.json) {
+      fmt::print("{}\n", items_json(preflight.items));
+    } else {
+      for (const auto& item : preflight.items)
+        if (item.verdict != PreflightItem::Verdict::ok)
+          fmt::print("{}", item_lines(item, settings.spec_path));
+    }
+    if (auto refusals = preflight.refusals()) {
+      if (settings.json) return exit_code(ErrorCode::preflight_failed);
+      return Err(ErrorCode::preflight_failed, "{} of {} findings forbid it; see above", refusals,
+                 preflight.items.size());
+    }
+    if (!plan) return std::unexpected(plan.error());
+    if (!settings.json) report(*plan);
+    return 0;
+  }
+
+  // What is not carried both ways as it is; the rest needs no words.
+  static void report(const Plan& plan) {
+    for (const auto& table : plan.tables) {
+      fmt::print("{} -> {}: columns: {}\n", to_string(table.mapping.legacy),
+                 to_string(table.mapping.new_side), table.mapping.report.size());
+      for (const auto& column : table.mapping.report) {
+        if (column.loss == Loss::none) continue;
+        fmt::print("    {}{}{}: {}{}{}\n", column.legacy, column.new_side.empty() ? "" : " -> ",
+                   column.new_side, column.how, column.why.empty() ? "" : "; ", column.why);
+      }
+    }
+    fmt::print("both databases are ready\n");
+  }
+};
 
 }  // namespace
 
 void add_spec_commands(Cli& cli) {
-  cli.add("check", "look for mistakes in the spec", [&cli] { return check(cli.settings); });
+  auto init = std::make_shared<InitCommand>(InitCommand{cli.settings});
+  auto* init_app = cli.add("init", "write a spec from two live databases, every open decision marked",
+                           [init] { return (*init)(); });
+  init_app->add_option("--legacy", init->legacy, "the legacy database")->required()->type_name("URL");
+  init_app->add_option("--new", init->new_side, "the new database")->required()->type_name("URL");
+
+  auto check = std::make_shared<CheckCommand>(CheckCommand{cli.settings});
+  auto* check_app = cli.add("check", "look for mistakes in the spec", [check] { return (*check)(); });
+  check_app->add_flag("--connect", check->connect,
+                      "ask both databases, too: settings, grants, keys, types, rows");
+
   cli.add("schema", "print the JSON Schema of specs, for editors", print_schema);
 }
 

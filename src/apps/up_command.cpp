@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <csignal>
 
 #include <boost/asio/co_spawn.hpp>
@@ -83,6 +85,8 @@ Result<int> up(const Settings& settings) {
   // A broken pipe or a file that may not grow is an error of the call that met it.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
+  // The store's findings quote rows, which are nobody else's business.
+  ::umask(0077);
   auto spec = TRY(load_spec(settings));
   auto store = TRY(SqliteStore::open(settings.store_path()));
   TRY(run(settings, spec, *store));

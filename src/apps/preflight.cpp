@@ -1,0 +1,101 @@
+#include "apps/preflight.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <filesystem>
+
+#include "adapters/postgres/postgres.hpp"
+#include "adapters/sqlite/sqlite_store.hpp"
+#include "apps/blocking.hpp"
+#include "apps/terminal.hpp"
+#include "services/control/journal.hpp"
+
+namespace oxbow {
+namespace {
+
+using Verdict = PreflightItem::Verdict;
+
+std::unexpected<Error> on_side(Side side, const Error& error) {
+  return std::unexpected(Error{error.code, fmt::format("{} side: {}", name(side), error.detail)});
+}
+
+Result<bool> has_begun(const Settings& settings) {
+  if (!std::filesystem::exists(settings.store_path())) return false;
+  auto store = TRY(SqliteStore::open_to_read(settings.store_path()));
+  auto journal = TRY(Journal::open(*store));
+  return std::ranges::any_of(journal.lifecycle().cohorts, [](const auto& entry) {
+    return entry.second.state != State::legacy || entry.second.moving_to;
+  });
+}
+
+struct SideAnswer {
+  Catalog catalog;
+  ServerFacts facts;
+};
+
+template <class Admin>
+Task<SideAnswer> ask_side(Admin& admin, std::vector<TableName> tables) {
+  auto catalog = CO_TRY(co_await admin.read_catalog());
+  // Facts are asked only of tables that exist; those that do not are reported from the catalog.
+  std::erase_if(tables, [&](const TableName& table) { return !catalog.find(table); });
+  auto facts = CO_TRY(co_await admin.read_facts(std::move(tables)));
+  co_return SideAnswer{std::move(catalog), std::move(facts)};
+}
+
+Tint tint_of(Verdict verdict) {
+  if (verdict == Verdict::ok) return Tint::good;
+  return verdict == Verdict::warning ? Tint::warning : Tint::bad;
+}
+
+}  // namespace
+
+std::size_t Preflight::refusals() const {
+  return static_cast<std::size_t>(std::ranges::count(items, Verdict::refusal, &PreflightItem::verdict));
+}
+
+Result<Preflight> ask_databases(const Settings& settings, const Spec& spec) {
+  auto begun = TRY(has_begun(settings));
+  auto source = postgres::make_source_admin(spec.legacy.database, spec.migration);
+  auto legacy = run_blocking(ask_side(*source, tables_of(spec, Side::legacy)));
+  if (!legacy) return on_side(Side::legacy, legacy.error());
+  auto target = postgres::make_target_admin(spec.new_side.database, spec.migration);
+  auto new_side = run_blocking(ask_side(*target, tables_of(spec, Side::new_side)));
+  if (!new_side) return on_side(Side::new_side, new_side.error());
+  if (begun) new_side->facts.is_empty.clear();
+
+  Preflight preflight;
+  preflight.items = judge(spec, Side::legacy, legacy->facts, legacy->catalog);
+  for (auto& item : judge(spec, Side::new_side, new_side->facts, new_side->catalog))
+    preflight.items.push_back(std::move(item));
+  preflight.legacy = std::move(legacy->catalog);
+  preflight.new_side = std::move(new_side->catalog);
+  return preflight;
+}
+
+std::string item_lines(const PreflightItem& item, const std::string& spec_path) {
+  auto place =
+      item.mark.line > 0 ? fmt::format("{}:{}:{}: ", spec_path, item.mark.line, item.mark.column) : "";
+  auto verdict = fmt::format("{:8}", name(item.verdict));
+  auto lines = fmt::format("{}{:7}{}{}\n", tinted(tint_of(item.verdict), verdict), name(item.side), place,
+                           item.sentence);
+  if (!item.remedy.empty()) lines += fmt::format("{:15}{}\n", "", item.remedy);
+  return lines;
+}
+
+std::string items_json(const std::vector<PreflightItem>& items) {
+  namespace json = boost::json;
+  json::array values;
+  for (const auto& item : items) {
+    values.push_back({{"verdict", name(item.verdict)},
+                      {"side", name(item.side)},
+                      {"sentence", item.sentence},
+                      {"remedy", item.remedy},
+                      {"line", item.mark.line},
+                      {"column", item.mark.column}});
+  }
+  return json::serialize(json::value{{"items", std::move(values)}});
+}
+
+}  // namespace oxbow

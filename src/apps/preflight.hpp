@@ -1,0 +1,28 @@
+// Asks both databases whether a migration can run on them, for `check --connect` and `doctor`.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/cli.hpp"
+#include "core/spec/preflight.hpp"
+#include "model/catalog.hpp"
+#include "model/spec.hpp"
+
+namespace oxbow {
+
+struct Preflight {
+  Catalog legacy;
+  Catalog new_side;
+  std::vector<PreflightItem> items;  // legacy first
+
+  std::size_t refusals() const;
+};
+
+// Tables that this migration has filled already need not be empty: its journal tells.
+Result<Preflight> ask_databases(const Settings& settings, const Spec& spec);
+
+std::string item_lines(const PreflightItem& item, const std::string& spec_path);
+std::string items_json(const std::vector<PreflightItem>& items);
+
+}  // namespace oxbow
