@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "model/cohort.hpp"
 #include "model/key_range.hpp"
 #include "model/position.hpp"
 #include "model/row_batch.hpp"
@@ -27,6 +28,7 @@ struct RangeRecord {
   RangeId id;
   std::uint32_t table = 0;              // index of the mapping
   std::uint32_t job = 0;                // ranges of one job cover the table once, for the same cohorts
+  std::vector<CohortId> cohorts;        // whose keys its job copies, sorted
   KeyRange range;
   RangePhase phase = RangePhase::pending;
   Snapshot snapshot;                    // from `copied` on

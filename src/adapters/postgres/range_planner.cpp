@@ -3,17 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <cstdlib>
 
+#include "core/merge/key_order.hpp"
 #include "model/tuple.hpp"
 
 namespace oxbow::postgres {
 namespace {
-
-// Built-in types whose order core/merge/key_order knows: int2, int4, int8, oid, uuid, date, timestamp,
-// timestamptz, bytea, text, varchar.
-constexpr std::array<std::uint32_t, 11> kOrderedTypes = {21,   23,   20, 26, 2950, 1082,
-                                                         1114, 1184, 17, 25, 1043};
 
 constexpr std::uint64_t kExactBelowRanges = 4;  // smaller tables are simply counted
 constexpr double kSampledPerRange = 1000;  // about 20 pages each: pages hold neighbours, so few would mislead
@@ -58,16 +54,9 @@ std::string sampled_sql(const TableName& table, const std::vector<KeyColumn>& ke
 
 }  // namespace
 
-bool has_known_order(const std::vector<KeyColumn>& key) {
-  return !key.empty() && std::all_of(key.begin(), key.end(), [](const KeyColumn& column) {
-    return column.collation_is_c && std::find(kOrderedTypes.begin(), kOrderedTypes.end(),
-                                              base_type(column.type).oid) != kOrderedTypes.end();
-  });
-}
-
 Task<std::vector<KeyBound>> plan_ranges(Connection& connection, TableName table, std::vector<KeyColumn> key,
                                         std::uint64_t rows_per_range) {
-  if (!has_known_order(key)) co_return std::vector<KeyBound>();
+  if (key.empty() || !KeyOrder::of(key)) co_return std::vector<KeyBound>();
   double rows = CO_TRY(co_await estimate_rows(connection, table));
   auto parts = static_cast<std::uint64_t>(rows) / rows_per_range + 1;
   double percent =

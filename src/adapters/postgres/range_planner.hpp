@@ -9,10 +9,6 @@
 
 namespace oxbow::postgres {
 
-// True if the order in which the server sorts this key can be told from the key's bytes, which is what
-// deciding on which side of a bound a change lies needs.
-bool has_known_order(const std::vector<KeyColumn>& key);
-
 // Ascending bounds. From a sample of the table's pages where it is large, exactly where it is small. Empty
 // where one range is enough, or where the order is not known.
 Task<std::vector<KeyBound>> plan_ranges(Connection& connection, TableName table, std::vector<KeyColumn> key,

@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS oxbow.range (
   migration text, id bigint, table_number int NOT NULL, job int NOT NULL,
   lower_tuple bytea NOT NULL, lower_literals text[] NOT NULL, upper_tuple bytea NOT NULL, upper_literals text[] NOT NULL,
   phase text NOT NULL, snapshot text NOT NULL, settled_at pg_lsn NOT NULL, row_count bigint NOT NULL,
-  cohorts text[] NOT NULL,
+  cohorts bigint[] NOT NULL,
   PRIMARY KEY (migration, id));
 COMMENT ON TABLE oxbow.range IS 'Key ranges of the backfill and what has become of each.';
 CREATE TABLE IF NOT EXISTS oxbow.quarantine (
@@ -97,21 +97,25 @@ Param bytes(const std::string& value) {
   return {value, true};
 }
 
+// Of ids and the like.
+template <class Strong>
+std::vector<std::string> numbers_of(const std::vector<Strong>& values) {
+  std::vector<std::string> numbers;
+  for (auto value : values) numbers.push_back(std::to_string(value.value()));
+  return numbers;
+}
+
+template <class Strong>
+std::vector<Strong> parse_numbers(std::string_view array) {
+  using Value = decltype(Strong().value());
+  std::vector<Strong> values;
+  for (const auto& number : parse_text_array(array))
+    values.emplace_back(static_cast<Value>(std::stoull(number)));
+  return values;
+}
+
 KeyBound bound_at(const Rows& rows, int row, int column) {
   return {rows.text(row, column), parse_text_array(rows.view(row, column + 1))};
-}
-
-std::vector<std::string> cohort_texts(const std::vector<CohortId>& cohorts) {
-  std::vector<std::string> texts;
-  for (auto id : cohorts) texts.push_back(std::to_string(id.value()));
-  return texts;
-}
-
-std::vector<CohortId> parse_cohorts(std::string_view array) {
-  std::vector<CohortId> cohorts;
-  for (const auto& text : parse_text_array(array))
-    cohorts.emplace_back(static_cast<std::uint32_t>(std::stoul(text)));
-  return cohorts;
 }
 
 }  // namespace
@@ -159,12 +163,10 @@ Task<std::vector<std::string>> remove_schema(Connection& connection, std::string
 }
 
 Statement save_position_statement(const std::string& migration, const StreamPosition& position) {
-  std::vector<std::string> unproven;
-  for (auto xid : position.unproven) unproven.push_back(std::to_string(xid.value()));
   return {
       "INSERT INTO oxbow.stream (migration, lsn, unproven) VALUES ($1, $2, $3) "
       "ON CONFLICT (migration) DO UPDATE SET lsn = excluded.lsn, unproven = excluded.unproven",
-      {{migration}, {to_string(position.lsn)}, {to_text_array(unproven)}}};
+      {{migration}, {to_string(position.lsn)}, {to_text_array(numbers_of(position.unproven))}}};
 }
 
 Statement save_range_statement(const std::string& migration, const RangeRecord& record) {
@@ -184,7 +186,7 @@ Statement save_range_statement(const std::string& migration, const RangeRecord& 
        {to_string(record.snapshot)},
        {to_string(record.settled_at)},
        {std::to_string(record.rows)},
-       {to_text_array(cohort_texts(record.cohorts))}}};
+       {to_text_array(numbers_of(record.cohorts))}}};
 }
 
 Statement quarantine_statement(const std::string& migration, const QuarantineRecord& record) {
@@ -209,8 +211,7 @@ Task<std::optional<StreamPosition>> load_position(Connection& connection, std::s
   if (rows.empty()) co_return std::optional<StreamPosition>();
   StreamPosition position;
   position.lsn = CO_TRY(parse_lsn(rows.view(0, 0)));
-  for (const auto& xid : parse_text_array(rows.view(0, 1)))
-    position.unproven.push_back(Xid(std::stoull(xid)));
+  position.unproven = parse_numbers<Xid>(rows.view(0, 1));
   co_return position;
 }
 
@@ -232,7 +233,7 @@ Task<std::vector<RangeRecord>> load_ranges(Connection& connection, std::string m
     record.snapshot = CO_TRY(parse_snapshot(rows.view(row, 8)));
     record.settled_at = CO_TRY(parse_lsn(rows.view(row, 9)));
     record.rows = rows.number<std::uint64_t>(row, 10);
-    record.cohorts = parse_cohorts(rows.view(row, 11));
+    record.cohorts = parse_numbers<CohortId>(rows.view(row, 11));
     records.push_back(std::move(record));
   }
   co_return records;

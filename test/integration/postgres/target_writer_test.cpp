@@ -354,6 +354,7 @@ TEST_F(TargetWriterTest, PositionRangesAndQuarantineAreCommittedWithTheRows) {
   must(writer_.rollback());
   EXPECT_EQ(must(load_position(*other_, "shop")), std::nullopt);
   EXPECT_THAT(must(load_ranges(*other_, "shop")), IsEmpty());
+  range.cohorts = {CohortId(2), CohortId(4)};
   must(writer_.begin());
   must(writer_.save_range(range));
   range.phase = RangePhase::settled;
@@ -367,6 +368,7 @@ TEST_F(TargetWriterTest, PositionRangesAndQuarantineAreCommittedWithTheRows) {
   ASSERT_EQ(ranges.size(), 1u);
   EXPECT_EQ(ranges[0].id, RangeId(7));
   EXPECT_EQ(ranges[0].range, range.range);
+  EXPECT_EQ(ranges[0].cohorts, range.cohorts);
   EXPECT_EQ(ranges[0].phase, RangePhase::settled);
   EXPECT_EQ(ranges[0].snapshot, range.snapshot);
   EXPECT_EQ(ranges[0].settled_at, Lsn(0x5678));
