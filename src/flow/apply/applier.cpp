@@ -6,6 +6,7 @@
 #include "core/cohort/cohorts.hpp"
 #include "core/value/pg_values.hpp"
 #include "model/tuple.hpp"
+#include "protocol/copy_binary.hpp"
 
 namespace oxbow {
 namespace {
@@ -439,6 +440,18 @@ void Applier::abandon_range(std::uint32_t table, RangeId id) {
   range->held_bytes = 0;
 }
 
+std::vector<WriteStep> Applier::insert_steps(std::uint32_t table, std::string_view tuples) {
+  std::vector<MergedRow> rows;
+  while (!tuples.empty()) {
+    auto size = tuple_size(tuples);
+    rows.push_back({.op = RowOp::insert, .tuple = std::string(tuples.substr(0, size))});
+    tuples.remove_prefix(size);
+  }
+  std::vector<WriteStep> steps;
+  merged_to_steps(tables_[table], std::move(rows), steps);
+  return steps;
+}
+
 std::vector<WriteStep> Applier::remove_key_steps(std::uint32_t table, std::string_view key) {
   TableState& state = tables_[table];
   const auto& mapping = *state.table.mapping;
@@ -499,6 +512,10 @@ QuarantineRecord Applier::quarantine(const RowWrite& write, std::size_t row, con
   TableState& state = tables_[write.batch.table->id];
   const auto& origin = write.origin[row];
   return quarantine_row(state, origin.op, origin.tuple, origin.lsn, reason.detail);
+}
+
+std::string Applier::describe(const RowWrite& write, std::size_t row) const {
+  return shown_key(*tables_[write.batch.table->id].table.mapping, write.origin[row].tuple);
 }
 
 QuarantineRecord Applier::quarantine_row(TableState& state, RowOp op, std::string_view tuple, Lsn lsn,

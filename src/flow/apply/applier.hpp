@@ -129,12 +129,18 @@ class Applier {
   // The copy failed; its range is pending again. REQUIRES: it is opening.
   void abandon_range(std::uint32_t table, RangeId id);
 
+  // Whole source tuples as inserts, for a copy whose rows have to be looked at one by one.
+  std::vector<WriteStep> insert_steps(std::uint32_t table, std::string_view tuples);
+
   // Removes the row of this source key, if there is one.
   std::vector<WriteStep> remove_key_steps(std::uint32_t table, std::string_view key);
 
   // The database rejected this row of a write: it goes to quarantine, and later changes of its key queue
   // behind it.
   QuarantineRecord quarantine(const RowWrite& write, std::size_t row, const Error& reason);
+
+  // The legacy key of a row, for people: "payment_id=4711".
+  std::string describe(const RowWrite& write, std::size_t row) const;
 
   TouchedKeys& touched() { return touched_; }
   const ApplyCounters& counters() const { return counters_; }

@@ -1,0 +1,76 @@
+// The data plane of one migration: sessions of the stream one after the other, with a pause that grows while
+// they fail, and verifications beside them. Implements what the control plane asks for. Lives on one executor
+// with one thread; run() is its life.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/merge/protections.hpp"
+#include "model/finding.hpp"
+#include "runtime/task_group.hpp"
+#include "services/control/data_plane.hpp"
+#include "services/pipeline/backfill_control.hpp"
+#include "services/pipeline/plan.hpp"
+#include "services/pipeline/ports.hpp"
+#include "services/pipeline/stream_session.hpp"
+
+namespace oxbow {
+
+class Pipeline final : public DataPlane {
+ public:
+  Pipeline(boost::asio::any_io_executor executor, const Spec& spec, PipelinePorts ports,
+           std::function<void(Finding)> report, Protections protections = {});
+  ~Pipeline() override;
+
+  // Works until it is asked to stop, or until something is wrong that no retry mends while nothing is
+  // mirrored.
+  Task<void> run();
+
+  Task<void> start_mirror(MirrorScope scope) override;
+  Task<void> stop_mirror(MirrorScope scope) override;
+  void pause(std::optional<std::string> entity) override;
+  void resume(std::optional<std::string> entity) override;
+  void halt(std::string why) override;
+  void set_rate(Rate rate) override;
+  Result<VerifyId> start_verify(std::optional<std::string> entity,
+                                std::uint64_t rows_per_second_max) override;
+  Result<VerifyReport> verify_report(VerifyId id) const override;
+  PlaneStatus status() const override;
+  Result<std::vector<std::string>> explain_key(std::string key) const override;
+
+ private:
+  Task<void> run_session();
+  Task<void> make_ready();
+  Task<void> verify(VerifyId id, std::optional<std::string> entity, std::uint64_t rows_per_second_max);
+  VerifyReport* find_report(VerifyId id);
+
+  boost::asio::any_io_executor executor_;
+  const Spec& spec_;
+  PipelinePorts ports_;
+  std::function<void(Finding)> report_;
+  Protections protections_;
+
+  std::unique_ptr<SourceAdmin> source_;
+  std::unique_ptr<TargetAdmin> target_;
+  std::optional<Plan> plan_;
+  BackfillControl control_;
+  std::map<std::string, std::set<CohortId>> mirrored_;
+  std::unique_ptr<StreamSession> session_;
+  std::unique_ptr<TaskGroup> session_tasks_;  // of the present session
+  TaskGroup verifications_;
+  std::vector<VerifyReport> reports_;
+  std::uint64_t next_verify_ = 0;
+  bool verifying_ = false;
+  std::string halted_;  // why; empty: it is not
+  Error last_error_{ErrorCode::internal, {}};
+  StreamPhase phase_ = StreamPhase::none;
+};
+
+}  // namespace oxbow

@@ -1,0 +1,127 @@
+#include "services/pipeline/plan.hpp"
+
+#include <algorithm>
+
+#include "core/cohort/cohorts.hpp"
+
+namespace oxbow {
+namespace {
+
+std::vector<TableName> distinct(std::vector<TableName> names) {
+  std::ranges::sort(names);
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
+// The log must carry the identity that we find rows by.
+std::optional<IdentityChange> identity_change(const TableMapping& mapping, const Table& table) {
+  if (mapping.identity_needs_full) {
+    if (table.replica_identity == ReplicaIdentity::full) return std::nullopt;
+    return IdentityChange{table.name, ReplicaIdentity::full, {}};
+  }
+  if (table.replica_identity == ReplicaIdentity::full) return std::nullopt;
+  if (mapping.identity_index.empty()) {
+    if (table.replica_identity == ReplicaIdentity::default_key) return std::nullopt;
+    return IdentityChange{table.name, ReplicaIdentity::default_key, {}};
+  }
+  if (table.replica_identity == ReplicaIdentity::index &&
+      table.replica_identity_index == mapping.identity_index)
+    return std::nullopt;
+  return IdentityChange{table.name, ReplicaIdentity::index, mapping.identity_index};
+}
+
+std::string describe(const Column& column) {
+  return column.type.sql + (column.nullable ? "" : " not null") + (column.generated ? " generated" : "");
+}
+
+void compare_tables(const Table& before, const Table& now, std::vector<std::string>& changes) {
+  for (const auto& column : before.columns) {
+    const auto* present = now.find_column(column.name);
+    if (present == nullptr) {
+      changes.push_back(fmt::format("column {} is gone", column.name));
+    } else if (describe(column) != describe(*present)) {
+      changes.push_back(
+          fmt::format("column {} was {}, is {}", column.name, describe(column), describe(*present)));
+    }
+  }
+  for (const auto& column : now.columns) {
+    if (before.find_column(column.name) == nullptr)
+      changes.push_back(fmt::format("column {} {} is new", column.name, describe(column)));
+  }
+}
+
+}  // namespace
+
+std::vector<TableName> Plan::legacy_tables() const {
+  std::vector<TableName> names;
+  for (const auto& table : tables) names.push_back(table.mapping.legacy);
+  return distinct(std::move(names));
+}
+
+std::vector<TableName> Plan::new_tables() const {
+  std::vector<TableName> names;
+  for (const auto& table : tables) names.push_back(table.mapping.new_side);
+  return distinct(std::move(names));
+}
+
+Result<Plan> make_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side) {
+  Plan plan;
+  std::string problems;
+  auto problem = [&](const Mark& mark, std::string_view sentence) {
+    problems += fmt::format("{}line {}: {}", problems.empty() ? "" : "\n", mark.line, sentence);
+  };
+  for (const auto& entity : spec.entities) {
+    plan.cohorts.push_back(std::make_unique<CohortTable>(resolve_cohorts(entity, spec.migration)));
+    for (const auto& table : entity.tables) {
+      const auto* from = legacy.find(table.legacy);
+      const auto* to = new_side.find(table.new_side);
+      if (from == nullptr)
+        problem(table.mark,
+                fmt::format("there is no table {} in {}", to_string(table.legacy), legacy.database));
+      if (to == nullptr)
+        problem(table.mark,
+                fmt::format("there is no table {} in {}", to_string(table.new_side), new_side.database));
+      if (from == nullptr || to == nullptr) continue;
+      auto compiled = compile_mapping(entity, table, *from, *to);
+      for (const auto& each : compiled.problems) problem(each.mark, each.sentence);
+      if (!compiled.mapping) continue;
+      auto id = static_cast<std::uint32_t>(plan.tables.size());
+      compiled.mapping->target.id = id;
+      if (auto change = identity_change(*compiled.mapping, *from)) plan.identity_changes.push_back(*change);
+      plan.tables.push_back({id, entity.name, std::move(*compiled.mapping), plan.cohorts.back().get()});
+    }
+  }
+  if (!problems.empty()) return Err(ErrorCode::spec_invalid, "{}", problems);
+  return plan;
+}
+
+std::vector<std::string> schema_changes(const Plan& plan, Side side, const Catalog& before,
+                                        const Catalog& now) {
+  std::vector<std::string> sentences;
+  for (const auto& name : side == Side::legacy ? plan.legacy_tables() : plan.new_tables()) {
+    const auto* was = before.find(name);
+    const auto* is = now.find(name);
+    std::vector<std::string> changes;
+    if (is == nullptr) {
+      changes.push_back("the table is gone");
+    } else if (was != nullptr) {
+      compare_tables(*was, *is, changes);
+    }
+    for (const auto& change : changes)
+      sentences.push_back(fmt::format("{} on the {} side: {}", to_string(name), oxbow::name(side), change));
+  }
+  return sentences;
+}
+
+std::vector<TableName> uncovered_tables(const Spec& spec, const Catalog& legacy) {
+  std::vector<TableName> uncovered;
+  for (const auto& [name, table] : legacy.tables) {
+    bool named = std::ranges::find(spec.excluded, name) != spec.excluded.end();
+    for (const auto& entity : spec.entities)
+      named = named || std::ranges::find(entity.tables, name, &TableSpec::legacy) != entity.tables.end();
+    if (!named && !table.is_partition) uncovered.push_back(name);
+  }
+  return uncovered;
+}
+
+}  // namespace oxbow

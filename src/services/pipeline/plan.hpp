@@ -1,0 +1,45 @@
+// Every table of a migration, compiled against both catalogs: what the pipeline works with. Values; the plan
+// outlives everything that refers to its mappings.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "core/mapping/mapping.hpp"
+#include "model/catalog.hpp"
+#include "model/cohort.hpp"
+#include "model/side.hpp"
+#include "model/spec.hpp"
+#include "ports/admin.hpp"
+
+namespace oxbow {
+
+struct PlannedTable {
+  std::uint32_t id = 0;  // index in Plan::tables, the same on every run of one spec
+  std::string entity;
+  TableMapping mapping;
+  const CohortTable* cohorts = nullptr;
+};
+
+struct Plan {
+  std::vector<std::unique_ptr<CohortTable>> cohorts;  // by entity
+  std::vector<PlannedTable> tables;
+  std::vector<IdentityChange> identity_changes;
+
+  std::vector<TableName> legacy_tables() const;
+  std::vector<TableName> new_tables() const;
+};
+
+// `spec_invalid` with all problems, one per line, if some table cannot be carried exactly.
+Result<Plan> make_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side);
+
+// What changed in the tables of the plan since `before`, one sentence each; empty: nothing.
+std::vector<std::string> schema_changes(const Plan& plan, Side side, const Catalog& before,
+                                        const Catalog& now);
+
+// Tables of the legacy side that neither an entity nor `exclude` names.
+std::vector<TableName> uncovered_tables(const Spec& spec, const Catalog& legacy);
+
+}  // namespace oxbow

@@ -1,0 +1,28 @@
+// Where the pipeline gets its connections from. The app fills this with adapters; a test may fill it with
+// fakes.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "model/side.hpp"
+#include "ports/admin.hpp"
+#include "ports/log.hpp"
+#include "ports/rows.hpp"
+#include "ports/target.hpp"
+
+namespace oxbow {
+
+// Each call makes an object with a connection of its own, opened at first use.
+struct PipelinePorts {
+  std::function<std::unique_ptr<SourceAdmin>()> source_admin;
+  std::function<std::unique_ptr<TargetAdmin>()> target_admin;
+  std::function<std::unique_ptr<SnapshotReader>(Side)> snapshot_reader;
+  std::function<std::unique_ptr<TargetWriter>(int lane)> target_writer;
+  std::function<std::unique_ptr<LogStream>(Lsn from)> log_stream;
+};
+
+// Lane 0 applies the log; the others copy ranges.
+inline constexpr int kCopyLanesMax = 16;
+
+}  // namespace oxbow

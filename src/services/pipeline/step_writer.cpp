@@ -1,0 +1,101 @@
+#include "services/pipeline/step_writer.hpp"
+
+namespace oxbow {
+namespace {
+
+constexpr std::string_view verb(RowOp op) {
+  switch (op) {
+    case RowOp::insert:
+      return "insert";
+    case RowOp::update:
+      return "update";
+    case RowOp::remove:
+      return "delete";
+  }
+  return "?";
+}
+
+}  // namespace
+
+RowWrite part_of(const RowWrite& write, std::size_t begin, std::size_t end) {
+  RowWrite part;
+  const auto& batch = write.batch;
+  part.batch.table = batch.table;
+  part.batch.op = batch.op;
+  part.batch.sent = batch.sent;
+  part.batch.missing_allowed = batch.missing_allowed;
+  part.batch.rows = end - begin;
+  auto from = batch.offsets[begin];
+  auto to = end < batch.rows ? batch.offsets[end] : batch.tuples.size();
+  part.batch.tuples = batch.tuples.substr(from, to - from);
+  for (auto i = begin; i < end; ++i) part.batch.offsets.push_back(batch.offsets[i] - from);
+  part.origin.assign(write.origin.begin() + static_cast<std::ptrdiff_t>(begin),
+                     write.origin.begin() + static_cast<std::ptrdiff_t>(end));
+  return part;
+}
+
+Task<void> StepWriter::write(std::vector<WriteStep> steps) {
+  for (auto& step : steps) {
+    if (auto* rows = std::get_if<RowWrite>(&step)) {
+      CO_TRY(co_await write_rows(std::move(*rows)));
+    } else if (auto* truncate = std::get_if<TruncateWrite>(&step)) {
+      CO_TRY(co_await before_truncate_(truncate->table->id));
+      CO_TRY(co_await writer_.truncate(*truncate->table));
+    } else if (auto* record = std::get_if<RangeRecord>(&step)) {
+      CO_TRY(co_await writer_.save_range(*record));
+    } else if (auto* quarantined = std::get_if<QuarantineRecord>(&step)) {
+      CO_TRY(co_await quarantine(std::move(*quarantined)));
+    }
+  }
+  co_return Status{};
+}
+
+Task<void> StepWriter::write_rows(RowWrite write) {
+  auto outcome = co_await writer_.apply(write.batch);
+  if (outcome) {
+    if (!write.batch.missing_allowed) report_missing(write, *outcome);
+    co_return Status{};
+  }
+  if (outcome.error().code != ErrorCode::row_rejected) co_return std::unexpected(outcome.error());
+  if (write.batch.rows == 1) {
+    auto record = applier_.quarantine(write, 0, outcome.error());
+    co_return co_await quarantine(std::move(record));
+  }
+  auto middle = write.batch.rows / 2;
+  auto first = part_of(write, 0, middle);
+  auto second = part_of(write, middle, write.batch.rows);
+  CO_TRY(co_await write_rows(std::move(first)));
+  co_return co_await write_rows(std::move(second));
+}
+
+Task<void> StepWriter::quarantine(QuarantineRecord record) {
+  const auto& table = plan_.tables[record.table];
+  report_({.kind = FindingKind::quarantined_row,
+           .entity = table.entity,
+           .table = to_string(table.mapping.legacy),
+           .key = record.key,
+           .sentence =
+               fmt::format("the new side does not take a row of {}; it waits in quarantine, and so do later "
+                           "changes of its key",
+                           to_string(table.mapping.legacy)),
+           .detail = record.reason,
+           .owner = {}});
+  co_return co_await writer_.quarantine(record);
+}
+
+void StepWriter::report_missing(const RowWrite& write, const BatchOutcome& outcome) {
+  for (auto row : outcome.missing) {
+    const auto& table = plan_.tables[write.batch.table->id];
+    auto record = applier_.describe(write, row);
+    report_({.kind = FindingKind::rows_unexpected,
+             .entity = table.entity,
+             .table = to_string(table.mapping.new_side),
+             .key = record,
+             .sentence = fmt::format("an {} of {} met no row on the new side; somebody else removed it there",
+                                     verb(write.batch.op), to_string(table.mapping.new_side)),
+             .detail = {},
+             .owner = {}});
+  }
+}
+
+}  // namespace oxbow

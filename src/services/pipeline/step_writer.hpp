@@ -1,0 +1,44 @@
+// Writes the applier's steps into an open target transaction. A row that the new side rejects is found by
+// halving its batch and goes to quarantine; its neighbours are applied. Rows that a change should have met
+// and did not become findings. Belongs to the stream's thread.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "flow/apply/applier.hpp"
+#include "model/finding.hpp"
+#include "ports/target.hpp"
+#include "services/pipeline/plan.hpp"
+
+namespace oxbow {
+
+class StepWriter {
+ public:
+  // `before_truncate` makes sure that no copy of the table is in progress.
+  StepWriter(const Plan& plan, Applier& applier, TargetWriter& writer, std::function<void(Finding)> report,
+             std::function<Task<void>(std::uint32_t table)> before_truncate)
+      : plan_(plan),
+        applier_(applier),
+        writer_(writer),
+        report_(std::move(report)),
+        before_truncate_(std::move(before_truncate)) {}
+
+  Task<void> write(std::vector<WriteStep> steps);
+
+ private:
+  Task<void> write_rows(RowWrite write);
+  Task<void> quarantine(QuarantineRecord record);
+  void report_missing(const RowWrite& write, const BatchOutcome& outcome);
+
+  const Plan& plan_;
+  Applier& applier_;
+  TargetWriter& writer_;
+  std::function<void(Finding)> report_;
+  std::function<Task<void>(std::uint32_t table)> before_truncate_;
+};
+
+// Rows [begin, end) of a write, as a write of their own.
+RowWrite part_of(const RowWrite& write, std::size_t begin, std::size_t end);
+
+}  // namespace oxbow

@@ -1,0 +1,409 @@
+#include "services/pipeline/verifier.hpp"
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+#include <algorithm>
+
+#include "core/merge/key_order.hpp"
+#include "core/merge/row_merger.hpp"
+#include "core/value/pg_values.hpp"
+#include "model/tuple.hpp"
+#include "protocol/copy_binary.hpp"
+#include "runtime/real_clock.hpp"
+#include "runtime/sleep.hpp"
+
+namespace oxbow {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::uint64_t kRowsPerRange = 200'000;
+constexpr Duration kStretchMax = seconds(2);  // how long a table stays locked against TRUNCATE and DDL
+constexpr int kLooksMax = 200;
+constexpr std::size_t kKeysPerLook = 500;
+
+// Splits a tuple behind its first `fields` fields: the bytes of those, and the bytes of the rest.
+std::pair<std::string_view, std::string_view> split_fields(std::string_view tuple, std::size_t fields) {
+  FieldReader reader(tuple);
+  std::size_t at = 2;
+  for (std::size_t i = 0; i < fields; ++i) at += 4 + reader.next().bytes.size();
+  return {tuple.substr(2, at - 2), tuple.substr(at)};
+}
+
+std::string field_bytes(std::string_view tuple) {
+  return std::string(tuple.substr(2));
+}
+
+}  // namespace
+
+Verifier::Verifier(const Spec& spec, const Plan& plan, const PipelinePorts& ports, SourceAdmin& source,
+                   StreamSession& session, std::function<void(Finding)> report_finding, VerifyReport& report,
+                   std::uint64_t rows_per_second_max)
+    : spec_(spec),
+      plan_(plan),
+      ports_(ports),
+      source_(source),
+      session_(session),
+      report_finding_(std::move(report_finding)),
+      report_(report),
+      pace_(rows_per_second_max),
+      legacy_(ports.snapshot_reader(Side::legacy)),
+      new_side_(ports.snapshot_reader(Side::new_side)) {}
+
+Verifier::~Verifier() = default;
+
+Task<void> Verifier::run(const std::vector<std::uint32_t>& tables) {
+  began_ = monotonic_now();
+  seed_ = static_cast<std::uint64_t>(wall_now().time_since_epoch().count());
+  Status ended;
+  for (auto table : tables) {
+    ended = co_await verify_table(table);
+    if (!ended) break;
+    tables_done_ += 1;
+    report_.coverage_percent = 100.0 * tables_done_ / static_cast<double>(tables.size());
+  }
+  report_.taken_at = wall_now();
+  if (!ended) {
+    report_.state =
+        ended.error().code == ErrorCode::incomplete ? VerifyState::incomplete : VerifyState::failed;
+    report_.reason = to_string(ended.error());
+  } else {
+    report_.state = report_.divergence_count == 0 ? VerifyState::equal : VerifyState::differs;
+  }
+  co_return ended;
+}
+
+Task<void> Verifier::verify_table(std::uint32_t table) {
+  const auto& mapping = plan_.tables[table].mapping;
+  std::vector<KeyBound> bounds;
+  if (mapping.ranges_hold_on_target && KeyOrder::of(mapping.source_key))
+    bounds = CO_TRY(co_await source_.plan_ranges(mapping.legacy, mapping.source_key, kRowsPerRange));
+  report_.ranges_total += bounds.size() + 1;
+
+  stretch_began_ = {};
+  for (std::size_t i = 0; i <= bounds.size(); ++i) {
+    KeyRange range{i == 0 ? KeyBound{} : bounds[i - 1], i == bounds.size() ? KeyBound{} : bounds[i]};
+    if (stretch_began_ == Instant{} || monotonic_now() - stretch_began_ > kStretchMax)
+      CO_TRY(co_await begin_stretch(table));
+    CO_TRY(co_await compare_range(table, range));
+    ++report_.ranges_done;
+    auto elapsed = std::chrono::duration<double>(monotonic_now() - began_).count();
+    report_.rows_per_second = elapsed > 0 ? static_cast<double>(report_.rows_compared) / elapsed : 0;
+  }
+  CO_TRY(co_await look_again(table));
+  CO_TRY(co_await legacy_->end());
+  co_return co_await new_side_->end();
+}
+
+Task<void> Verifier::begin_stretch(std::uint32_t table) {
+  const auto& mapping = plan_.tables[table].mapping;
+  auto& applier = session_.applier();
+  for (int attempt = 0;; ++attempt) {
+    auto owed = applier.unproven();
+    applier.touched().start();
+    auto snapshot = CO_TRY(co_await legacy_->begin({mapping.legacy}));
+    // What was applied before the recording began has to be visible, or it would look like a row of the
+    // future.
+    if (std::ranges::all_of(owed, [&](Xid xid) { return snapshot.sees(xid); })) {
+      applier.touched().narrow(snapshot);
+      break;
+    }
+    if (attempt >= 1000)
+      co_return Err(ErrorCode::incomplete,
+                    "a transaction is in the legacy log but has not become visible for 10 s; is a "
+                    "synchronous standby away?");
+    CO_TRY(co_await sleep_for(milliseconds(10)));
+  }
+  auto at_barrier = [&]() -> Task<void> {
+    CO_TRY(co_await new_side_->begin({mapping.new_side}));
+    touched_ = applier.touched().stop();
+    co_return Status{};
+  };
+  auto position = CO_TRY(co_await session_.at_marker(at_barrier));
+  if (report_.position == Lsn{}) report_.position = position;
+  report_.position_newest = position;
+  in_flight_ = compared_keys(table, touched_);
+  for (const auto& key : touched_[table]) suspect(table, key, {});
+  stretch_began_ = monotonic_now();
+  co_return Status{};
+}
+
+std::set<std::string> Verifier::compared_keys(std::uint32_t table, const TouchedKeys::Keys& touched) {
+  std::set<std::string> keys;
+  auto at = touched.find(table);
+  if (at == touched.end()) return keys;
+  const auto& mapping = plan_.tables[table].mapping;
+  RowMapper mapper(mapping);
+  std::vector<Field> fields(mapping.source_columns.size());
+  for (const auto& source_key : at->second) {
+    std::string mapped;
+    if (mapping.source_key.empty()) {
+      if (mapper.map(source_key, mapped)) keys.insert(field_bytes(mapped));
+      continue;
+    }
+    FieldReader reader(source_key);
+    for (std::size_t place : mapping.source_key_fields) fields[place] = reader.next();
+    if (mapper.map_key(make_tuple_bytes(fields), mapped)) keys.insert(field_bytes(mapped));
+  }
+  return keys;
+}
+
+RangeRead Verifier::read_of(std::uint32_t table, Side side, const KeyRange& range,
+                            bool with_source_key) const {
+  const auto& planned = plan_.tables[table];
+  const auto& mapping = planned.mapping;
+  bool legacy = side == Side::legacy;
+  RangeRead read{.table = legacy ? mapping.legacy : mapping.new_side,
+                 .key = legacy ? mapping.source_key : mapping.target_key,
+                 .range = range};
+  if (legacy && with_source_key) {
+    for (const auto& column : mapping.source_key) read.select.push_back(quote_identifier(column.name));
+  }
+  auto today = std::chrono::year_month_day(std::chrono::floor<std::chrono::days>(wall_now()));
+  for (const auto& column : mapping.compared) {
+    if (column.may_differ_until && today <= *column.may_differ_until) continue;
+    read.select.push_back(legacy ? column.legacy_sql : column.new_sql);
+  }
+  auto mirrored = session_.mirrored_cohorts(planned.entity);
+  if (legacy && mirrored) read.cohorts = CohortFilter{*planned.cohorts, *mirrored};
+  return read;
+}
+
+Task<void> Verifier::compare_range(std::uint32_t table, const KeyRange& range) {
+  const auto& mapping = plan_.tables[table].mapping;
+  auto key_fields = mapping.target_key.size();
+  RangeDigest legacy(seed_), new_side(seed_);
+  auto read_side = [&](Side side, RangeDigest& out) -> Task<void> {
+    auto& reader = side == Side::legacy ? *legacy_ : *new_side_;
+    auto* counted = side == Side::legacy ? &report_.rows_compared : nullptr;
+    out =
+        CO_TRY(co_await digest(reader, read_of(table, side, range, false), in_flight_, key_fields, counted));
+    co_return Status{};
+  };
+  CO_TRY(co_await both(read_side(Side::legacy, legacy), read_side(Side::new_side, new_side)));
+  if (legacy == new_side) co_return Status{};
+
+  auto comparison = CO_TRY(co_await compare_rows(table, read_of(table, Side::legacy, range, true),
+                                                 read_of(table, Side::new_side, range, false)));
+  for (const auto& found : comparison.differences()) {
+    if (in_flight_.contains(found.key)) continue;
+    suspect(table, found.source_key, found.key);
+  }
+  co_return Status{};
+}
+
+Task<void> Verifier::both(Task<void> legacy, Task<void> new_side) {
+  using namespace boost::asio::experimental::awaitable_operators;
+  auto [first, second] = co_await (std::move(legacy) && std::move(new_side));
+  if (!first) co_return first;
+  co_return second;
+}
+
+Task<RangeDigest> Verifier::digest(SnapshotReader& reader, RangeRead read,
+                                   const std::set<std::string>& excluded, std::size_t key_fields,
+                                   std::uint64_t* counted) {
+  auto rows = CO_TRY(co_await reader.open(std::move(read)));
+  RangeDigest digest(seed_);
+  RowChunk chunk;
+  while (true) {
+    CO_TRY(co_await rows->read(chunk));
+    if (chunk.rows == 0) co_return digest;
+    if (counted != nullptr) {
+      *counted += chunk.rows;
+      auto wait = pace_.spend(monotonic_now(), chunk.rows);
+      if (wait > Duration{}) CO_TRY(co_await sleep_for(wait));
+    }
+    std::string_view rest = chunk.bytes;
+    while (!rest.empty()) {
+      auto tuple = rest.substr(0, tuple_size(rest));
+      rest.remove_prefix(tuple.size());
+      if (!excluded.empty()) {
+        auto key = key_fields == 0 ? tuple.substr(2) : split_fields(tuple, key_fields).first;
+        if (excluded.contains(std::string(key))) continue;
+      }
+      digest.add(tuple);
+    }
+  }
+}
+
+Task<RowComparison> Verifier::compare_rows(std::uint32_t table, RangeRead legacy, RangeRead new_side) {
+  const auto& mapping = plan_.tables[table].mapping;
+  auto source_fields = mapping.source_key.size();
+  auto key_fields = mapping.target_key.size();
+  RowComparison comparison;
+  auto read_side = [&](Side side, RangeRead read) -> Task<void> {
+    auto& reader = side == Side::legacy ? *legacy_ : *new_side_;
+    auto rows = CO_TRY(co_await reader.open(std::move(read)));
+    RowChunk chunk;
+    while (true) {
+      CO_TRY(co_await rows->read(chunk));
+      if (chunk.rows == 0) co_return Status{};
+      std::string_view rest = chunk.bytes;
+      while (!rest.empty()) {
+        auto tuple = rest.substr(0, tuple_size(rest));
+        rest.remove_prefix(tuple.size());
+        auto leading = side == Side::legacy ? source_fields : 0;
+        auto [source_key, row] = split_fields(tuple, leading);
+        auto key =
+            key_fields == 0 ? row : split_fields(tuple, leading + key_fields).first.substr(source_key.size());
+        if (side == Side::legacy) {
+          std::string source;
+          append_big_endian(source, static_cast<std::uint16_t>(source_fields));
+          source += source_key;
+          comparison.add_legacy(std::string(key), row, source_fields == 0 ? std::string() : source);
+        } else {
+          comparison.add_new(std::string(key), row);
+        }
+      }
+    }
+  };
+  CO_TRY(co_await both(read_side(Side::legacy, std::move(legacy)),
+                       read_side(Side::new_side, std::move(new_side))));
+  co_return comparison;
+}
+
+void Verifier::suspect(std::uint32_t table, const std::string& source_key, const std::string& compared_key) {
+  const auto& mapping = plan_.tables[table].mapping;
+  Suspect suspect{{}, compared_key};
+  if (!mapping.source_key.empty() && !source_key.empty()) {
+    suspect.source_key.tuple = source_key;
+    for (std::size_t i = 0; i < mapping.source_key.size(); ++i) {
+      auto text = binary_to_text(mapping.source_key[i].type, field_at(source_key, i).bytes);
+      if (text) suspect.source_key.literals.push_back(*text);
+    }
+  } else if (!mapping.target_key.empty() && !compared_key.empty()) {
+    // Only the new side has it; where keys pass through unchanged, legacy can be asked for the same key.
+    std::string tuple;
+    append_big_endian(tuple, static_cast<std::uint16_t>(mapping.target_key.size()));
+    tuple += compared_key;
+    suspect.source_key.tuple = tuple;
+    for (std::size_t i = 0; i < mapping.target_key.size(); ++i) {
+      auto text = binary_to_text(mapping.target_key[i].type, field_at(tuple, i).bytes);
+      if (text) suspect.source_key.literals.push_back(*text);
+    }
+  }
+  suspects_.push_back(std::move(suspect));
+  ++report_.requeued_keys;
+}
+
+// Every suspect is compared again, a few hundred at a time, each time at a new logical point. A key that is
+// in flight again waits for the next look; one that is not, and differs, is a divergence.
+Task<void> Verifier::look_again(std::uint32_t table) {
+  const auto& mapping = plan_.tables[table].mapping;
+  bool by_key = !mapping.source_key.empty() && mapping.ranges_hold_on_target;
+  std::set<std::string> reported;
+  for (int look = 0; !suspects_.empty(); ++look) {
+    if (look >= kLooksMax)
+      co_return Err(ErrorCode::incomplete, "{} keys of {} were changing at each of {} looks",
+                    suspects_.size(), to_string(mapping.legacy), kLooksMax);
+    auto all = std::exchange(suspects_, {});
+    report_.requeued_keys -= all.size();
+    CO_TRY(co_await begin_stretch(table));
+    suspects_.clear();  // keys in flight now that nobody suspected have been compared already
+
+    for (std::size_t begin = 0; begin < all.size(); begin += by_key ? kKeysPerLook : all.size()) {
+      auto legacy = read_of(table, Side::legacy, {}, true);
+      auto new_side = read_of(table, Side::new_side, {}, false);
+      if (by_key) {
+        for (auto i = begin; i < std::min(begin + kKeysPerLook, all.size()); ++i)
+          legacy.keys.push_back(all[i].source_key);
+        new_side.keys = legacy.keys;
+      }
+      auto comparison = CO_TRY(co_await compare_rows(table, std::move(legacy), std::move(new_side)));
+      for (const auto& found : comparison.differences()) {
+        if (in_flight_.contains(found.key)) {
+          suspect(table, found.source_key, found.key);
+        } else if (reported.insert(found.key).second) {
+          ++report_.divergence_count;
+          auto finding = CO_TRY(co_await describe(table, found));
+          if (report_.divergences.size() < kDivergencesShown) report_.divergences.push_back(finding);
+          report_finding_(std::move(finding));
+        }
+      }
+    }
+    for (const auto& key : all) {
+      // A key that is in flight on both sides in the same way looks equal here, and is not proven yet.
+      if (!key.source_key.tuple.empty() && touched_[table].contains(key.source_key.tuple))
+        suspect(table, key.source_key.tuple, key.compared_key);
+    }
+  }
+  co_return Status{};
+}
+
+Task<Finding> Verifier::describe(std::uint32_t table, const RowComparison::Found& found) {
+  const auto& planned = plan_.tables[table];
+  const auto& mapping = planned.mapping;
+  Finding finding{.kind = FindingKind::divergence,
+                  .entity = planned.entity,
+                  .table = to_string(mapping.legacy),
+                  .owner = spec_.owners.coexistence};
+  std::string tuple;
+  append_big_endian(tuple, static_cast<std::uint16_t>(mapping.target_key.size()));
+  tuple += found.key;
+  KeyBound bound{tuple, {}};
+  for (std::size_t i = 0; i < mapping.target_key.size(); ++i) {
+    auto text = binary_to_text(mapping.target_key[i].type, field_at(tuple, i).bytes);
+    bound.literals.push_back(text ? *text : "?");
+    finding.key += (i > 0 ? ", " : "") + mapping.target_key[i].name + "=" + bound.literals.back();
+  }
+  switch (found.difference) {
+    case Difference::missing_on_new:
+      finding.sentence = "the new side lacks a row";
+      break;
+    case Difference::extra_on_new:
+      finding.sentence = "the new side has a row that legacy has not";
+      break;
+    case Difference::value:
+      finding.sentence = "the two sides differ in a row";
+      break;
+  }
+  if (mapping.target_key.empty()) {
+    finding.key = fmt::format("row of {} bytes", found.key.size());
+    co_return finding;
+  }
+  // Both values as text, field by field.
+  std::vector<std::vector<std::string>> values;
+  for (Side side : {Side::legacy, Side::new_side}) {
+    auto read = read_of(table, side, {}, false);
+    for (auto& expression : read.select) expression = "(" + expression + ")::text";
+    read.keys = {side == Side::legacy && !found.source_key.empty() ? source_bound(table, found.source_key)
+                                                                   : bound};
+    auto rows = CO_TRY(co_await (side == Side::legacy ? *legacy_ : *new_side_).open(std::move(read)));
+    auto& texts = values.emplace_back();
+    RowChunk chunk;
+    while (true) {
+      CO_TRY(co_await rows->read(chunk));
+      if (chunk.rows == 0) break;
+      texts.clear();
+      for (FieldReader fields(chunk.bytes); !fields.done();) {
+        auto field = fields.next();
+        texts.push_back(field.is_null() ? "NULL" : fmt::format("'{}'", field.bytes.substr(0, 200)));
+      }
+    }
+  }
+  std::size_t shown = 0;
+  auto today = std::chrono::year_month_day(std::chrono::floor<std::chrono::days>(wall_now()));
+  for (const auto& column : mapping.compared) {
+    if (column.may_differ_until && today <= *column.may_differ_until) continue;
+    auto i = shown++;
+    auto legacy = i < values[0].size() ? values[0][i] : "(no row)";
+    auto new_side = i < values[1].size() ? values[1][i] : "(no row)";
+    if (legacy == new_side) continue;
+    finding.detail += fmt::format("{}{}: legacy {}, new {}", finding.detail.empty() ? "" : "\n", column.name,
+                                  legacy, new_side);
+  }
+  co_return finding;
+}
+
+KeyBound Verifier::source_bound(std::uint32_t table, const std::string& source_key) const {
+  const auto& key = plan_.tables[table].mapping.source_key;
+  KeyBound bound{source_key, {}};
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    auto text = binary_to_text(key[i].type, field_at(source_key, i).bytes);
+    bound.literals.push_back(text ? *text : "?");
+  }
+  return bound;
+}
+
+}  // namespace oxbow

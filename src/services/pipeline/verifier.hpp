@@ -1,0 +1,77 @@
+// Compares both sides at one logical point, while the stream goes on. For a stretch of ranges: a snapshot of
+// legacy, a marker behind it in the log, and a snapshot of the new side at the moment when the stream has
+// applied exactly what stands before the marker. Keys that the target already has from transactions that the
+// first snapshot does not see are compared again in a later stretch, and so is everything that differs,
+// before it counts as a divergence. One verification at a time; lives on the stream's executor.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/compare/range_digest.hpp"
+#include "flow/apply/touched_keys.hpp"
+#include "model/plane_status.hpp"
+#include "services/pipeline/pace.hpp"
+#include "services/pipeline/plan.hpp"
+#include "services/pipeline/ports.hpp"
+#include "services/pipeline/stream_session.hpp"
+
+namespace oxbow {
+
+class Verifier {
+ public:
+  // `report` is updated in place as the work goes on and must outlive it.
+  Verifier(const Spec& spec, const Plan& plan, const PipelinePorts& ports, SourceAdmin& source,
+           StreamSession& session, std::function<void(Finding)> report_finding, VerifyReport& report,
+           std::uint64_t rows_per_second_max);
+  ~Verifier();
+
+  // Ends with report.state other than `running`, whatever happens.
+  Task<void> run(const std::vector<std::uint32_t>& tables);
+
+ private:
+  // Keys of one table that wait for another look, with the source's way to name them. A key that has been
+  // looked at without being in flight and still differs is a divergence.
+  struct Suspect {
+    KeyBound source_key;
+    std::string compared_key;
+  };
+
+  Task<void> verify_table(std::uint32_t table);
+  Task<void> begin_stretch(std::uint32_t table);
+  Task<void> compare_range(std::uint32_t table, const KeyRange& range);
+  Task<void> look_again(std::uint32_t table);
+  Task<RangeDigest> digest(SnapshotReader& reader, RangeRead read, const std::set<std::string>& excluded,
+                           std::size_t key_fields, std::uint64_t* counted);
+  Task<RowComparison> compare_rows(std::uint32_t table, RangeRead legacy, RangeRead new_side);
+  Task<void> both(Task<void> legacy, Task<void> new_side);
+  Task<Finding> describe(std::uint32_t table, const RowComparison::Found& found);
+  RangeRead read_of(std::uint32_t table, Side side, const KeyRange& range, bool with_source_key) const;
+  std::set<std::string> compared_keys(std::uint32_t table, const TouchedKeys::Keys& touched);
+  KeyBound source_bound(std::uint32_t table, const std::string& source_key) const;
+  void suspect(std::uint32_t table, const std::string& source_key, const std::string& compared_key);
+
+  const Spec& spec_;
+  const Plan& plan_;
+  const PipelinePorts& ports_;
+  SourceAdmin& source_;
+  StreamSession& session_;
+  std::function<void(Finding)> report_finding_;
+  VerifyReport& report_;
+  Pace pace_;
+
+  std::unique_ptr<SnapshotReader> legacy_;
+  std::unique_ptr<SnapshotReader> new_side_;
+  std::set<std::string> in_flight_;  // compared keys left out of the present stretch
+  TouchedKeys::Keys touched_;        // the same as source keys
+  std::vector<Suspect> suspects_;
+  Instant stretch_began_{};
+  Instant began_{};
+  std::uint64_t seed_ = 0;
+  double tables_done_ = 0;
+};
+
+}  // namespace oxbow
