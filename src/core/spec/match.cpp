@@ -33,19 +33,86 @@ bool takes_part(const Table& table) {
   return !table.is_partition && table.name.schema != "oxbow";
 }
 
-std::vector<const Table*> candidates_for(const Table& legacy, const std::vector<const Table*>& new_tables) {
-  auto with = [&](auto resembles) {
-    std::vector<const Table*> found;
-    std::ranges::copy_if(new_tables, std::back_inserter(found),
-                         [&](const Table* t) { return resembles(*t); });
-    return found;
-  };
-  if (auto same = with([&](const Table& t) { return t.name == legacy.name; }); !same.empty()) return same;
-  if (auto same = with([&](const Table& t) { return t.name.name == legacy.name.name; }); !same.empty())
-    return same;
-  auto name = normalised_name(legacy.name.name);
-  return with([&](const Table& t) { return normalised_name(t.name.name) == name; });
+std::vector<const Table*> participants(const Catalog& catalog) {
+  std::vector<const Table*> tables;
+  for (const auto& [name, table] : catalog.tables)
+    if (takes_part(table)) tables.push_back(&table);
+  return tables;
 }
+
+// "pgbench " where all tables are called pgbench_accounts, pgbench_tellers and so on; empty if they share no
+// first word.
+std::string shared_first_word(const std::vector<const Table*>& tables) {
+  if (tables.size() < 2) return {};
+  auto first = normalised_name(tables.front()->name.name);
+  auto word = first.substr(0, first.find(' ') + 1);
+  bool shared = !word.empty() && std::ranges::all_of(tables, [&](const Table* table) {
+    return normalised_name(table->name.name).starts_with(word);
+  });
+  return shared ? word : std::string();
+}
+
+class TableMatcher {
+ public:
+  TableMatcher(const Catalog& legacy, const Catalog& new_side)
+      : legacy_(participants(legacy)),
+        new_(participants(new_side)),
+        legacy_prefix_(shared_first_word(legacy_)),
+        new_prefix_(shared_first_word(new_)) {}
+
+  TableMatches match() {
+    TableMatches matches;
+    std::set<const Table*> resembled;
+    for (const auto* table : legacy_) {
+      auto candidates = candidates_for(*table);
+      resembled.insert(candidates.begin(), candidates.end());
+      const auto* only = candidates.size() == 1 ? candidates.front() : nullptr;
+      matches.tables.push_back({.legacy = table, .new_side = only, .candidates = std::move(candidates)});
+    }
+    leave_rivals_open(matches.tables);
+    std::ranges::copy_if(new_, std::back_inserter(matches.unfed),
+                         [&](const Table* table) { return !resembled.contains(table); });
+    return matches;
+  }
+
+ private:
+  // The surest resemblance that any new table has.
+  std::vector<const Table*> candidates_for(const Table& legacy) const {
+    auto with = [&](auto resembles) {
+      std::vector<const Table*> found;
+      std::ranges::copy_if(new_, std::back_inserter(found), [&](const Table* t) { return resembles(*t); });
+      return found;
+    };
+    auto word = normalised_name(legacy.name.name);
+    auto bare_word = word.substr(legacy_prefix_.size());
+    auto candidates = with([&](const Table& t) { return t.name == legacy.name; });
+    if (candidates.empty())
+      candidates = with([&](const Table& t) { return t.name.name == legacy.name.name; });
+    if (candidates.empty())
+      candidates = with([&](const Table& t) { return normalised_name(t.name.name) == word; });
+    if (candidates.empty())
+      candidates = with([&](const Table& t) {
+        return normalised_name(t.name.name).substr(new_prefix_.size()) == bare_word;
+      });
+    return candidates;
+  }
+
+  // Where two legacy tables resemble one new table, neither is certain, unless one has its very name.
+  static void leave_rivals_open(std::vector<TableMatch>& tables) {
+    for (auto& match : tables) {
+      if (match.candidates.size() != 1 || match.candidates.front()->name == match.legacy->name) continue;
+      auto rivals = std::ranges::count_if(tables, [&](const TableMatch& other) {
+        return std::ranges::find(other.candidates, match.candidates.front()) != other.candidates.end();
+      });
+      if (rivals > 1) match.new_side = nullptr;
+    }
+  }
+
+  std::vector<const Table*> legacy_;
+  std::vector<const Table*> new_;
+  std::string legacy_prefix_;  // with its blank
+  std::string new_prefix_;
+};
 
 // A new column is one legacy column's only if no second legacy column resembles it in the same way.
 class ColumnMatcher {
@@ -113,32 +180,7 @@ std::string normalised_name(std::string_view name) {
 }
 
 TableMatches match_tables(const Catalog& legacy, const Catalog& new_side) {
-  std::vector<const Table*> new_tables;
-  for (const auto& [name, table] : new_side.tables)
-    if (takes_part(table)) new_tables.push_back(&table);
-
-  TableMatches matches;
-  std::set<const Table*> resembled;
-  for (const auto& [name, table] : legacy.tables) {
-    if (!takes_part(table)) continue;
-    auto candidates = candidates_for(table, new_tables);
-    resembled.insert(candidates.begin(), candidates.end());
-    const auto* only = candidates.size() == 1 ? candidates.front() : nullptr;
-    matches.tables.push_back({.legacy = &table, .new_side = only, .candidates = std::move(candidates)});
-  }
-
-  // Two legacy tables that resemble one new table: neither is certain.
-  for (auto& match : matches.tables) {
-    if (!match.new_side) continue;
-    auto rivals = std::ranges::count_if(matches.tables, [&](const TableMatch& other) {
-      return std::ranges::find(other.candidates, match.candidates.front()) != other.candidates.end();
-    });
-    bool exact = match.new_side->name == match.legacy->name;
-    if (rivals > 1 && !exact) match.new_side = nullptr;
-  }
-  std::ranges::copy_if(new_tables, std::back_inserter(matches.unfed),
-                       [&](const Table* table) { return !resembled.contains(table); });
-  return matches;
+  return TableMatcher(legacy, new_side).match();
 }
 
 ColumnMatches match_columns(const Table& legacy, const Table& new_side) {

@@ -1,6 +1,7 @@
-// Which new table or column a legacy one most surely became, by name and type. Only what is certain counts as
-// a match: one candidate, the same name but for case, underscores and a plural s, and for columns also the
-// table's own name in front (payment_id and id). Pure functions.
+// Which new table or column a legacy one most surely became, by its name. Only what is certain counts as a
+// match: one candidate with the same name but for case, underscores and a plural s. A first word that all
+// tables of a side share (pgbench_accounts) and a table's own name in front of a column (payment_id and id)
+// do not count. Pure functions.
 #pragma once
 
 #include <string>

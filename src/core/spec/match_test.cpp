@@ -50,6 +50,15 @@ TEST(MatchTables, LeavesTwoRivalsToAPerson) {
   EXPECT_THAT(pairs(match_tables(legacy, fresh)), ElementsAre("payment ?", "payments ?"));
 }
 
+TEST(MatchTables, ForgetsAFirstWordThatAllTablesShare) {
+  auto legacy = catalog("l", {table("public", "shop_orders", {}), table("public", "shop_users", {})});
+  auto fresh = catalog("n", {table("app", "order", {}), table("app", "user", {})});
+  EXPECT_THAT(pairs(match_tables(legacy, fresh)),
+              ElementsAre("shop_orders app.order", "shop_users app.user"));
+  legacy.tables.emplace(TableName{"public", "audit"}, table("public", "audit", {}));
+  EXPECT_THAT(pairs(match_tables(legacy, fresh)), ElementsAre("audit ?", "shop_orders ?", "shop_users ?"));
+}
+
 TEST(MatchTables, LeavesOutPartitionsAndOurOwnSchema) {
   auto part = table("public", "events_2027", {});
   part.is_partition = true;
