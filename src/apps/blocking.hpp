@@ -1,4 +1,5 @@
-// Runs one task to its end for a command that has nothing else to do meanwhile.
+// Runs one task to its end for a command that has nothing else to do meanwhile. Whatever holds a connection
+// lives inside the task, because the executor does not outlive the call.
 #pragma once
 
 #include <boost/asio/co_spawn.hpp>

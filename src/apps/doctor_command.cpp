@@ -33,10 +33,11 @@ Status journal_removal(EventStore& store) {
   return {};
 }
 
-Task<std::vector<Removed>> remove_from(TargetAdmin& target, SourceAdmin& source) {
-  CO_TRY(co_await target.lock());
-  auto from_new = CO_TRY(co_await target.remove());
-  auto from_legacy = CO_TRY(co_await source.remove());
+Task<std::vector<Removed>> remove_from(std::unique_ptr<TargetAdmin> target,
+                                       std::unique_ptr<SourceAdmin> source) {
+  CO_TRY(co_await target->lock());
+  auto from_new = CO_TRY(co_await target->remove());
+  auto from_legacy = CO_TRY(co_await source->remove());
   co_return std::vector<Removed>{{"new", std::move(from_new)}, {"legacy", std::move(from_legacy)}};
 }
 
@@ -66,7 +67,7 @@ struct DoctorCommand {
     if (std::filesystem::exists(settings.store_path())) store = TRY(SqliteStore::open(settings.store_path()));
     auto target = postgres::make_target_admin(spec.new_side.database, spec.migration);
     auto source = postgres::make_source_admin(spec.legacy.database, spec.migration);
-    auto removed = TRY(run_blocking(remove_from(*target, *source)));
+    auto removed = TRY(run_blocking(remove_from(std::move(target), std::move(source))));
     if (store) TRY(journal_removal(*store));
     report(removed);
     return 0;

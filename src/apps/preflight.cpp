@@ -36,12 +36,14 @@ struct SideAnswer {
 };
 
 template <class Admin>
-Task<SideAnswer> ask_side(Admin& admin, std::vector<TableName> tables) {
-  auto catalog = CO_TRY(co_await admin.read_catalog());
+Task<SideAnswer> ask_side(std::unique_ptr<Admin> admin, Side side, std::vector<TableName> tables) {
+  auto catalog = co_await admin->read_catalog();
+  if (!catalog) co_return on_side(side, catalog.error());
   // Facts are asked only of tables that exist; those that do not are reported from the catalog.
-  std::erase_if(tables, [&](const TableName& table) { return !catalog.find(table); });
-  auto facts = CO_TRY(co_await admin.read_facts(std::move(tables)));
-  co_return SideAnswer{std::move(catalog), std::move(facts)};
+  std::erase_if(tables, [&](const TableName& table) { return !catalog->find(table); });
+  auto facts = co_await admin->read_facts(std::move(tables));
+  if (!facts) co_return on_side(side, facts.error());
+  co_return SideAnswer{*std::move(catalog), *std::move(facts)};
 }
 
 Tint tint_of(Verdict verdict) {
@@ -58,19 +60,18 @@ std::size_t Preflight::refusals() const {
 Result<Preflight> ask_databases(const Settings& settings, const Spec& spec) {
   auto begun = TRY(has_begun(settings));
   auto source = postgres::make_source_admin(spec.legacy.database, spec.migration);
-  auto legacy = run_blocking(ask_side(*source, tables_of(spec, Side::legacy)));
-  if (!legacy) return on_side(Side::legacy, legacy.error());
+  auto legacy = TRY(run_blocking(ask_side(std::move(source), Side::legacy, tables_of(spec, Side::legacy))));
   auto target = postgres::make_target_admin(spec.new_side.database, spec.migration);
-  auto new_side = run_blocking(ask_side(*target, tables_of(spec, Side::new_side)));
-  if (!new_side) return on_side(Side::new_side, new_side.error());
-  if (begun) new_side->facts.is_empty.clear();
+  auto new_side =
+      TRY(run_blocking(ask_side(std::move(target), Side::new_side, tables_of(spec, Side::new_side))));
+  if (begun) new_side.facts.is_empty.clear();
 
   Preflight preflight;
-  preflight.items = judge(spec, Side::legacy, legacy->facts, legacy->catalog);
-  for (auto& item : judge(spec, Side::new_side, new_side->facts, new_side->catalog))
+  preflight.items = judge(spec, Side::legacy, legacy.facts, legacy.catalog);
+  for (auto& item : judge(spec, Side::new_side, new_side.facts, new_side.catalog))
     preflight.items.push_back(std::move(item));
-  preflight.legacy = std::move(legacy->catalog);
-  preflight.new_side = std::move(new_side->catalog);
+  preflight.legacy = std::move(legacy.catalog);
+  preflight.new_side = std::move(new_side.catalog);
   return preflight;
 }
 

@@ -33,16 +33,19 @@ Status write_new_file(const std::string& path, std::string_view text) {
   return Err(ErrorCode::store_full, "{} cannot be written: {}", path, std::strerror(errno));
 }
 
+template <class Admin>
+Task<Catalog> catalog_of(std::unique_ptr<Admin> admin) {
+  co_return co_await admin->read_catalog();
+}
+
 struct InitCommand {
   const Settings& settings;
   std::string legacy = {};
   std::string new_side = {};
 
   Result<int> operator()() const {
-    auto source = postgres::make_source_admin(legacy, "init");
-    auto legacy_catalog = TRY(run_blocking(source->read_catalog()));
-    auto target = postgres::make_target_admin(new_side, "init");
-    auto new_catalog = TRY(run_blocking(target->read_catalog()));
+    auto legacy_catalog = TRY(run_blocking(catalog_of(postgres::make_source_admin(legacy, "init"))));
+    auto new_catalog = TRY(run_blocking(catalog_of(postgres::make_target_admin(new_side, "init"))));
     TRY(write_new_file(settings.spec_path, draft_spec(legacy_catalog, new_catalog, legacy, new_side)));
     fmt::print("{} is written; decide what is marked DECIDE, then run `oxbow check --connect`\n",
                settings.spec_path);
@@ -71,7 +74,6 @@ struct CheckCommand {
  private:
   Result<int> ask(const Spec& spec) const {
     auto preflight = TRY(ask_databases(settings, spec));
-    auto plan = make_plan(spec, preflight.legacy, preflight.new_side);
     if (settings.json) {
       fmt::print("{}\n", items_json(preflight.items));
     } else {
@@ -84,8 +86,8 @@ struct CheckCommand {
       return Err(ErrorCode::preflight_failed, "{} of {} findings forbid it; see above", refusals,
                  preflight.items.size());
     }
-    if (!plan) return std::unexpected(plan.error());
-    if (!settings.json) report(*plan);
+    auto plan = TRY(make_plan(spec, preflight.legacy, preflight.new_side));
+    if (!settings.json) report(plan);
     return 0;
   }
 
