@@ -17,7 +17,6 @@ struct RunningPlane {
 };
 
 // Constructs the pipeline over both databases. `spec` and `findings` outlive it.
-Result<RunningPlane> make_plane(boost::asio::any_io_executor executor, const Spec& spec,
-                                FindingStore& findings);
+RunningPlane make_plane(boost::asio::any_io_executor executor, const Spec& spec, FindingStore& findings);
 
 }  // namespace oxbow

@@ -57,7 +57,7 @@ class StopSignals {
 Status run(const Settings& settings, const Spec& spec, SqliteStore& store) {
   asio::io_context context(1);
   auto executor = context.get_executor();
-  auto data = TRY(make_plane(executor, spec, store));
+  auto data = make_plane(executor, spec, store);
   auto service = TRY(ControlService::open(executor, {spec, store, store, *data.plane, wall_now}));
   ControlApi api(*service);
   auto answer = [&api](HttpRequest request) { return api.handle(std::move(request)); };
