@@ -14,6 +14,23 @@
 
 namespace oxbow {
 
+class Pattern {
+ public:
+  explicit Pattern(const std::string& text) {
+    EXPECT_EQ(regcomp(&compiled_, text.c_str(), REG_EXTENDED | REG_NOSUB), 0) << text;
+  }
+  ~Pattern() { regfree(&compiled_); }
+  Pattern(const Pattern&) = delete;
+  Pattern& operator=(const Pattern&) = delete;
+
+  bool matches(const std::string& text) const {
+    return regexec(&compiled_, text.c_str(), 0, nullptr, 0) == 0;
+  }
+
+ private:
+  regex_t compiled_;
+};
+
 // A validator of just the words of JSON Schema that ours uses, so that it is judged by its text and not by
 // the tables it was printed from. JSON is YAML, so the schema is read by the same reader.
 class SchemaValidator {
@@ -97,10 +114,8 @@ class SchemaValidator {
   }
 
   static bool matches(const std::string& pattern, const std::string& text) {
-    static std::map<std::string, regex_t> compiled;
-    auto [at, is_new] = compiled.try_emplace(pattern);
-    if (is_new) EXPECT_EQ(regcomp(&at->second, pattern.c_str(), REG_EXTENDED | REG_NOSUB), 0) << pattern;
-    return regexec(&at->second, text.c_str(), 0, nullptr, 0) == 0;
+    static std::map<std::string, Pattern> compiled;
+    return compiled.try_emplace(pattern, pattern).first->second.matches(text);
   }
 
   SpecNode schema_;
