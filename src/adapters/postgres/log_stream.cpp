@@ -21,6 +21,7 @@ namespace {
 constexpr std::size_t kReadBytes = 1 << 20;
 constexpr Duration kStatusEvery = 1s;      // at least so often, also while nobody reads
 constexpr Duration kConfirmEvery = 100ms;  // at most so often at the wish of confirm()
+constexpr Duration kGatherFor = 1ms;       // between two reads: a busy server sends every row by itself
 constexpr Duration kSilentAfter = 15s;     // then we ask the server whether it is still there
 constexpr Duration kSlotBusyMax = 5s;      // the server needs a moment to notice that our last run is dead
 constexpr Duration kSlotBusyRetry = 100ms;
@@ -39,6 +40,7 @@ struct PgLogStream::State {
   Lsn confirmed;
   Instant last_status{};
   Instant last_message{};
+  Instant last_read{};
 
   // Tells the server how far we are, without waiting: if the socket is full, the next send takes it along. A
   // broken connection is noticed by the next read().
@@ -129,6 +131,7 @@ Task<void> PgLogStream::start() {
 Task<void> PgLogStream::read(std::vector<LogEvent>& out) {
   if (!state_) CO_TRY(co_await start());
   State& state = *state_;
+  if (monotonic_now() - state.last_read < kGatherFor) CO_TRY(co_await sleep_for(kGatherFor));
   std::size_t bytes = 0;
   if (std::exchange(state.has_pending, false)) bytes += CO_TRY(state.take(state.pending, out));
   while (bytes == 0) {
@@ -141,6 +144,7 @@ Task<void> PgLogStream::read(std::vector<LogEvent>& out) {
     if (!message) break;
     bytes += CO_TRY(state.take(*message, out));
   }
+  state.last_read = monotonic_now();
   co_return Status{};
 }
 

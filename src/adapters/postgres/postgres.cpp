@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <random>
+
 #include "adapters/postgres/log_stream.hpp"
 #include "adapters/postgres/names.hpp"
 #include "adapters/postgres/snapshot_reader.hpp"
@@ -16,6 +18,12 @@ ConnectionSettings settings_for(std::string url, const std::string& migration, s
   return {.url = std::move(url), .application_name = application_name(migration, role)};
 }
 
+// Tells the processes of this and other machines apart.
+std::string process_token() {
+  static const std::string token = fmt::format("{:08x}", std::random_device()());
+  return token;
+}
+
 }  // namespace
 
 std::unique_ptr<SourceAdmin> make_source_admin(std::string url, std::string migration) {
@@ -23,7 +31,8 @@ std::unique_ptr<SourceAdmin> make_source_admin(std::string url, std::string migr
 }
 
 std::unique_ptr<TargetAdmin> make_target_admin(std::string url, std::string migration) {
-  return std::make_unique<PgTargetAdmin>(settings_for(std::move(url), migration, "lock"), migration);
+  auto settings = settings_for(std::move(url), migration, "lock " + process_token());
+  return std::make_unique<PgTargetAdmin>(std::move(settings), migration);
 }
 
 std::unique_ptr<SnapshotReader> make_snapshot_reader(std::string url, std::string migration) {

@@ -24,6 +24,15 @@ constexpr Duration kLockBusyRetry = 100ms;
 // many behind the newest are looked at again.
 constexpr std::uint64_t kLateWrites = 10'000;
 
+// An advisory lock shows its number in two halves.
+constexpr std::string_view kLockHolderSql = R"sql(
+  SELECT l.pid, a.application_name, coalesce(host(a.client_addr), 'this machine'), a.backend_start
+  FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+  WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (l.classid::bigint << 32) + l.objid::bigint = hashtextextended('oxbow:' || $1, 0)
+)sql";
+
 std::string watch_sql(const TableName& table, const std::string& migration) {
   auto arguments = fmt::format("{}, {}, {}", quote_literal(migration), quote_literal(table.schema),
                                quote_literal(table.name));
@@ -59,28 +68,28 @@ Task<void> PgTargetAdmin::lock() {
   locked_ = false;
   auto* connection = CO_TRY(co_await session());
   auto give_up_at = monotonic_now() + kLockBusyMax;
-  while (true) {
-    Rows got = CO_TRY(co_await connection->exec_params(
-        "SELECT pg_try_advisory_lock(hashtextextended('oxbow:' || $1, 0))", {{migration_}}));
-    if (got.boolean(0, 0)) break;
-    if (monotonic_now() > give_up_at) {
-      Rows holder = CO_TRY(co_await connection->exec_params(
-          "SELECT a.pid, coalesce(host(a.client_addr), 'this machine'), a.backend_start FROM "
-          "pg_stat_activity a "
-          "WHERE a.application_name = $1 AND a.pid <> pg_backend_pid() ORDER BY a.backend_start LIMIT 1",
-          {{settings_.application_name}}));
-      if (holder.empty())
-        co_return Err(ErrorCode::already_running, "migration {} is locked in {}", migration_,
-                      to_string(connection->endpoint()));
+  while (!CO_TRY(co_await try_lock(*connection))) {
+    Rows holder = CO_TRY(co_await connection->exec_params(std::string(kLockHolderSql), {{migration_}}));
+    if (holder.empty()) continue;
+    if (holder.view(0, 1) == settings_.application_name) {
+      CO_TRY(
+          co_await connection->exec_params("SELECT pg_terminate_backend($1, 5000)", {{holder.text(0, 0)}}));
+    } else if (monotonic_now() > give_up_at) {
       co_return Err(ErrorCode::already_running,
                     "migration {} is run by another oxbow: session {} of {}, from {}, since {}", migration_,
-                    holder.view(0, 0), to_string(connection->endpoint()), holder.view(0, 1),
-                    holder.view(0, 2));
+                    holder.view(0, 0), to_string(connection->endpoint()), holder.view(0, 2),
+                    holder.view(0, 3));
     }
     CO_TRY(co_await sleep_for(kLockBusyRetry));
   }
   locked_ = true;
   co_return co_await end_lanes(*connection);  // what a dead run left behind
+}
+
+Task<bool> PgTargetAdmin::try_lock(Connection& connection) {
+  Rows got = CO_TRY(co_await connection.exec_params(
+      "SELECT pg_try_advisory_lock(hashtextextended('oxbow:' || $1, 0))", {{migration_}}));
+  co_return got.boolean(0, 0);
 }
 
 // REQUIRES: we hold the lock, so no other oxbow can miss them.
@@ -104,7 +113,14 @@ Task<void> PgTargetAdmin::install(std::vector<TableName> tables, int lanes) {
     Rows watched = CO_TRY(co_await connection->exec_params(
         "SELECT 1 FROM pg_trigger WHERE tgrelid = $1::regclass AND tgname = $2",
         {{quoted(table)}, {watch_name(migration_)}}));
-    if (watched.empty()) CO_TRY(co_await change_under_lock(*connection, watch_sql(table, migration_)));
+    if (!watched.empty()) continue;
+    Rows row = CO_TRY(co_await connection->exec("SELECT 1 FROM " + quoted(table) + " LIMIT 1"));
+    if (!row.empty()) {
+      co_return Err(ErrorCode::rows_unexpected,
+                    "{} in {} holds rows that oxbow did not write; empty it before it becomes a projection",
+                    to_string(table), to_string(connection->endpoint()));
+    }
+    CO_TRY(co_await change_under_lock(*connection, watch_sql(table, migration_)));
   }
   co_return Status{};
 }
@@ -116,6 +132,15 @@ Task<StoredStream> PgTargetAdmin::load_stream() {
   stored.ranges = CO_TRY(co_await load_ranges(*connection, migration_));
   stored.quarantine = CO_TRY(co_await load_quarantine(*connection, migration_));
   co_return stored;
+}
+
+Task<void> PgTargetAdmin::forget_stream() {
+  auto* connection = CO_TRY(co_await session());
+  std::vector<Statement> statements;
+  for (const char* table : {"stream", "range", "quarantine"})
+    statements.push_back({fmt::format("DELETE FROM oxbow.{} WHERE migration = $1", table), {{migration_}}});
+  CO_TRY(co_await connection->pipeline(std::move(statements)));
+  co_return Status{};
 }
 
 Task<void> PgTargetAdmin::save_ranges(std::vector<RangeRecord> records) {

@@ -10,6 +10,8 @@ namespace oxbow::postgres {
 
 class PgTargetAdmin final : public TargetAdmin {
  public:
+  // The application name in `settings` is that of this process: a session that holds the lock under the same
+  // name is one that this process has lost, and is ended.
   PgTargetAdmin(ConnectionSettings settings, std::string migration)
       : settings_(std::move(settings)), migration_(std::move(migration)) {}
 
@@ -18,6 +20,7 @@ class PgTargetAdmin final : public TargetAdmin {
   Task<void> lock() override;
   Task<void> install(std::vector<TableName> tables, int lanes) override;
   Task<StoredStream> load_stream() override;
+  Task<void> forget_stream() override;
   Task<void> save_ranges(std::vector<RangeRecord> records) override;
   Task<std::vector<RogueWrite>> rogue_writes_after(std::uint64_t id) override;
   Task<std::vector<std::string>> remove() override;
@@ -26,6 +29,7 @@ class PgTargetAdmin final : public TargetAdmin {
   // Opens itself when needed. After lock() a broken session is not replaced: somebody else may have had the
   // lock meanwhile, so whoever relied on it has to begin again, with lock().
   Task<Connection*> session();
+  Task<bool> try_lock(Connection& connection);
   Task<void> end_lanes(Connection& connection);
   Task<void> remember_seen(Connection& connection, std::uint64_t id);
 

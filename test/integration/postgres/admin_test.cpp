@@ -2,6 +2,7 @@
 
 #include "adapters/postgres/names.hpp"
 #include "adapters/postgres/postgres.hpp"
+#include "adapters/postgres/target_admin.hpp"
 #include "integration/postgres/fixture.hpp"
 #include "model/tuple.hpp"
 #include "runtime/task_group.hpp"
@@ -255,20 +256,32 @@ TEST_F(SourceAdminTest, ASessionLeftBehindByADeadRunIsEnded) {
 TEST_F(TargetAdminTest, OnlyOneCanHaveTheLock) {
   must(admin_->lock());
   must(admin_->lock());
-  auto second = make_target_admin(url(), migration_);
-  auto refused = run(second->lock());
+  auto another_process = settings();
+  another_process.application_name = application_name(migration_, "lock other");
+  PgTargetAdmin second(another_process, migration_);
+  auto refused = run(second.lock());
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::already_running);
   EXPECT_THAT(refused.error().detail, HasSubstr(database_));
+  EXPECT_THAT(refused.error().detail, HasSubstr("127.0.0.1"));
   auto other_migration = make_target_admin(url(), migration_ + "_b");
   must(other_migration->lock());
+}
+
+TEST_F(TargetAdminTest, ASessionThatThisProcessHasLostDoesNotKeepTheLock) {
+  must(admin_->lock());
+  auto next = make_target_admin(url(), migration_);
+  must(next->lock());
+  EXPECT_EQ(run(admin_->read_facts({})).error().code, ErrorCode::connection_lost);
+  must(next->remove());
+  next.reset();
 }
 
 TEST_F(TargetAdminTest, ALostLockIsNotTakenAgainBehindTheBackOfItsHolder) {
   must(admin_->install({}, 1));
   must(admin_->lock());
-  sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = '" +
-      application_name(migration_, "lock") + "'");
+  sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE starts_with(application_name, '" +
+      application_name(migration_, "lock") + "')");
   EXPECT_EQ(run(admin_->load_stream()).error().code, ErrorCode::connection_lost);
   EXPECT_EQ(run(admin_->load_stream()).error().code, ErrorCode::connection_lost);
   must(admin_->lock());
