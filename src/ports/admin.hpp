@@ -87,9 +87,13 @@ class TargetAdmin {
   // Takes the migration's lock for the life of this connection; `already_running` if somebody has it.
   virtual Task<void> lock() = 0;
 
-  // Creates schema oxbow, the origins of `lanes` lanes, and the watching trigger on each table; idempotent.
+  // Creates schema oxbow, the origins of `lanes` lanes, and the watching trigger on each table; idempotent. A table
+  // that we watch may hold rows: they are ours. `rows_unexpected` if a table that we do not watch yet has some.
   virtual Task<void> install(std::vector<TableName> tables, int lanes) = 0;
   virtual Task<StoredStream> load_stream() = 0;
+
+  // Takes position, ranges and quarantine away. The tables stay watched, so their rows stay known as ours.
+  virtual Task<void> forget_stream() = 0;
   virtual Task<void> save_ranges(std::vector<RangeRecord> records) = 0;
   virtual Task<std::vector<RogueWrite>> rogue_writes_after(std::uint64_t id) = 0;
 

@@ -6,7 +6,6 @@
 #include "core/cohort/cohorts.hpp"
 #include "core/value/pg_values.hpp"
 #include "model/tuple.hpp"
-#include "protocol/copy_binary.hpp"
 
 namespace oxbow {
 namespace {
@@ -440,13 +439,7 @@ void Applier::abandon_range(std::uint32_t table, RangeId id) {
   range->held_bytes = 0;
 }
 
-std::vector<WriteStep> Applier::insert_steps(std::uint32_t table, std::string_view tuples) {
-  std::vector<MergedRow> rows;
-  while (!tuples.empty()) {
-    auto size = tuple_size(tuples);
-    rows.push_back({.op = RowOp::insert, .tuple = std::string(tuples.substr(0, size))});
-    tuples.remove_prefix(size);
-  }
+std::vector<WriteStep> Applier::steps_for(std::uint32_t table, std::vector<MergedRow> rows) {
   std::vector<WriteStep> steps;
   merged_to_steps(tables_[table], std::move(rows), steps);
   return steps;
@@ -458,10 +451,8 @@ std::vector<WriteStep> Applier::remove_key_steps(std::uint32_t table, std::strin
   std::vector<Field> fields(mapping.source_columns.size(), Field::unsent());
   FieldReader reader(key);
   for (std::size_t place : mapping.source_key_fields) fields[place] = reader.next();
-  MergedRow row{.op = RowOp::remove, .tuple = make_tuple_bytes(fields), .missing_allowed = true};
-  std::vector<WriteStep> steps;
-  merged_to_steps(state, {row}, steps);
-  return steps;
+  return steps_for(table,
+                   {{.op = RowOp::remove, .tuple = make_tuple_bytes(fields), .missing_allowed = true}});
 }
 
 void Applier::merged_to_steps(TableState& state, std::vector<MergedRow> rows, std::vector<WriteStep>& steps) {

@@ -129,8 +129,8 @@ class Applier {
   // The copy failed; its range is pending again. REQUIRES: it is opening.
   void abandon_range(std::uint32_t table, RangeId id);
 
-  // Whole source tuples as inserts, for a copy whose rows have to be looked at one by one.
-  std::vector<WriteStep> insert_steps(std::uint32_t table, std::string_view tuples);
+  // Source rows of a copy that has to look at them one by one, as steps of its transaction.
+  std::vector<WriteStep> steps_for(std::uint32_t table, std::vector<MergedRow> rows);
 
   // Removes the row of this source key, if there is one.
   std::vector<WriteStep> remove_key_steps(std::uint32_t table, std::string_view key);

@@ -139,7 +139,7 @@ Task<void> Pipeline::stop_mirror(MirrorScope scope) {
   if (mirrored_.empty()) {
     CO_TRY(co_await make_ready());
     CO_TRY(co_await source_->remove());
-    CO_TRY(co_await target_->remove());
+    CO_TRY(co_await target_->forget_stream());
     source_.reset();
     target_.reset();
     plan_.reset();

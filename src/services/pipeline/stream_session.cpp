@@ -135,7 +135,7 @@ Task<void> StreamSession::add_job(const PlannedTable& table, std::vector<CohortI
   auto& status = tables_[table.id];
   status.phase = TablePhase::planning;
   std::vector<KeyBound> bounds;
-  if (KeyOrder::of(table.mapping.source_key)) {
+  if (table.mapping.ranges_hold_on_target && KeyOrder::of(table.mapping.source_key)) {
     bounds = CO_TRY(
         co_await context_.source.plan_ranges(table.mapping.legacy, table.mapping.source_key, kRowsPerRange));
   }
@@ -530,8 +530,12 @@ Task<std::uint64_t> StreamSession::copy_rows(RangeCopy& copy, std::uint32_t tabl
   auto& status = tables_[table];
   auto steps = step_writer(writer);
   CO_TRY(co_await steps.write(copy.steps_before_copy()));
+  Reconciliation reconciliation(planned.mapping);
+  CO_TRY(co_await read_present(table, record, reconciliation));
+  bool row_by_row = carefully || !reconciliation.finds_nothing();
+
   auto rows_in = CO_TRY(co_await reader.open(range_read(table, record)));
-  if (!carefully) CO_TRY(co_await writer.copy_begin(planned.mapping.target));
+  if (!row_by_row) CO_TRY(co_await writer.copy_begin(planned.mapping.target));
   RowMapper mapper(planned.mapping);
   RowChunk chunk, mapped;
   std::uint64_t rows = 0;
@@ -542,9 +546,11 @@ Task<std::uint64_t> StreamSession::copy_rows(RangeCopy& copy, std::uint32_t tabl
     if (chunk.rows == 0) break;
     auto wait = context_.control.spend(monotonic_now(), chunk.rows, chunk.bytes.size());
     if (wait > Duration{}) CO_TRY(co_await sleep_for(std::min<Duration>(wait, seconds(1))));
-    auto source_rows = chunk.rows;
-    if (carefully) {
-      auto writes = applier_->insert_steps(table, chunk.bytes);
+    rows += chunk.rows;
+    status.rows_copied += chunk.rows;
+    status.bytes_copied += chunk.bytes.size();
+    if (row_by_row) {
+      auto writes = applier_->steps_for(table, reconciliation.judge(copy, chunk.bytes));
       CO_TRY(co_await steps.write(std::move(writes)));
     } else if (planned.mapping.is_identity) {
       CO_TRY(co_await writer.copy_rows(chunk));
@@ -552,13 +558,40 @@ Task<std::uint64_t> StreamSession::copy_rows(RangeCopy& copy, std::uint32_t tabl
       mapped.rows = map_copied_rows(copy, mapper, chunk.bytes, mapped.bytes);
       CO_TRY(co_await writer.copy_rows(mapped));
     }
-    rows += source_rows;
-    status.rows_copied += source_rows;
-    status.bytes_copied += chunk.bytes.size();
     failpoint("during_range_copy");
   }
-  if (!carefully) CO_TRY(co_await writer.copy_end());
+  if (row_by_row) {
+    std::vector<WriteStep> leftovers;
+    leftovers.emplace_back(reconciliation.leftovers());
+    CO_TRY(co_await steps.write(std::move(leftovers)));
+  } else {
+    CO_TRY(co_await writer.copy_end());
+  }
   co_return rows;
+}
+
+// Rows of an earlier mirror may stand where this range goes. Other cohorts' rows may, too, and these are not
+// for us to judge, so a copy of some cohorts expects an empty place.
+Task<void> StreamSession::read_present(std::uint32_t table, const RangeRecord& record,
+                                       Reconciliation& reconciliation) {
+  const auto& planned = context_.plan.tables[table];
+  bool all_cohorts = record.cohorts.size() == context_.spec.find_entity(planned.entity)->cohorts.size();
+  if (!all_cohorts || record.range.is_point()) co_return Status{};
+  RangeRead read{.table = planned.mapping.new_side, .key = planned.mapping.target_key, .range = record.range};
+  for (const auto& column : planned.mapping.target.columns)
+    read.select.push_back(quote_identifier(column.name));
+  for (std::size_t i = 0; i < planned.mapping.target.staged_only.size(); ++i) read.select.push_back("NULL");
+
+  auto reader = context_.ports.snapshot_reader(Side::new_side);
+  CO_TRY(co_await reader->begin({planned.mapping.new_side}));
+  auto rows = CO_TRY(co_await reader->open(std::move(read)));
+  RowChunk chunk;
+  while (true) {
+    CO_TRY(co_await rows->read(chunk));
+    if (chunk.rows == 0) break;
+    reconciliation.add_present(chunk.bytes);
+  }
+  co_return co_await reader->end();
 }
 
 // Holds the gate. Once the copy's transaction has the changes that were held, any error ends the session:

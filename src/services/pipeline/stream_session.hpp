@@ -14,6 +14,7 @@
 
 #include "flow/apply/applier.hpp"
 #include "flow/backfill/range_copy.hpp"
+#include "flow/backfill/reconciliation.hpp"
 #include "model/finding.hpp"
 #include "model/plane_status.hpp"
 #include "runtime/channel.hpp"
@@ -92,6 +93,7 @@ class StreamSession {
   Task<bool> take_snapshot(RangeCopy& copy, std::uint32_t table, SnapshotReader& reader);
   Task<std::uint64_t> copy_rows(RangeCopy& copy, std::uint32_t table, const RangeRecord& record,
                                 SnapshotReader& reader, TargetWriter& writer, bool carefully);
+  Task<void> read_present(std::uint32_t table, const RangeRecord& record, Reconciliation& reconciliation);
   Task<void> commit_copy(RangeCopy& copy, TargetWriter& writer);
   Task<void> add_job(const PlannedTable& table, std::vector<CohortId> members);
   Task<void> wait_for_no_copies(std::uint32_t table);
