@@ -8,12 +8,13 @@ namespace {
 
 Result<int> print_help(const Cli& cli, const std::string& name) {
   if (name.empty()) {
-    fmt::print("{}", cli.app.help());
+    // App::help() would tell about the command that was chosen, which is this one.
+    fmt::print("{}", cli.app.get_formatter()->make_help(&cli.app, "oxbow", CLI::AppFormatMode::Normal));
     return 0;
   }
   for (const auto* command : cli.app.get_subcommands([](const CLI::App*) { return true; })) {
     if (command->get_name() != name) continue;
-    fmt::print("{}", command->help());
+    fmt::print("{}", command->help("oxbow"));
     return 0;
   }
   return Err(ErrorCode::usage, "there is no command `{}`; `oxbow help` lists them", name);

@@ -22,11 +22,13 @@ Result<int> print_schema() {
   return 0;
 }
 
+Status refuse_existing(const std::string& path) {
+  if (::access(path.c_str(), F_OK) != 0) return {};
+  return Err(ErrorCode::usage, "{} exists and is not overwritten; name another file with --spec", path);
+}
+
 Status write_new_file(const std::string& path, std::string_view text) {
   int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (file < 0 && errno == EEXIST) {
-    return Err(ErrorCode::usage, "{} exists and is not overwritten; name another file with --spec", path);
-  }
   if (file < 0) return Err(ErrorCode::usage, "{} cannot be written: {}", path, std::strerror(errno));
   bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   if (::close(file) == 0 && written) return {};
@@ -44,6 +46,7 @@ struct InitCommand {
   std::string new_side = {};
 
   Result<int> operator()() const {
+    TRY(refuse_existing(settings.spec_path));
     auto legacy_catalog = TRY(run_blocking(catalog_of(postgres::make_source_admin(legacy, "init"))));
     auto new_catalog = TRY(run_blocking(catalog_of(postgres::make_target_admin(new_side, "init"))));
     TRY(write_new_file(settings.spec_path, draft_spec(legacy_catalog, new_catalog, legacy, new_side)));
