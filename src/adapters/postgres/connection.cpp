@@ -25,14 +25,15 @@ constexpr int kOldestServer = 140000;  // the first that puts logical messages i
 // exactly, names that resolve only to what we wrote, and no timeout but our own. The server, too, looks
 // whether we are still there: a session that nobody can reach any more must not keep its locks for hours.
 constexpr std::string_view kSessionOptions =
-    "-c DateStyle=ISO,YMD -c IntervalStyle=postgres -c TimeZone=UTC -c extra_float_digits=1 -c "
-    "bytea_output=hex "
-    "-c xmloption=content -c search_path=pg_catalog -c statement_timeout=0 -c lock_timeout=0 "
-    "-c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0 -c "
-    "client_connection_check_interval=2s "
-    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4 -c "
-    "tcp_user_timeout=30000 "
-    "-c client_min_messages=error -c jit=off -c row_security=off -c default_transaction_read_only=off";
+    "-c DateStyle=ISO,YMD -c IntervalStyle=postgres -c TimeZone=UTC "
+    "-c extra_float_digits=1 -c bytea_output=hex -c xmloption=content "
+    "-c search_path=pg_catalog -c standard_conforming_strings=on "
+    "-c default_transaction_isolation=read\\ committed -c default_transaction_read_only=off "
+    "-c statement_timeout=0 -c lock_timeout=0 "
+    "-c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0 "
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4 "
+    "-c tcp_user_timeout=30000 -c client_connection_check_interval=2s "
+    "-c client_min_messages=error -c jit=off -c row_security=off";
 
 // Ends waits that last too long. One timer serves a session for its life: a wait only writes down until when
 // it may last, and the timer looks at that when it fires. Shared with the timer's handler, which may outlive

@@ -33,6 +33,7 @@ constexpr std::string_view kScanOn =
 constexpr std::string_view kScanOff =
     "SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_seqscan', 'off', true)";
 
+constexpr Duration kSilenceWhileScanning = 15min;  // whole tables; everything else is quick
 constexpr std::size_t kPieceBytes = 16
                                     << 20;  // of one message to the server, which keeps several copies of it
 constexpr std::size_t kWholeBytes = 900 << 20;  // as much as one message may hold
@@ -152,10 +153,12 @@ Task<std::vector<PgTargetWriter::Piece>> PgTargetWriter::run_in_pieces(Staging& 
     statements.push_back({name, {{std::move(array), true}}, true});
   }
   if (scans) {
+    connection_->set_silence_max(kSilenceWhileScanning);
     statements.insert(statements.begin(), Statement{std::string(kScanOn)});
     statements.push_back({std::string(kScanOff)});
   }
   auto results = CO_TRY(co_await run_or_undo(std::move(statements)));
+  connection_->set_silence_max(settings_.silence_max);
   std::vector<Piece> pieces;
   std::uint64_t first = 0;
   for (std::size_t i = 0; i < counts.size(); ++i) {
@@ -254,8 +257,10 @@ Task<void> PgTargetWriter::truncate(const TargetTable& table) {
   auto name = quoted(table.name);
   CO_TRY(co_await connection_->exec("SAVEPOINT oxbow"));
   auto done = co_await connection_->exec("TRUNCATE " + name);
+  connection_->set_silence_max(kSilenceWhileScanning);
   if (!done && done.error().code == ErrorCode::unsupported)
     done = co_await connection_->exec("ROLLBACK TO SAVEPOINT oxbow; DELETE FROM " + name);
+  connection_->set_silence_max(settings_.silence_max);
   CO_TRY(std::move(done));
   CO_TRY(co_await connection_->exec("RELEASE SAVEPOINT oxbow"));
   co_return Status{};

@@ -47,12 +47,14 @@ class SilentServer {
 
 TEST_F(ConnectionTest, SpeaksAFixedDialectWhateverTheDatabaseSays) {
   sql(fmt::format(
-      "ALTER DATABASE {0} SET datestyle = 'German'; ALTER DATABASE {0} SET timezone = 'Asia/Tokyo'",
+      "ALTER DATABASE {0} SET datestyle = 'German'; ALTER DATABASE {0} SET timezone = 'Asia/Tokyo';"
+      "ALTER DATABASE {0} SET default_transaction_isolation = 'serializable'",
       database_));
   auto fresh = must(Connection::open(settings()));
   auto rows =
       must(fresh->exec("SELECT '2026-11-21 06:00+00'::timestamptz, current_setting('search_path'), "
-                       "current_setting('application_name')"));
+                       "current_setting('application_name'), current_setting('transaction_isolation')"));
+  EXPECT_EQ(rows.text(0, 3), "read committed");
   EXPECT_EQ(rows.text(0, 0), "2026-11-21 06:00:00+00");
   EXPECT_EQ(rows.text(0, 1), "pg_catalog");
   EXPECT_EQ(rows.text(0, 2), "oxbow test");
