@@ -30,8 +30,7 @@ Pipeline::Pipeline(boost::asio::any_io_executor executor, const Spec& spec, Pipe
       ports_(std::move(ports)),
       report_(std::move(report)),
       protections_(protections),
-      control_(spec.limits),
-      verifications_(executor) {}
+      control_(spec.limits) {}
 
 Pipeline::~Pipeline() = default;
 
@@ -60,8 +59,6 @@ Task<void> Pipeline::run() {
     if (!co_await sleep_for(pause)) break;
     pause = std::min(pause * 2, kRetryMax);
   }
-  verifications_.cancel();
-  co_await verifications_.wait();
   co_return Err(ErrorCode::cancelled);
 }
 
@@ -88,11 +85,10 @@ Task<void> Pipeline::run_session() {
     session_ = std::make_unique<StreamSession>(SessionContext{
         executor_, spec_, *plan_, ports_, *source_, *target_, control_, mirrored_, report_, protections_});
     session_tasks_ = std::make_unique<TaskGroup>(executor_);
+    verifications_ = std::make_unique<TaskGroup>(executor_);
     session_tasks_->spawn(session_->run());
     ended = co_await session_tasks_->wait();
-    // A verification works with the session's applier; it ends with it.
-    verifications_.cancel();
-    co_await verifications_.wait();
+    co_await end_verifications();
     session_tasks_.reset();
     session_.reset();
   }
@@ -100,6 +96,20 @@ Task<void> Pipeline::run_session() {
   target_.reset();
   plan_.reset();
   co_return ended;
+}
+
+// A verification works with the session's applier, so it ends with it.
+Task<void> Pipeline::end_verifications() {
+  verifications_->cancel();
+  co_await verifications_->wait();
+  verifications_.reset();
+  verifying_ = false;
+  for (auto& report : reports_) {
+    if (report.state != VerifyState::running) continue;
+    report.state = VerifyState::failed;
+    report.reason = "the stream stopped meanwhile; verify again";
+  }
+  co_return Status{};
 }
 
 Task<void> Pipeline::start_mirror(MirrorScope scope) {
@@ -182,7 +192,7 @@ Result<VerifyId> Pipeline::start_verify(std::optional<std::string> entity,
   report.entity = entity.value_or("");
   reports_.push_back(std::move(report));
   verifying_ = true;
-  verifications_.spawn(verify(id, std::move(entity), rows_per_second_max));
+  verifications_->spawn(verify(id, std::move(entity), rows_per_second_max));
   return id;
 }
 

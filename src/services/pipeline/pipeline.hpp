@@ -49,6 +49,7 @@ class Pipeline final : public DataPlane {
   Task<void> run_session();
   Task<void> make_ready();
   Task<void> verify(VerifyId id, std::optional<std::string> entity, std::uint64_t rows_per_second_max);
+  Task<void> end_verifications();
   VerifyReport* find_report(VerifyId id);
 
   boost::asio::any_io_executor executor_;
@@ -64,7 +65,7 @@ class Pipeline final : public DataPlane {
   std::map<std::string, std::set<CohortId>> mirrored_;
   std::unique_ptr<StreamSession> session_;
   std::unique_ptr<TaskGroup> session_tasks_;  // of the present session
-  TaskGroup verifications_;
+  std::unique_ptr<TaskGroup> verifications_;  // of the present session
   std::vector<VerifyReport> reports_;
   std::uint64_t next_verify_ = 0;
   bool verifying_ = false;
