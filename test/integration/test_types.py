@@ -40,8 +40,7 @@ class Zoo:
             if changes:
                 execute(migration.legacy, changes)
             verdict = migration.wait_until_equal(90)
-            report, code = migration.verify()
-            assert (report["state"], code) == ("equal", 0)
+            migration.prove_equal()
             assert migration.findings() == []
             return verdict
 

@@ -135,6 +135,12 @@ class Migration:
         done = self.oxbow("verify", *arguments, "--json", check=False, timeout=600)
         return json.loads(done.stdout.strip().splitlines()[-1]), done.returncode
 
+    def prove_equal(self, *arguments):
+        """What oxbow must say of equal sides; returns its report."""
+        report, code = self.verify(*arguments)
+        assert (report["state"], code) == ("equal", 0), json.dumps(report, indent=1, ensure_ascii=False)[:4000]
+        return report
+
     # Waiting, always for a fact and never for a while.
 
     def wait_until(self, fact, seconds, what):
