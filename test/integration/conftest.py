@@ -52,6 +52,7 @@ class Databases:
                 continue
             end_sessions = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
             slots = f"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '{name}'"
+            shop.settle_prepared(cluster.url(name))
             cluster.execute("postgres", end_sessions)
             for attempt in range(50):
                 try:

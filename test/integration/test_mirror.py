@@ -68,15 +68,15 @@ def test_a_large_transaction_is_followed_in_bounded_memory(shop_migration):
     assert migration.peak_rss_bytes() < 256 << 20
 
 
-def test_a_transaction_prepared_before_the_copy_and_committed_after_it_arrives(shop_migration):
-    migration = shop_migration
-    execute(migration.legacy, "BEGIN; UPDATE orders SET state = 'X' WHERE order_id < 50; PREPARE TRANSACTION 'early'")
-    migration.up()
-    migration.oxbow("advance", "customer", "--to", "mirrored", check=False)
-    execute(migration.legacy, "COMMIT PREPARED 'early'")
-    migration.advance("customer")
+def test_a_transaction_prepared_before_the_copy_and_committed_after_it_arrives(databases, make_shop):
+    migration = make_shop(databases.legacy, databases.new, rows=20_000, extra="limits: { rows_per_second: 10000 }")
+    migration.up().advance("customer")
+    migration.wait_until_copying()
+    execute(migration.legacy, "BEGIN; UPDATE orders SET state = 'X' WHERE order_id % 100 = 0; PREPARE TRANSACTION 'early'")
+    migration.set_rate(0)
     migration.wait_until_backfilled()
-    assert migration.wait_until_equal().rows == 10000
+    execute(migration.legacy, "COMMIT PREPARED 'early'")
+    migration.wait_until_equal()
 
 
 @pytest.mark.soak
