@@ -22,16 +22,14 @@ void add_settings(Cli& cli) {
   cli.app.add_option("--state", cli.settings.state_directory,
                      "directory of oxbow.db and oxbow.sock (default: that of the spec)");
   cli.app.add_flag("--json", cli.settings.json, "answer in JSON");
-  auto set_level = [](const std::string& text) {
+  auto set_level = [](const std::string& text) -> std::string {
     auto level = parse_log_level(text);
-    if (!level)
-      throw CLI::ValidationError("--log", "`" + text + "` is no level; levels are debug, info, warn, error");
-    set_log_level(*level);
+    if (level) set_log_level(*level);
+    return level ? "" : "`" + text + "` is no level; levels are debug, info, warn, error";
   };
-  cli.app
-      .add_option_function<std::string>("--log", set_level,
-                                        "lowest level that is logged: debug, info, warn, error")
-      ->type_name("LEVEL");
+  cli.app.add_option("--log", "lowest level that is logged: debug, info, warn, error")
+      ->type_name("LEVEL")
+      ->check(set_level);
 }
 
 // The table of contents.

@@ -1,20 +1,20 @@
 #include <fmt/core.h>
 
 #include <boost/json.hpp>
-#include <chrono>
 #include <optional>
-#include <thread>
 
+#include "apps/blocking.hpp"
 #include "apps/cli.hpp"
 #include "apps/daemon_client.hpp"
 #include "apps/terminal.hpp"
+#include "runtime/sleep.hpp"
 
 namespace oxbow {
 namespace {
 
 namespace json = boost::json;
 
-constexpr std::chrono::milliseconds kAskAgainAfter{100};
+constexpr Duration kAskAgainAfter = std::chrono::milliseconds(100);
 
 // What the options of an order say. Options that an order does not have stay empty.
 struct Order {
@@ -100,7 +100,7 @@ class OrderRun {
         return arrived(cohorts);
       }
       progress.show(moving);
-      std::this_thread::sleep_for(kAskAgainAfter);
+      TRY(run_blocking(sleep_for(kAskAgainAfter)));
     }
   }
 

@@ -1,18 +1,18 @@
 #include <fmt/core.h>
 
 #include <boost/json.hpp>
-#include <chrono>
-#include <thread>
 
+#include "apps/blocking.hpp"
 #include "apps/cli.hpp"
 #include "apps/daemon_client.hpp"
 #include "apps/status_page.hpp"
 #include "apps/terminal.hpp"
+#include "runtime/sleep.hpp"
 
 namespace oxbow {
 namespace {
 
-constexpr std::chrono::seconds kRefreshEvery{1};
+constexpr Duration kRefreshEvery = std::chrono::seconds(1);
 
 struct StatusCommand {
   const Settings& settings;
@@ -35,7 +35,7 @@ struct StatusCommand {
   Result<int> operator()() const {
     TRY(show());
     while (watch) {
-      std::this_thread::sleep_for(kRefreshEvery);
+      TRY(run_blocking(sleep_for(kRefreshEvery)));
       TRY(show());
     }
     return 0;

@@ -8,12 +8,12 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "base/time.hpp"
+#include "runtime/real_clock.hpp"
 
 namespace oxbow {
 namespace {
 
-constexpr std::chrono::seconds kPlainLineEvery{5};
+constexpr Duration kPlainLineEvery = std::chrono::seconds(5);
 constexpr std::array<std::string_view, 6> kCodes = {"", "32", "33", "31", "2", "1"};
 
 }  // namespace
@@ -40,7 +40,7 @@ std::string human_seconds(double seconds) {
 
 void ProgressLine::show(std::string_view text) {
   if (!wanted_) return;
-  auto now = std::chrono::steady_clock::now();
+  auto now = monotonic_now();
   if (stdout_is_terminal()) {
     fmt::print("\r\x1b[K{}", text);
   } else if (!shown_ || now - last_ >= kPlainLineEvery) {

@@ -1,10 +1,11 @@
 // How the command line speaks: colours and moving lines on a terminal, plain lines elsewhere.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <string>
 #include <string_view>
+
+#include "base/time.hpp"
 
 namespace oxbow {
 
@@ -31,7 +32,7 @@ class ProgressLine {
  private:
   bool wanted_;
   bool shown_ = false;
-  std::chrono::steady_clock::time_point last_{};
+  Instant last_{};
 };
 
 }  // namespace oxbow

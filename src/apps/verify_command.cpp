@@ -1,21 +1,21 @@
 #include <fmt/core.h>
 
 #include <boost/json.hpp>
-#include <chrono>
 #include <optional>
-#include <thread>
 
+#include "apps/blocking.hpp"
 #include "apps/cli.hpp"
 #include "apps/daemon_client.hpp"
 #include "apps/terminal.hpp"
 #include "base/text.hpp"
+#include "runtime/sleep.hpp"
 
 namespace oxbow {
 namespace {
 
 namespace json = boost::json;
 
-constexpr std::chrono::milliseconds kAskAgainAfter{100};
+constexpr Duration kAskAgainAfter = std::chrono::milliseconds(100);
 
 std::string text(const json::value& value) {
   return value.is_null() ? "" : std::string(value.as_string());
@@ -86,7 +86,7 @@ struct VerifyCommand {
       auto report = json::parse(TRY(daemon.get("verify/" + id)));
       if (text(report.at("state")) != "running") return report;
       progress.show(progress_of(report));
-      std::this_thread::sleep_for(kAskAgainAfter);
+      TRY(run_blocking(sleep_for(kAskAgainAfter)));
     }
   }
 

@@ -177,12 +177,13 @@ TEST_F(Http, TooManyConnectionsAreToldSo) {
   std::atomic<bool> release = false;
   auto hold = [&](HttpRequest) -> Task<HttpResponse> {
     asked = true;
+    asked.notify_one();
     while (!release) CO_TRY(co_await sleep_for(1ms));
     co_return HttpResponse{};
   };
   start(hold, {.connections_max = 1});
   std::thread first([&] { EXPECT_EQ(http_call(path, {}, 10s)->status, 200); });
-  while (!asked) std::this_thread::yield();
+  asked.wait(false);
   EXPECT_THAT(raw("GET / HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 503"));
   release = true;
   first.join();
@@ -202,6 +203,7 @@ TEST_F(Http, StoppingAnswersWhatIsUnderWay) {
   std::atomic<bool> asked = false;
   start([&](HttpRequest) -> Task<HttpResponse> {
     asked = true;
+    asked.notify_one();
     auto slept = co_await sleep_for(1h);
     if (!slept) co_return HttpResponse{503, "text/plain", "stopping"};
     co_return HttpResponse{};
@@ -211,7 +213,7 @@ TEST_F(Http, StoppingAnswersWhatIsUnderWay) {
     ASSERT_TRUE(response) << to_string(response.error());
     EXPECT_EQ(response->body, "stopping");
   });
-  while (!asked) std::this_thread::yield();
+  asked.wait(false);
   ask_to_stop();
   client.join();
   thread_.join();

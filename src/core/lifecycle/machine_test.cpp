@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 
 #include "base/random.hpp"
 #include "core/lifecycle/invariants.hpp"
@@ -205,52 +207,8 @@ TEST_F(Machine, ADryRunListsTheActionsInOrder) {
 
 // Every state with every operation. A line without a sentence is legal.
 TEST(Legality, HoldsForEveryStateAndOperation) {
-  const std::string_view golden = R"(legacy
-  rollback to legacy: (already)
-  advance to mirrored: (legal)
-  advance to new-write: payment/pilot is in `legacy`; the way to `new-write` leads over `mirrored`: run `oxbow advance payment --cohort pilot --to mirrored` first
-  advance to new-read: payment/pilot is in `legacy`; the way to `new-read` leads over `mirrored`: run `oxbow advance payment --cohort pilot --to mirrored` first
-  advance to fully-cutover: payment/pilot is in `legacy`; the way to `fully-cutover` leads over `mirrored`: run `oxbow advance payment --cohort pilot --to mirrored` first
-  pause: payment/pilot is in `legacy`; `pause` needs `mirrored`: run `oxbow advance payment --cohort pilot --to mirrored` first
-  resume: payment/pilot is in `legacy`; `resume` needs `mirrored`: run `oxbow advance payment --cohort pilot --to mirrored` first
-  verify: payment/pilot is in `legacy`; `verify` needs `mirrored`: run `oxbow advance payment --cohort pilot --to mirrored` first
-mirrored
-  rollback to legacy: (legal)
-  advance to mirrored: (already)
-  advance to new-write: payment/pilot is in `mirrored`; this oxbow mirrors and verifies, and cannot move to `new-write` yet; legal here: rollback to legacy, pause, resume, verify
-  advance to new-read: payment/pilot is in `mirrored`; the way to `new-read` leads over `new-write`: run `oxbow advance payment --cohort pilot --to new-write` first
-  advance to fully-cutover: payment/pilot is in `mirrored`; the way to `fully-cutover` leads over `new-write`: run `oxbow advance payment --cohort pilot --to new-write` first
-  pause: (legal)
-  resume: (legal)
-  verify: (legal)
-new-write
-  rollback to legacy: payment/pilot is in `new-write`; the way back to `legacy` leads over `mirrored`
-  advance to mirrored: payment/pilot is in `new-write`; this oxbow mirrors and verifies, and cannot move to `mirrored` yet; legal here: nothing yet
-  advance to new-write: (already)
-  advance to new-read: payment/pilot is in `new-write`; this oxbow mirrors and verifies, and cannot move to `new-read` yet; legal here: nothing yet
-  advance to fully-cutover: payment/pilot is in `new-write`; the way to `fully-cutover` leads over `new-read`: run `oxbow advance payment --cohort pilot --to new-read` first
-  pause: payment/pilot is in `new-write`; `pause` needs `mirrored`: legal here: nothing yet
-  resume: payment/pilot is in `new-write`; `resume` needs `mirrored`: legal here: nothing yet
-  verify: payment/pilot is in `new-write`; this oxbow mirrors and verifies, and cannot verify yet; legal here: nothing yet
-new-read
-  rollback to legacy: payment/pilot is in `new-read`; the way back to `legacy` leads over `new-write`
-  advance to mirrored: payment/pilot is in `new-read`; the way back to `mirrored` leads over `new-write`
-  advance to new-write: payment/pilot is in `new-read`; this oxbow mirrors and verifies, and cannot move to `new-write` yet; legal here: nothing yet
-  advance to new-read: (already)
-  advance to fully-cutover: payment/pilot is in `new-read`; this oxbow mirrors and verifies, and cannot move to `fully-cutover` yet; legal here: nothing yet
-  pause: payment/pilot is in `new-read`; `pause` needs `mirrored`: legal here: nothing yet
-  resume: payment/pilot is in `new-read`; `resume` needs `mirrored`: legal here: nothing yet
-  verify: payment/pilot is in `new-read`; this oxbow mirrors and verifies, and cannot verify yet; legal here: nothing yet
-fully-cutover
-  rollback to legacy: payment/pilot is in `fully-cutover`; there is no way back, recovery goes forward only
-  advance to mirrored: payment/pilot is in `fully-cutover`; there is no way back, recovery goes forward only
-  advance to new-write: payment/pilot is in `fully-cutover`; there is no way back, recovery goes forward only
-  advance to new-read: payment/pilot is in `fully-cutover`; there is no way back, recovery goes forward only
-  advance to fully-cutover: (already)
-  pause: payment/pilot is in `fully-cutover`; there is no way back, recovery goes forward only
-  resume: payment/pilot is in `fully-cutover`; there is no way back, recovery goes forward only
-  verify: payment/pilot is in `fully-cutover`; there is no way back, recovery goes forward only
-)";
+  std::ifstream file(OXBOW_SOURCE_DIR "/test/golden/lifecycle/legality.txt");
+  std::string golden((std::istreambuf_iterator<char>(file)), {});
   std::string table;
   for (std::size_t i = 0; i < kStateNames.size(); ++i) {
     auto state = static_cast<State>(i);

@@ -3,10 +3,9 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <chrono>
 #include <string>
 
-#include "base/time.hpp"
+#include "runtime/real_clock.hpp"
 
 namespace oxbow {
 namespace {
@@ -30,9 +29,8 @@ bool log_wants(LogLevel level) {
 }
 
 void log_line(LogLevel level, std::string_view sentence) {
-  auto now = std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
-  auto line =
-      fmt::format("{} {:5} {}\n", to_string(now), kLogLevelNames[static_cast<std::size_t>(level)], sentence);
+  auto line = fmt::format("{} {:5} {}\n", to_string(wall_now()),
+                          kLogLevelNames[static_cast<std::size_t>(level)], sentence);
   // One write, so that lines of several threads do not mix. There is nobody to tell if it fails.
   [[maybe_unused]] auto written = ::write(STDERR_FILENO, line.data(), line.size());
 }
