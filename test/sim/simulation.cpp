@@ -7,13 +7,13 @@
 #include <optional>
 #include <vector>
 
-#include "base/assert.hpp"
 #include "base/random.hpp"
 #include "flow/apply/applier.hpp"
 #include "flow/backfill/range_copy.hpp"
 #include "model/tuple.hpp"
 #include "sim/source_store.hpp"
 #include "sim/target_store.hpp"
+#include "support/one_table.hpp"
 
 namespace oxbow::sim {
 namespace {
@@ -21,39 +21,8 @@ namespace {
 constexpr std::int64_t kKeyCount = 40;
 constexpr int kRangeCount = 5;
 
-Type builtin(std::string name, std::uint32_t oid) {
-  return {.oid = oid, .schema = "pg_catalog", .name = name, .sql = name};
-}
-
-TableMapping make_mapping() {
-  Table table;
-  table.name = {"public", "t"};
-  table.columns = {{.name = "key", .type = builtin("int8", 20), .nullable = false},
-                   {.name = "value", .type = builtin("int8", 20)},
-                   {.name = "large", .type = builtin("text", 25)}};
-  table.indexes = {{.name = "t_pkey", .columns = {"key"}, .unique = true, .primary = true}};
-  TableSpec spec{.legacy = table.name, .new_side = table.name};
-  EntitySpec entity{.name = "t", .key = "key", .tables = {spec}};
-  auto compiled = compile_mapping(entity, spec, table, table);
-  OXBOW_ASSERT(compiled.mapping, "{}", compiled.problems.empty() ? "" : compiled.problems.front().sentence);
-  return *compiled.mapping;
-}
-
-CohortTable one_cohort() {
-  return {"key", "salt", {}, std::vector<CohortId>(kBucketCount)};
-}
-
-Relation relation_event() {
-  return {kRelation,
-          {"public", "t"},
-          ReplicaIdentity::default_key,
-          {{"key", 20, -1, true}, {"value", 20, -1, false}, {"large", 25, -1, false}}};
-}
-
 KeyBound bound(std::int64_t key) {
-  std::string bytes;
-  append_big_endian(bytes, key);
-  return {make_tuple_bytes(std::vector{Field::value(bytes)}), {std::to_string(key)}};
+  return {test::key_of(key), {std::to_string(key)}};
 }
 
 std::int64_t key_of(const KeyBound& bound, std::int64_t unbounded) {
@@ -67,8 +36,8 @@ class Simulation {
       : bug_(options.bug),
         steps_(options.steps),
         random_(options.seed),
-        mapping_(make_mapping()),
-        cohorts_(one_cohort()),
+        mapping_(test::one_table_mapping()),
+        cohorts_(test::one_cohort()),
         source_(initial_rows()) {
     for (int i = 0; i < kRangeCount; ++i) {
       RangeRecord record{.id = RangeId(static_cast<std::uint64_t>(i) + 1), .table = 0, .job = 0};
@@ -130,7 +99,7 @@ class Simulation {
     }
     applier_->fences(0).add_job(0, {CohortId(0)}, job, position.unproven);
     applier_->prove(source_.snapshot());
-    feed(relation_event());
+    feed(test::one_table_relation());
 
     // The server sends again what was not confirmed; how much that is, is up to it.
     next_transaction_ = 0;

@@ -3,29 +3,17 @@
 #include <algorithm>
 #include <set>
 
-#include "model/tuple.hpp"
+#include "support/one_table.hpp"
 
 namespace oxbow::sim {
 namespace {
 
-std::string int8_bytes(std::int64_t value) {
-  std::string bytes;
-  append_big_endian(bytes, value);
-  return bytes;
+std::string logged(std::int64_t key, const Row& row, bool large_unsent) {
+  return test::row_of(key, row.value,
+                      large_unsent ? std::nullopt : std::optional<std::string_view>(row.large));
 }
 
 }  // namespace
-
-std::string row_tuple(std::int64_t key, const Row& row, bool large_unsent) {
-  auto key_bytes = int8_bytes(key), value_bytes = int8_bytes(row.value);
-  return make_tuple_bytes(std::vector{Field::value(key_bytes), Field::value(value_bytes),
-                                      large_unsent ? Field::unsent() : Field::value(row.large)});
-}
-
-std::string key_tuple(std::int64_t key) {
-  auto key_bytes = int8_bytes(key);
-  return make_tuple_bytes(std::vector{Field::value(key_bytes), Field::unsent(), Field::unsent()});
-}
 
 void SourceStore::run_transaction(Random& random, std::int64_t key_count, bool allow_truncate) {
   Xid xid(next_xid_++);
@@ -45,10 +33,10 @@ void SourceStore::run_transaction(Random& random, std::int64_t key_count, bool a
     auto at = rows_.find(key);
     if (at == rows_.end()) {
       write(key, fresh, xid);
-      events.push_back(Insert{kRelation, row_tuple(key, fresh)});
+      events.push_back(Insert{test::kTableRelation, logged(key, fresh, false)});
     } else if (random.chance(0.3)) {
       write(key, std::nullopt, xid);
-      events.push_back(Delete{kRelation, key_tuple(key)});
+      events.push_back(Delete{test::kTableRelation, test::old_key_of(key)});
     } else {
       bool same_large = random.chance(0.5);
       if (same_large) fresh.large = at->second.large;
@@ -58,10 +46,11 @@ void SourceStore::run_transaction(Random& random, std::int64_t key_count, bool a
         written.insert(moved);
         write(key, std::nullopt, xid);
         write(moved, fresh, xid);
-        events.push_back(Update{kRelation, key_tuple(key), row_tuple(moved, fresh, same_large)});
+        events.push_back(
+            Update{test::kTableRelation, test::old_key_of(key), logged(moved, fresh, same_large)});
       } else {
         write(key, fresh, xid);
-        events.push_back(Update{kRelation, {}, row_tuple(key, fresh, same_large)});
+        events.push_back(Update{test::kTableRelation, {}, logged(key, fresh, same_large)});
       }
     }
   }
@@ -76,7 +65,7 @@ void SourceStore::truncate(Xid xid, std::vector<LogEvent>& events) {
   versions_.clear();
   rows_.clear();
   truncated_by_ = xid;
-  events.push_back(Truncate{{kRelation}});
+  events.push_back(Truncate{{test::kTableRelation}});
 }
 
 void SourceStore::make_one_visible(Random& random) {

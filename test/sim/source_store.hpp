@@ -25,11 +25,6 @@ struct Row {
 
 using Rows = std::map<std::int64_t, Row>;
 
-inline constexpr RelationId kRelation(16384);
-
-std::string row_tuple(std::int64_t key, const Row& row, bool large_unsent = false);
-std::string key_tuple(std::int64_t key);
-
 class SourceStore {
  public:
   explicit SourceStore(Rows rows) : rows_(std::move(rows)) {

@@ -1,0 +1,225 @@
+#include "flow/apply/applier.hpp"
+
+#include <gtest/gtest.h>
+
+#include "flow/backfill/range_copy.hpp"
+#include "support/one_table.hpp"
+
+namespace oxbow {
+namespace {
+
+using test::key_of;
+using test::kTableRelation;
+using test::old_key_of;
+using test::row_of;
+
+class ApplierTest : public testing::Test {
+ protected:
+  ApplierTest() { restart({}); }
+
+  void restart(StreamPosition position) {
+    applier.emplace(std::vector{MirroredTable{&mapping, &cohorts, false}}, ApplyLimits{});
+    applier->restore(position, {});
+    EXPECT_TRUE(applier->on_event(test::one_table_relation(), {}));
+  }
+
+  void add_range(RangePhase phase) {
+    applier->fences(0).add_job(0, {CohortId(0)}, {{.id = applier->next_range_id(), .phase = phase}}, {});
+  }
+
+  void transaction(std::uint32_t xid, std::vector<LogEvent> changes) {
+    Lsn commit(100 * xid), end(100 * xid + 10);
+    EXPECT_TRUE(applier->on_event(Begin{commit, {}, xid}, {}));
+    for (const auto& change : changes) EXPECT_TRUE(applier->on_event(change, {}));
+    EXPECT_TRUE(applier->on_event(Commit{commit, end, {}}, {}));
+  }
+
+  // "+1=10 ~2=20 -3": what would be written, in order.
+  std::string written(const std::vector<WriteStep>& steps) {
+    std::string out;
+    for (const auto& step : steps) {
+      if (auto* write = std::get_if<RowWrite>(&step)) {
+        for (std::size_t i = 0; i < write->batch.rows; ++i) {
+          auto tuple = std::string_view(write->batch.tuples).substr(write->batch.offsets[i]);
+          out += "-~+"[static_cast<int>(write->batch.op)];
+          out += std::to_string(read_big_endian<std::int64_t>(field_at(tuple, 0).bytes.data()));
+          if (write->batch.op != RowOp::remove)
+            out += "=" + std::to_string(read_big_endian<std::int64_t>(field_at(tuple, 1).bytes.data()));
+          out += " ";
+        }
+      }
+      if (std::holds_alternative<TruncateWrite>(step)) out += "truncate ";
+      if (auto* record = std::get_if<RangeRecord>(&step))
+        out += record->range.is_point() ? "point " : "range ";
+      if (auto* record = std::get_if<QuarantineRecord>(&step)) out += "quarantine(" + record->key + ") ";
+    }
+    return out;
+  }
+
+  std::string commit() {
+    auto steps = written(applier->take_steps());
+    applier->group_committed();
+    return steps;
+  }
+
+  TableMapping mapping = test::one_table_mapping();
+  CohortTable cohorts = test::one_cohort();
+  std::optional<Applier> applier;
+};
+
+TEST_F(ApplierTest, WritesWhatFollowsASettledRangeRemovesFirstInsertsLast) {
+  add_range(RangePhase::settled);
+  transaction(5, {Insert{kTableRelation, row_of(1, 10, "a")}, Update{kTableRelation, {}, row_of(2, 20, "b")},
+                  Delete{kTableRelation, old_key_of(3)}});
+  EXPECT_EQ(commit(), "-3 ~2=20 +1=10 ");
+  EXPECT_EQ(applier->position().lsn, Lsn(510));
+}
+
+TEST_F(ApplierTest, AChangeOfKeyIsARemoveAndAnInsert) {
+  add_range(RangePhase::settled);
+  transaction(5, {Update{kTableRelation, old_key_of(1), row_of(2, 20, "b")}});
+  EXPECT_EQ(commit(), "-1 +2=20 ");
+}
+
+TEST_F(ApplierTest, ANewKeyWhoseLargeValueIsNotInTheLogIsReadAgain) {
+  add_range(RangePhase::settled);
+  transaction(5, {Update{kTableRelation, old_key_of(1), row_of(2, 20, std::nullopt)}});
+  transaction(6, {Update{kTableRelation, {}, row_of(2, 21, std::nullopt)}});
+  EXPECT_EQ(commit(), "point -1 ");
+}
+
+TEST_F(ApplierTest, WhatTheTargetAlreadyHasIsNotAppliedAgain) {
+  restart({Lsn(510), {}});
+  add_range(RangePhase::settled);
+  transaction(5, {Insert{kTableRelation, row_of(1, 10, "a")}});
+  EXPECT_FALSE(applier->group_is_open());
+  transaction(6, {Insert{kTableRelation, row_of(2, 20, "a")}});
+  EXPECT_EQ(commit(), "+2=20 ");
+}
+
+TEST_F(ApplierTest, ATransactionSkippedWhilePendingIsRememberedForTheNextRun) {
+  add_range(RangePhase::pending);
+  transaction(5, {Insert{kTableRelation, row_of(1, 10, "a")}});
+  EXPECT_EQ(commit(), "");
+  EXPECT_EQ(applier->position().unproven, std::vector{Xid(5)});
+  applier->prove(*parse_snapshot("6:6:"));
+  EXPECT_TRUE(applier->position().unproven.empty());
+}
+
+TEST_F(ApplierTest, HeldChangesThatTheSnapshotDoesNotSeeGoIntoTheCopysTransaction) {
+  add_range(RangePhase::pending);
+  RangeCopy copy(*applier, 0, RangeId(1));
+  copy.start();
+  transaction(5, {Insert{kTableRelation, row_of(1, 10, "a")}});
+  transaction(6, {Insert{kTableRelation, row_of(2, 20, "a")}});
+  EXPECT_EQ(commit(), "");
+  EXPECT_EQ(copy.snapshot_taken(*parse_snapshot("6:7:6"), Lsn(700)), RangeCopy::Next::copy_rows);
+  EXPECT_EQ(copy.rows_copied(1), RangeCopy::Next::close_at_rest);
+  EXPECT_EQ(copy.close(), RangeCopy::Next::write_and_commit);
+  EXPECT_EQ(written(copy.take_steps()), "+2=20 range ");
+}
+
+TEST_F(ApplierTest, ARangeThatHoldsTooMuchIsCopiedAgain) {
+  ApplyLimits limits;
+  limits.held_bytes_max = 1;
+  applier.emplace(std::vector{MirroredTable{&mapping, &cohorts, false}}, limits);
+  EXPECT_TRUE(applier->on_event(test::one_table_relation(), {}));
+  add_range(RangePhase::pending);
+  RangeCopy copy(*applier, 0, RangeId(1));
+  copy.start();
+  transaction(5, {Insert{kTableRelation, row_of(1, 10, "a")}});
+  EXPECT_TRUE(copy.is_abandoned());
+}
+
+TEST_F(ApplierTest, TruncateDuringTheBackfillStartsItOver) {
+  add_range(RangePhase::pending);
+  RangeCopy copy(*applier, 0, RangeId(1));
+  copy.start();
+  transaction(5, {Truncate{{kTableRelation}}});
+  EXPECT_EQ(commit(), "range truncate ");
+  EXPECT_TRUE(copy.is_abandoned());
+}
+
+TEST_F(ApplierTest, LaterChangesOfAQuarantinedKeyWaitBehindIt) {
+  add_range(RangePhase::settled);
+  transaction(5, {Insert{kTableRelation, row_of(1, 10, "a")}, Insert{kTableRelation, row_of(2, 20, "a")}});
+  auto steps = applier->take_steps();
+  auto record =
+      applier->quarantine(std::get<RowWrite>(steps.front()), 0, {ErrorCode::row_rejected, "too long"});
+  EXPECT_EQ(record.key, "key=1");
+  EXPECT_EQ(record.reason, "too long");
+  applier->group_committed();
+  transaction(
+      6, {Update{kTableRelation, {}, row_of(1, 11, "a")}, Update{kTableRelation, {}, row_of(2, 21, "a")}});
+  EXPECT_EQ(commit(), "quarantine(key=1) ~2=21 ");
+}
+
+TEST_F(ApplierTest, AColumnThatTheSpecDoesNotKnowStopsTheStreamByName) {
+  auto relation = test::one_table_relation();
+  relation.columns.push_back({"surprise", 25, -1, false});
+  auto fed = applier->on_event(relation, {});
+  ASSERT_FALSE(fed);
+  EXPECT_EQ(fed.error().code, ErrorCode::schema_drift);
+  EXPECT_NE(fed.error().detail.find("surprise"), std::string::npos);
+}
+
+TEST_F(ApplierTest, MarkersAreReachedAtTheEndOfTheirTransaction) {
+  EXPECT_TRUE(applier->on_event(Begin{Lsn(500), {}, 5}, {}));
+  EXPECT_TRUE(applier->on_event(Message{Lsn(450), true, "oxbow", "m1"}, {}));
+  EXPECT_TRUE(applier->on_event(Message{Lsn(451), true, "somebody", "m2"}, {}));
+  EXPECT_FALSE(applier->has_markers());
+  EXPECT_TRUE(applier->on_event(Commit{Lsn(500), Lsn(510), {}}, {}));
+  EXPECT_TRUE(applier->group_is_due({}, false));
+  EXPECT_EQ(applier->take_markers(), std::vector<std::string>{"m1"});
+}
+
+// --- found by the simulation
+// -----------------------------------------------------------------------------------------
+
+TEST_F(ApplierTest, AnAbandonedCopyDoesNotTakeTheOneInItsPlaceForItsOwn) {
+  add_range(RangePhase::pending);
+  RangeCopy first(*applier, 0, RangeId(1)), second(*applier, 0, RangeId(1));
+  first.start();
+  first.failed();
+  second.start();
+  EXPECT_TRUE(first.is_abandoned());
+  EXPECT_FALSE(second.is_abandoned());
+}
+
+TEST_F(ApplierTest, HeldChangesBehindOneThatIsReadAgainWaitForThatToo) {
+  add_range(RangePhase::pending);
+  RangeCopy copy(*applier, 0, RangeId(1));
+  copy.start();
+  transaction(5, {Update{kTableRelation, old_key_of(1), row_of(2, 20, std::nullopt)}});
+  transaction(6, {Update{kTableRelation, {}, row_of(2, 21, "b")}});
+  EXPECT_EQ(commit(), "");
+  copy.snapshot_taken(*parse_snapshot("5:7:5,6"), Lsn(700));
+  copy.rows_copied(1);
+  EXPECT_EQ(copy.close(), RangeCopy::Next::write_and_commit);
+  EXPECT_EQ(written(copy.take_steps()), "point -1 range ");
+}
+
+TEST_F(ApplierTest, TruncateTakesPointsAwayBecauseTheirRangeReadsThemToo) {
+  add_range(RangePhase::settled);
+  transaction(5, {Update{kTableRelation, old_key_of(1), row_of(2, 20, std::nullopt)}});
+  EXPECT_EQ(commit(), "point -1 ");
+  transaction(6, {Truncate{{kTableRelation}}});
+  EXPECT_EQ(commit(), "point range truncate ");
+  EXPECT_EQ(applier->fences(0).find_point(key_of(2)), nullptr);
+}
+
+TEST_F(ApplierTest, APointWhoseHeldChangeMustBeReadAgainItselfTakesAnotherSnapshot) {
+  add_range(RangePhase::settled);
+  transaction(5, {Update{kTableRelation, old_key_of(1), row_of(2, 20, std::nullopt)}});
+  commit();
+  RangeCopy copy(*applier, 0, RangeId(2));
+  copy.start();
+  transaction(7, {Update{kTableRelation, old_key_of(3), row_of(2, 30, std::nullopt)}});
+  commit();
+  copy.snapshot_taken(*parse_snapshot("7:8:7"), Lsn(800));
+  copy.rows_copied(1);
+  EXPECT_EQ(copy.close(), RangeCopy::Next::roll_back);
+}
+
+}  // namespace
+}  // namespace oxbow
