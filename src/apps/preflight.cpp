@@ -10,7 +10,9 @@
 #include "adapters/sqlite/sqlite_store.hpp"
 #include "apps/blocking.hpp"
 #include "apps/terminal.hpp"
+#include "base/text.hpp"
 #include "services/control/journal.hpp"
+#include "services/preflight/row_check.hpp"
 
 namespace oxbow {
 namespace {
@@ -46,6 +48,32 @@ Task<SideAnswer> ask_side(std::unique_ptr<Admin> admin, Side side, std::vector<T
   co_return SideAnswer{*std::move(catalog), *std::move(facts)};
 }
 
+PreflightItem to_item(const RowCheck& check) {
+  auto more = check.refused >= kRefusalsCountedMax ? "at least " : "";
+  PreflightItem item{Verdict::refusal, Side::new_side, {}, {}, {}};
+  item.sentence = fmt::format("{} refuses {}{} of {} rows of {}", to_string(check.new_side), more,
+                              human_count(check.refused), human_count(check.tried), to_string(check.legacy));
+  for (const auto& [key, reason] : check.samples)
+    item.sentence += fmt::format("\n{:15}{}: {}", "", key, reason);
+  item.remedy = "mend these rows, or map their values, or relax the new table";
+  return item;
+}
+
+Task<std::vector<RowCheck>> check_tables(const Spec& spec, const Plan& plan, bool show_progress) {
+  auto source = postgres::make_source_admin(spec.legacy.database, spec.migration);
+  auto reader = postgres::make_snapshot_reader(spec.legacy.database, spec.migration);
+  auto trial = postgres::make_row_trial(spec.new_side.database, spec.migration);
+  ProgressLine line(show_progress);
+  std::vector<RowCheck> checks;
+  for (const auto& table : plan.tables) {
+    auto show = [&](std::uint64_t rows) {
+      line.show(fmt::format("trying rows of {}: {}", to_string(table.mapping.legacy), human_count(rows)));
+    };
+    checks.push_back(CO_TRY(co_await check_rows(table.mapping, *source, *reader, *trial, show)));
+  }
+  co_return checks;
+}
+
 Tint tint_of(Verdict verdict) {
   if (verdict == Verdict::ok) return Tint::good;
   return verdict == Verdict::warning ? Tint::warning : Tint::bad;
@@ -73,6 +101,13 @@ Result<Preflight> ask_databases(const Settings& settings, const Spec& spec) {
   preflight.legacy = std::move(legacy.catalog);
   preflight.new_side = std::move(new_side.catalog);
   return preflight;
+}
+
+Result<std::vector<PreflightItem>> try_all_rows(const Spec& spec, const Plan& plan, bool show_progress) {
+  std::vector<PreflightItem> items;
+  for (const auto& check : TRY(run_blocking(check_tables(spec, plan, show_progress))))
+    if (check.refused > 0) items.push_back(to_item(check));
+  return items;
 }
 
 std::string item_lines(const PreflightItem& item, const std::string& spec_path) {

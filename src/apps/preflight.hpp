@@ -8,6 +8,7 @@
 #include "core/spec/preflight.hpp"
 #include "model/catalog.hpp"
 #include "model/spec.hpp"
+#include "services/pipeline/plan.hpp"
 
 namespace oxbow {
 
@@ -18,6 +19,10 @@ struct Preflight {
 
   std::size_t refusals() const;
 };
+
+// Tries all legacy rows on the new side's rules: an item for each table that refuses some. Shows progress on
+// a terminal.
+Result<std::vector<PreflightItem>> try_all_rows(const Spec& spec, const Plan& plan, bool show_progress);
 
 // Tables that this migration has filled already need not be empty: its journal tells.
 Result<Preflight> ask_databases(const Settings& settings, const Spec& spec);

@@ -4,12 +4,14 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include "adapters/postgres/postgres.hpp"
 #include "apps/blocking.hpp"
 #include "apps/cli.hpp"
 #include "apps/load_spec.hpp"
 #include "apps/preflight.hpp"
+#include "apps/terminal.hpp"
 #include "core/spec/draft.hpp"
 #include "core/spec/schema.hpp"
 #include "services/pipeline/plan.hpp"
@@ -75,22 +77,24 @@ struct CheckCommand {
   }
 
  private:
+  // Rows are tried once nothing else stands in the way.
   Result<int> ask(const Spec& spec) const {
     auto preflight = TRY(ask_databases(settings, spec));
+    std::optional<Plan> plan;
+    if (preflight.refusals() == 0) {
+      plan = TRY(make_plan(spec, preflight.legacy, preflight.new_side));
+      auto refused = TRY(try_all_rows(spec, *plan, stdout_is_terminal() && !settings.json));
+      preflight.items.insert(preflight.items.end(), refused.begin(), refused.end());
+    }
+    auto refusals = preflight.refusals();
     if (settings.json) {
       fmt::print("{}\n", items_json(preflight.items));
-    } else {
-      for (const auto& item : preflight.items)
-        if (item.verdict != PreflightItem::Verdict::ok)
-          fmt::print("{}", item_lines(item, settings.spec_path));
+      return refusals ? exit_code(ErrorCode::preflight_failed) : 0;
     }
-    if (auto refusals = preflight.refusals()) {
-      if (settings.json) return exit_code(ErrorCode::preflight_failed);
-      return Err(ErrorCode::preflight_failed, "{} of {} findings forbid it; see above", refusals,
-                 preflight.items.size());
-    }
-    auto plan = TRY(make_plan(spec, preflight.legacy, preflight.new_side));
-    if (!settings.json) report(plan);
+    for (const auto& item : preflight.items)
+      if (item.verdict != PreflightItem::Verdict::ok) fmt::print("{}", item_lines(item, settings.spec_path));
+    if (refusals) return Err(ErrorCode::preflight_failed, "{} refusals, see above", refusals);
+    report(*plan);
     return 0;
   }
 

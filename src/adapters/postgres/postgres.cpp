@@ -6,6 +6,7 @@
 
 #include "adapters/postgres/log_stream.hpp"
 #include "adapters/postgres/names.hpp"
+#include "adapters/postgres/row_trial.hpp"
 #include "adapters/postgres/snapshot_reader.hpp"
 #include "adapters/postgres/source_admin.hpp"
 #include "adapters/postgres/target_admin.hpp"
@@ -46,6 +47,10 @@ std::unique_ptr<LogStream> make_log_stream(std::string url, std::string migratio
 std::unique_ptr<TargetWriter> make_target_writer(std::string url, std::string migration, int lane) {
   return std::make_unique<PgTargetWriter>(
       settings_for(std::move(url), migration, fmt::format("lane {}", lane)), migration, lane);
+}
+
+std::unique_ptr<RowTrial> make_row_trial(std::string url, std::string migration) {
+  return std::make_unique<PgRowTrial>(settings_for(std::move(url), migration, "trial"));
 }
 
 }  // namespace oxbow::postgres

@@ -9,6 +9,7 @@
 
 #include "ports/admin.hpp"
 #include "ports/log.hpp"
+#include "ports/row_trial.hpp"
 #include "ports/rows.hpp"
 #include "ports/target.hpp"
 
@@ -24,5 +25,7 @@ std::unique_ptr<LogStream> make_log_stream(std::string url, std::string migratio
 
 // `lane` counts from 0 to the `lanes` of TargetAdmin::install(); each is written by one session at a time.
 std::unique_ptr<TargetWriter> make_target_writer(std::string url, std::string migration, int lane);
+
+std::unique_ptr<RowTrial> make_row_trial(std::string url, std::string migration);
 
 }  // namespace oxbow::postgres
