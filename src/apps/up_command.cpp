@@ -8,7 +8,9 @@
 #include <optional>
 
 #include "adapters/http/http_server.hpp"
+#include "adapters/postgres/postgres.hpp"
 #include "adapters/sqlite/sqlite_store.hpp"
+#include "apps/blocking.hpp"
 #include "apps/cli.hpp"
 #include "apps/load_spec.hpp"
 #include "apps/plane.hpp"
@@ -52,6 +54,28 @@ class StopSignals {
   bool asked_ = false;
 };
 
+// What only a person can mend is said at once. A database that is away may come back, so that is left to the
+// pipeline, which tries again.
+Status refuse_if_hopeless(std::string_view side, const Status& answer) {
+  if (answer) return {};
+  Error error{answer.error().code, fmt::format("{} side: {}", side, answer.error().detail)};
+  if (!is_retryable(error.code)) return std::unexpected(std::move(error));
+  log_warn("{}", to_string(error));
+  return {};
+}
+
+Task<void> ask_legacy(const Spec& spec) {
+  auto source = postgres::make_source_admin(spec.legacy.database, spec.migration);
+  CO_TRY(co_await source->read_facts({}));
+  co_return Status{};
+}
+
+// Another oxbow, perhaps with another store, may be writing there.
+Task<void> ask_new_side(const Spec& spec) {
+  auto target = postgres::make_target_admin(spec.new_side.database, spec.migration);
+  co_return co_await target->lock();
+}
+
 // Everything that works while oxbow is up. The first part that fails brings all down; what is in the
 // databases and in the journal is enough to go on from.
 Status run(const Settings& settings, const Spec& spec, SqliteStore& store) {
@@ -89,6 +113,8 @@ Result<int> up(const Settings& settings) {
   ::umask(0077);
   auto spec = TRY(load_spec(settings));
   auto store = TRY(SqliteStore::open(settings.store_path()));
+  TRY(refuse_if_hopeless("legacy", run_blocking(ask_legacy(spec))));
+  TRY(refuse_if_hopeless("new", run_blocking(ask_new_side(spec))));
   TRY(run(settings, spec, *store));
   return 0;
 }
