@@ -3,8 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -25,15 +23,6 @@ class EventStore {
 
   // The last `limit` records, oldest first.
   virtual Result<std::vector<JournalRecord>> read_last(std::size_t limit) = 0;
-};
-
-// Small facts that must survive a restart and of which only the newest counts. Not part of the history.
-class FactStore {
- public:
-  virtual ~FactStore() = default;
-
-  virtual Status put_fact(std::string_view key, std::string_view value) = 0;
-  virtual Result<std::string> get_fact(std::string_view key) = 0;  // empty if there is none
 };
 
 }  // namespace oxbow

@@ -44,8 +44,6 @@ CREATE TABLE findings (
 ) STRICT;
 CREATE INDEX findings_by_age ON findings (open, last_seen_us);
 
-CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-
 PRAGMA user_version = 1;
 )sql";
 
@@ -237,21 +235,6 @@ Result<std::vector<StoredFinding>> SqliteStore::list_findings(bool with_closed, 
 Result<std::uint64_t> SqliteStore::count_open_findings() {
   std::scoped_lock guard(impl_->mutex);
   return single_number(impl_->database, "SELECT count(*) FROM findings WHERE open");
-}
-
-Status SqliteStore::put_fact(std::string_view key, std::string_view value) {
-  std::scoped_lock guard(impl_->mutex);
-  auto upsert =
-      TRY(impl_->database.prepare("INSERT INTO facts VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2"));
-  upsert.bind(key).bind(value);
-  return upsert.run();
-}
-
-Result<std::string> SqliteStore::get_fact(std::string_view key) {
-  std::scoped_lock guard(impl_->mutex);
-  auto select = TRY(impl_->database.prepare("SELECT value FROM facts WHERE key = ?"));
-  select.bind(key);
-  return TRY(select.step()) ? select.text(0) : std::string();
 }
 
 }  // namespace oxbow

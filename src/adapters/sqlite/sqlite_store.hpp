@@ -1,4 +1,4 @@
-// The control store in one SQLite file: journal, findings, facts. Everything can be looked at with `sqlite3`
+// The control store in one SQLite file: journal and findings. Everything can be looked at with `sqlite3`
 // while oxbow runs. Safe from any thread; calls block for the disk.
 #pragma once
 
@@ -10,7 +10,7 @@
 
 namespace oxbow {
 
-class SqliteStore : public EventStore, public FindingStore, public FactStore {
+class SqliteStore : public EventStore, public FindingStore {
  public:
   // For the one process that runs the migration: creates the file where it is missing, takes the lock
   // (`already_running`) and checks every page (`store_corrupt`).
@@ -29,9 +29,6 @@ class SqliteStore : public EventStore, public FindingStore, public FactStore {
   Status close(FindingKind kind, std::string_view table, std::string_view key, WallTime now) override;
   Result<std::vector<StoredFinding>> list_findings(bool with_closed, std::size_t limit) override;
   Result<std::uint64_t> count_open_findings() override;
-
-  Status put_fact(std::string_view key, std::string_view value) override;
-  Result<std::string> get_fact(std::string_view key) override;
 
  private:
   struct Impl;

@@ -189,7 +189,8 @@ TEST_F(Store, CanBeReadBesideTheOneThatWrites) {
   auto reader = SqliteStore::open_to_read(path);
   ASSERT_TRUE(reader) << to_string(reader.error());
   EXPECT_THAT(*(*reader)->read_after(0, 10), SizeIs(1));
-  EXPECT_FALSE((*reader)->put_fact("a", "b"));
+  EXPECT_FALSE(
+      (*reader)->record({FindingKind::drift, "", "public.payments", "", "changed", "", ""}, WallTime{}));
   ASSERT_TRUE(append("second"));
   EXPECT_THAT(*(*reader)->read_after(0, 10), SizeIs(2));
   EXPECT_EQ(SqliteStore::open_to_read(directory_ + "/none.db").error().code, ErrorCode::not_found);
@@ -225,14 +226,6 @@ TEST_F(Store, TheSameFindingIsCountedAndCanBeClosedAndOpenedAgain) {
   EXPECT_EQ(*store->count_open_findings(), 2u);
   ASSERT_TRUE(store->close(FindingKind::divergence, "public.payments", "", at(5)));
   EXPECT_THAT(*store->list_findings(false, 10), IsEmpty());
-}
-
-TEST_F(Store, AFactIsItsNewestValue) {
-  EXPECT_EQ(*store->get_fact("limit"), "");
-  ASSERT_TRUE(store->put_fact("limit", "1"));
-  ASSERT_TRUE(store->put_fact("limit", "2"));
-  open();
-  EXPECT_EQ(*store->get_fact("limit"), "2");
 }
 
 }  // namespace
