@@ -47,6 +47,7 @@ struct RowBatch {
 struct BatchOutcome {
   std::uint64_t matched = 0;
   std::vector<std::size_t> missing;     // rows of the batch that matched nothing
+  std::vector<std::size_t> clashing;    // apply_together: rows left as they were, because another has their unique value
 };
 
 }  // namespace oxbow

@@ -48,10 +48,10 @@ std::string BatchSql::create_type() const {
   return fmt::format("CREATE TYPE {} AS ({})", rows_type, fmt::join(fields, ", "));
 }
 
-std::string BatchSql::rows() const {
+std::string BatchSql::rows(std::size_t parameter) const {
   std::vector<std::string> names;
   for (const auto* column : staged(table)) names.push_back(quote_identifier(column->name));
-  return fmt::format("unnest($1::{}[]) WITH ORDINALITY AS s({}, oxbow_row)", rows_type,
+  return fmt::format("unnest(${}::{}[]) WITH ORDINALITY AS s({}, oxbow_row)", parameter, rows_type,
                      fmt::join(names, ", "));
 }
 
@@ -83,23 +83,47 @@ std::string BatchSql::update(const std::vector<bool>& sent) const {
                      fmt::join(assignments, ", "), rows(), keys_match());
 }
 
-std::string BatchSql::rewrite(const std::vector<bool>& sent) const {
-  std::vector<std::string> names;
+// The row as it will be, column by column: what was sent, else what is there.
+std::vector<std::string> BatchSql::new_values(const std::vector<bool>& sent) const {
   std::vector<std::string> values;
   for (const auto& name : all_columns) {
     auto at = std::find_if(table.columns.begin(), table.columns.end(),
                            [&](const auto& c) { return c.name == name; });
     auto index = static_cast<std::size_t>(at - table.columns.begin());
     bool is_new = at != table.columns.end() && sent[index] && !at->in_key;
-    names.push_back(quote_identifier(name));
-    values.push_back(fmt::format("{} AS {}", is_new ? value_of(*at) : "t." + names.back(), names.back()));
+    auto quoted_name = quote_identifier(name);
+    values.push_back(fmt::format("{} AS {}", is_new ? value_of(*at) : "t." + quoted_name, quoted_name));
+  }
+  return values;
+}
+
+std::string BatchSql::rewrite(const std::vector<std::vector<bool>>& sent_of_batches) const {
+  std::vector<std::string> names;
+  for (const auto& name : all_columns) names.push_back(quote_identifier(name));
+  std::vector<std::string> keys;
+  std::vector<std::string> same_key;
+  for (const auto& column : table.columns) {
+    if (!column.in_key) continue;
+    keys.push_back(quote_identifier(column.name));
+    same_key.push_back(fmt::format("p.{0} = g.{0}", keys.back()));
+  }
+  std::string sql = "WITH ";
+  std::vector<std::string> all_gone;
+  for (std::size_t i = 1; i <= sent_of_batches.size(); ++i) {
+    sql += fmt::format(
+        "gone_{0} AS (DELETE FROM {1} AS t USING {2} WHERE {3} RETURNING {4}, s.oxbow_row AS oxbow_row), ", i,
+        quoted(table.name), rows(i), keys_match(), fmt::join(new_values(sent_of_batches[i - 1]), ", "));
+    all_gone.push_back(fmt::format("SELECT {0} AS oxbow_batch, * FROM gone_{0}", i));
   }
   // Sorting makes the removal complete before the first row goes in again.
-  return fmt::format(
-      "WITH gone AS (DELETE FROM {0} AS t USING {1} WHERE {2} RETURNING {3}, s.oxbow_row AS oxbow_row) "
-      "INSERT INTO {0} ({4}) OVERRIDING SYSTEM VALUE SELECT {4} FROM (SELECT * FROM gone ORDER BY oxbow_row) "
-      "g",
-      quoted(table.name), rows(), keys_match(), fmt::join(values, ", "), fmt::join(names, ", "));
+  return sql +
+         fmt::format(
+             "gone AS MATERIALIZED ({0}), placed AS (INSERT INTO {1} ({2}) OVERRIDING SYSTEM VALUE "
+             "SELECT {2} FROM (SELECT * FROM gone ORDER BY oxbow_batch, oxbow_row) g ON CONFLICT DO NOTHING "
+             "RETURNING {3}) "
+             "SELECT g.oxbow_batch, g.oxbow_row, p IS NOT NULL FROM gone g LEFT JOIN placed p ON {4}",
+             fmt::join(all_gone, " UNION ALL "), quoted(table.name), fmt::join(names, ", "),
+             fmt::join(keys, ", "), fmt::join(same_key, " AND "));
 }
 
 std::string BatchSql::remove() const {

@@ -21,9 +21,10 @@ struct BatchSql {
   // Sets the columns sent; other columns keep their values.
   std::string update(const std::vector<bool>& sent) const;
 
-  // The same by removing the rows and inserting them again, which unique values that change places need, and
-  // identity columns that are GENERATED ALWAYS.
-  std::string rewrite(const std::vector<bool>& sent) const;
+  // Updates of several batches at once, the nth in parameter $n, by removing all rows and inserting them
+  // again: unique values can change places, and identity columns that are GENERATED ALWAYS can be set.
+  // Returns batch and row (each from 1) and whether the row found its place; if one did not, roll back.
+  std::string rewrite(const std::vector<std::vector<bool>>& sent_of_batches) const;
 
   // Returns s.oxbow_row of each row that was there. Without a key, one physical row for each row given.
   std::string remove() const;
@@ -32,7 +33,8 @@ struct BatchSql {
   std::string missing() const;
 
  private:
-  std::string rows() const;
+  std::string rows(std::size_t parameter = 1) const;
+  std::vector<std::string> new_values(const std::vector<bool>& sent) const;
   std::string keys_match() const;
   std::string remove_by_value() const;
 };

@@ -1,4 +1,5 @@
 #include "adapters/postgres/target_admin.hpp"
+#include "adapters/postgres/array_text.hpp"
 
 #include <fmt/format.h>
 
@@ -140,6 +141,22 @@ Task<void> PgTargetAdmin::forget_stream() {
   for (const char* table : {"stream", "range", "quarantine"})
     statements.push_back({fmt::format("DELETE FROM oxbow.{} WHERE migration = $1", table), {{migration_}}});
   CO_TRY(co_await connection->pipeline(std::move(statements)));
+  co_return Status{};
+}
+
+Task<void> PgTargetAdmin::forget_cohorts(std::vector<std::uint32_t> tables, std::vector<CohortId> cohorts) {
+  auto* connection = CO_TRY(co_await session());
+  std::vector<std::string> table_texts, cohort_texts;
+  for (auto table : tables) table_texts.push_back(std::to_string(table));
+  for (auto cohort : cohorts) cohort_texts.push_back(std::to_string(cohort.value()));
+  CO_TRY(co_await connection->exec_params(
+      "UPDATE oxbow.range SET cohorts = ARRAY(SELECT c FROM unnest(cohorts) c WHERE c <> ALL ($3::text[])) "
+      "WHERE migration = $1 AND table_number = ANY ($2::int[])",
+      {{migration_}, {to_text_array(table_texts)}, {to_text_array(cohort_texts)}}));
+  CO_TRY(
+      co_await connection->exec_params("DELETE FROM oxbow.range WHERE migration = $1 AND cohorts = '{}' "
+                                       "AND (lower_tuple <> upper_tuple OR lower_tuple = '')",
+                                       {{migration_}}));
   co_return Status{};
 }
 

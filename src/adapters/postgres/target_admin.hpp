@@ -21,6 +21,7 @@ class PgTargetAdmin final : public TargetAdmin {
   Task<void> install(std::vector<TableName> tables, int lanes) override;
   Task<StoredStream> load_stream() override;
   Task<void> forget_stream() override;
+  Task<void> forget_cohorts(std::vector<std::uint32_t> tables, std::vector<CohortId> cohorts) override;
   Task<void> save_ranges(std::vector<RangeRecord> records) override;
   Task<std::vector<RogueWrite>> rogue_writes_after(std::uint64_t id) override;
   Task<std::vector<std::string>> remove() override;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "adapters/postgres/array_text.hpp"
 #include "adapters/postgres/names.hpp"
@@ -41,6 +42,21 @@ constexpr std::size_t kStatementsMax = 500;     // prepared ones per table
 constexpr Duration kOriginBusyMax = 10s;  // the server needs a moment to notice that our last session is dead
 constexpr Duration kOriginBusyRetry = 100ms;
 
+constexpr std::string_view kKeep = "RELEASE SAVEPOINT oxbow";
+constexpr std::string_view kUndo = "ROLLBACK TO SAVEPOINT oxbow; RELEASE SAVEPOINT oxbow";
+
+std::vector<std::size_t> all_rows(const RowBatch& batch) {
+  std::vector<std::size_t> rows(batch.rows);
+  std::iota(rows.begin(), rows.end(), 0);
+  return rows;
+}
+
+std::string_view tuple_of(const RowBatch& batch, std::size_t row) {
+  auto begin = batch.offsets[row];
+  auto end = row + 1 < batch.rows ? batch.offsets[row + 1] : batch.tuples.size();
+  return std::string_view(batch.tuples).substr(begin, end - begin);
+}
+
 std::string columns_of(const TargetTable& table) {
   std::vector<std::string> names;
   for (const auto& column : table.columns) names.push_back(quote_identifier(column.name));
@@ -60,6 +76,23 @@ PgTargetWriter::PgTargetWriter(ConnectionSettings settings, std::string migratio
     : settings_(std::move(settings)),
       migration_(std::move(migration)),
       origin_(origin_name(migration_, lane)) {}
+
+void PgTargetWriter::Share::judge(const std::vector<bool>& found, const std::vector<bool>& clashes,
+                                  bool final) {
+  std::vector<std::size_t> left;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (clashes[i]) {
+      outcome.clashing.push_back(rows[i]);
+    } else if (!final) {
+      left.push_back(rows[i]);
+    } else if (found[i]) {
+      ++outcome.matched;
+    } else {
+      outcome.missing.push_back(rows[i]);
+    }
+  }
+  rows = std::move(left);
+}
 
 Task<void> PgTargetWriter::open_session() {
   if (connection_ && connection_->is_open()) co_return Status{};
@@ -136,8 +169,7 @@ Task<std::vector<Rows>> PgTargetWriter::run_or_undo(std::vector<Statement> state
     results->pop_back();
     co_return results;
   }
-  if (results.error().code == ErrorCode::row_rejected)
-    CO_TRY(co_await connection_->exec("ROLLBACK TO SAVEPOINT oxbow; RELEASE SAVEPOINT oxbow"));
+  if (results.error().code == ErrorCode::row_rejected) CO_TRY(co_await connection_->exec(std::string(kUndo)));
   co_return results;
 }
 
@@ -191,16 +223,79 @@ Task<BatchOutcome> PgTargetWriter::apply_insert(Staging& staging, const RowBatch
 
 Task<BatchOutcome> PgTargetWriter::apply_update(Staging& staging, const RowBatch& batch) {
   OXBOW_ASSERT(batch.table->has_key, "{} has no key to update by", to_string(batch.table->name));
-  bool rewrite = sets_identity(*batch.table, batch.sent);
+  if (sets_identity(*batch.table, batch.sent)) {
+    std::vector<Share> shares = {{&batch, all_rows(batch), {}}};
+    bool placed = CO_TRY(co_await rewrite(staging, shares));
+    if (placed) co_return std::move(shares.front().outcome);
+    co_return Err(ErrorCode::row_rejected, "23505 another row of {} has a unique value of this one",
+                  to_string(batch.table->name));
+  }
   auto pieces =
-      rewrite ? Result<std::vector<Piece>>(Err(ErrorCode::row_rejected))
-              : co_await run_in_pieces(staging, staging.sql.update(batch.sent), batch.tuples, kPieceBytes);
-  if (!pieces && (rewrite || sqlstate_of(pieces.error()) == "23505"))
-    pieces = co_await run_in_pieces(staging, staging.sql.rewrite(batch.sent), batch.tuples, kWholeBytes);
+      CO_TRY(co_await run_in_pieces(staging, staging.sql.update(batch.sent), batch.tuples, kPieceBytes));
   BatchOutcome outcome;
-  for (const auto& piece : CO_TRY(std::move(pieces))) outcome.matched += piece.result.affected();
+  for (const auto& piece : pieces) outcome.matched += piece.result.affected();
   if (outcome.matched < batch.rows) outcome.missing = CO_TRY(co_await find_missing(staging, batch));
   co_return outcome;
+}
+
+// Who clashes with a row outside keeps its old row, and with it the old unique values; so whoever wanted one
+// of those clashes in the next round. It ends because every round leaves rows out.
+Task<std::vector<BatchOutcome>> PgTargetWriter::apply_together(std::vector<const RowBatch*> batches) {
+  std::vector<Share> shares;
+  for (const auto* batch : batches) shares.push_back({batch, all_rows(*batch), {}});
+  if (shares.empty()) co_return std::vector<BatchOutcome>();
+  Staging& staging = *CO_TRY(co_await staging_for(*batches.front()->table));
+  while (!CO_TRY(co_await rewrite(staging, shares))) {
+  }
+  std::vector<BatchOutcome> outcomes;
+  for (auto& share : shares) outcomes.push_back(std::move(share.outcome));
+  co_return outcomes;
+}
+
+// True if every row found its place, or was not there at all. Else nothing has happened, and those that did
+// not are taken out of `shares`.
+Task<bool> PgTargetWriter::rewrite(Staging& staging, std::vector<Share>& shares) {
+  std::vector<std::vector<bool>> sent;
+  Statement statement{.prepared = true};
+  for (const auto& share : shares) {
+    sent.push_back(share.batch->sent);
+    std::string tuples;
+    for (auto row : share.rows) tuples += tuple_of(*share.batch, row);
+    std::string_view rest = tuples;
+    std::uint64_t count = 0;
+    statement.params.push_back({take_record_array(staging.layout, rest, kWholeBytes, count), true});
+    if (!rest.empty())
+      co_return Err(ErrorCode::row_rejected, "54000 rows of more than 900 MiB change unique values");
+  }
+  statement.sql = CO_TRY(co_await prepared(staging, staging.sql.rewrite(sent)));
+  std::vector<Statement> statements = {{"SAVEPOINT oxbow"}, {std::string(kScanOn)}};
+  statements.push_back(std::move(statement));
+  statements.push_back({std::string(kScanOff)});
+  auto results = co_await connection_->pipeline(std::move(statements));
+  if (!results) {
+    if (results.error().code == ErrorCode::row_rejected)
+      CO_TRY(co_await connection_->exec(std::string(kUndo)));
+    co_return std::unexpected(std::move(results).error());
+  }
+
+  std::vector<std::vector<bool>> found;
+  std::vector<std::vector<bool>> clashes;
+  for (const auto& share : shares) {
+    found.emplace_back(share.rows.size(), false);
+    clashes.emplace_back(share.rows.size(), false);
+  }
+  const Rows& rows = (*results)[2];
+  bool all_placed = true;
+  for (int i = 0; i < rows.size(); ++i) {
+    auto share = rows.number<std::size_t>(i, 0) - 1;
+    auto row = rows.number<std::size_t>(i, 1) - 1;
+    found[share][row] = true;
+    clashes[share][row] = !rows.boolean(i, 2);
+    all_placed = all_placed && rows.boolean(i, 2);
+  }
+  CO_TRY(co_await connection_->exec(std::string(all_placed ? kKeep : kUndo)));
+  for (std::size_t i = 0; i < shares.size(); ++i) shares[i].judge(found[i], clashes[i], all_placed);
+  co_return all_placed;
 }
 
 Task<BatchOutcome> PgTargetWriter::apply_remove(Staging& staging, const RowBatch& batch) {

@@ -20,6 +20,7 @@ class PgTargetWriter final : public TargetWriter {
   Task<void> copy_rows(const RowChunk& chunk) override;
   Task<std::uint64_t> copy_end() override;
   Task<BatchOutcome> apply(const RowBatch& batch) override;
+  Task<std::vector<BatchOutcome>> apply_together(std::vector<const RowBatch*> batches) override;
   Task<void> truncate(const TargetTable& table) override;
   Task<void> save_range(const RangeRecord& record) override;
   Task<void> quarantine(const QuarantineRecord& record) override;
@@ -52,6 +53,17 @@ class PgTargetWriter final : public TargetWriter {
   Task<BatchOutcome> apply_insert(Staging& staging, const RowBatch& batch);
   Task<BatchOutcome> apply_update(Staging& staging, const RowBatch& batch);
   Task<BatchOutcome> apply_remove(Staging& staging, const RowBatch& batch);
+
+  // What is left of a batch that is applied together with others.
+  struct Share {
+    const RowBatch* batch = nullptr;
+    std::vector<std::size_t> rows;  // of the batch
+    BatchOutcome outcome;
+
+    // After a round: takes out rows that clash, and if it was the last round counts the others.
+    void judge(const std::vector<bool>& found, const std::vector<bool>& clashes, bool final);
+  };
+  Task<bool> rewrite(Staging& staging, std::vector<Share>& shares);
   Task<std::vector<std::size_t>> find_missing(Staging& staging, const RowBatch& batch);
 
   ConnectionSettings settings_;

@@ -1,5 +1,8 @@
 #include "services/pipeline/step_writer.hpp"
 
+#include <map>
+#include <utility>
+
 namespace oxbow {
 namespace {
 
@@ -13,6 +16,12 @@ constexpr std::string_view verb(RowOp op) {
       return "delete";
   }
   return "?";
+}
+
+// A unique value or an exclusion constraint: another row stands in the way, which may itself be about to
+// move.
+bool is_clash(const Error& error) {
+  return error.detail.starts_with("23505 ") || error.detail.starts_with("23P01 ");
 }
 
 }  // namespace
@@ -39,6 +48,7 @@ Task<void> StepWriter::write(std::vector<WriteStep> steps) {
     if (auto* rows = std::get_if<RowWrite>(&step)) {
       CO_TRY(co_await write_rows(std::move(*rows)));
     } else if (auto* truncate = std::get_if<TruncateWrite>(&step)) {
+      CO_TRY(co_await settle_clashes());
       CO_TRY(co_await before_truncate_(truncate->table->id));
       CO_TRY(co_await writer_.truncate(*truncate->table));
     } else if (auto* record = std::get_if<RangeRecord>(&step)) {
@@ -46,6 +56,38 @@ Task<void> StepWriter::write(std::vector<WriteStep> steps) {
     } else if (auto* quarantined = std::get_if<QuarantineRecord>(&step)) {
       CO_TRY(co_await quarantine(std::move(*quarantined)));
     }
+  }
+  co_return co_await settle_clashes();
+}
+
+Task<void> StepWriter::settle_clashes() {
+  settling_ = true;
+  auto left = std::exchange(clashing_, {});
+  std::map<const TargetTable*, std::vector<RowWrite>> updates;
+  std::vector<RowWrite> inserts;
+  for (auto& write : left) {
+    bool is_update = write.batch.op == RowOp::update;
+    (is_update ? updates[write.batch.table] : inserts).push_back(std::move(write));
+  }
+  for (auto& [table, writes] : updates) CO_TRY(co_await settle_updates(std::move(writes)));
+  for (auto& write : inserts) CO_TRY(co_await write_rows(std::move(write)));
+  settling_ = false;
+  co_return Status{};
+}
+
+Task<void> StepWriter::settle_updates(std::vector<RowWrite> updates) {
+  std::vector<const RowBatch*> batches;
+  for (const auto& write : updates) batches.push_back(&write.batch);
+  auto outcomes = co_await writer_.apply_together(std::move(batches));
+  if (!outcomes && outcomes.error().code != ErrorCode::row_rejected)
+    co_return std::unexpected(outcomes.error());
+  for (std::size_t i = 0; i < updates.size(); ++i) {
+    if (!outcomes) {  // a row among them is rejected for another reason
+      CO_TRY(co_await write_rows(std::move(updates[i])));
+      continue;
+    }
+    if (!updates[i].batch.missing_allowed) report_missing(updates[i], (*outcomes)[i]);
+    for (auto row : (*outcomes)[i].clashing) CO_TRY(co_await write_rows(part_of(updates[i], row, row + 1)));
   }
   co_return Status{};
 }
@@ -57,6 +99,10 @@ Task<void> StepWriter::write_rows(RowWrite write) {
     co_return Status{};
   }
   if (outcome.error().code != ErrorCode::row_rejected) co_return std::unexpected(outcome.error());
+  if (!settling_ && is_clash(outcome.error()) && write.batch.op != RowOp::remove) {
+    clashing_.push_back(std::move(write));
+    co_return Status{};
+  }
   if (write.batch.rows == 1) {
     auto record = applier_.quarantine(write, 0, outcome.error());
     co_return co_await quarantine(std::move(record));

@@ -1,6 +1,7 @@
 // Writes the applier's steps into an open target transaction. A row that the new side rejects is found by
-// halving its batch and goes to quarantine; its neighbours are applied. Rows that a change should have met
-// and did not become findings. Belongs to the stream's thread.
+// halving its batch and goes to quarantine; its neighbours are applied. Unique values may change hands among
+// all updates of one write(): what clashes waits until everything else was written. Rows that a change should
+// have met and did not become findings. Belongs to the stream's thread.
 #pragma once
 
 #include <functional>
@@ -28,6 +29,8 @@ class StepWriter {
 
  private:
   Task<void> write_rows(RowWrite write);
+  Task<void> settle_clashes();
+  Task<void> settle_updates(std::vector<RowWrite> updates);
   Task<void> quarantine(QuarantineRecord record);
   void report_missing(const RowWrite& write, const BatchOutcome& outcome);
 
@@ -36,6 +39,8 @@ class StepWriter {
   TargetWriter& writer_;
   std::function<void(Finding)> report_;
   std::function<Task<void>(std::uint32_t table)> before_truncate_;
+  std::vector<RowWrite> clashing_;  // nothing of them is written yet
+  bool settling_ = false;           // what clashes now will clash for ever
 };
 
 // Rows [begin, end) of a write, as a write of their own.

@@ -80,16 +80,35 @@ TEST_F(TargetWriterTest, ColumnsThatWereNotSentKeepTheirValues) {
   EXPECT_THAT(users(), ElementsAre("1|a|11", "2|b|NULL"));
 }
 
-TEST_F(TargetWriterTest, UniqueValuesCanChangePlacesWithinABatch) {
+TEST_F(TargetWriterTest, UniqueValuesCanChangePlacesAmongBatchesAppliedTogether) {
   auto table = user_table();
   sql("INSERT INTO public.users VALUES (1, 'a', 10, 'one'), (2, 'b', 20, 'two'), (3, 'c', 30, 'three')");
-  auto update = batch(table, RowOp::update, {user(1, "b", {}), user(2, "c", {}), user(3, "a", {})});
-  update.sent = {true, true, false};
+  auto some = batch(table, RowOp::update, {user(1, "b", {}), user(2, "c", {})});
+  some.sent = {true, true, false};
+  auto all = batch(table, RowOp::update, {user(3, "a", 33)});
   must(writer_.begin());
-  EXPECT_EQ(apply(update).matched, 3u);
+  EXPECT_EQ(sqlstate_of(run(writer_.apply(some)).error()), "23505");
+  auto outcomes = must(writer_.apply_together({&some, &all}));
+  EXPECT_EQ(outcomes[0].matched, 2u);
+  EXPECT_EQ(outcomes[1].matched, 1u);
   commit();
   EXPECT_THAT(sql("SELECT * FROM public.users ORDER BY id"),
-              ElementsAre("1|b|10|one", "2|c|20|two", "3|a|30|three"));
+              ElementsAre("1|b|10|one", "2|c|20|two", "3|a|33|three"));
+}
+
+TEST_F(TargetWriterTest, ARowThatClashesWithAnOutsiderIsLeftOutTogetherWithWhoNeededItsPlace) {
+  auto table = user_table();
+  sql("INSERT INTO public.users VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3), (4, 'd', 4), (9, 'taken', 9)");
+  // 1 wants what 9 keeps, 2 wants what 1 would have left; 3 and 4 change places.
+  auto update = batch(table, RowOp::update,
+                      {user(1, "taken", 11), user(2, "a", 12), user(3, "d", 13), user(4, "c", 14)});
+  must(writer_.begin());
+  auto outcomes = must(writer_.apply_together({&update}));
+  EXPECT_EQ(outcomes[0].matched, 2u);
+  EXPECT_THAT(outcomes[0].clashing, ElementsAre(0, 1));
+  EXPECT_THAT(outcomes[0].missing, IsEmpty());
+  commit();
+  EXPECT_THAT(users(), ElementsAre("1|a|1", "2|b|2", "3|d|13", "4|c|14", "9|taken|9"));
 }
 
 TEST_F(TargetWriterTest, ReportsRowsThatWereMissing) {
@@ -111,9 +130,10 @@ TEST_F(TargetWriterTest, ReportsMissingRowsOfASwapToo) {
   auto table = user_table();
   sql("INSERT INTO public.users VALUES (1, 'a', 10), (3, 'c', 30)");
   must(writer_.begin());
-  auto outcome = apply(batch(table, RowOp::update, {user(1, "c", 1), user(2, "b", 2), user(3, "a", 3)}));
-  EXPECT_EQ(outcome.matched, 2u);
-  EXPECT_THAT(outcome.missing, ElementsAre(1));
+  auto update = batch(table, RowOp::update, {user(1, "c", 1), user(2, "b", 2), user(3, "a", 3)});
+  auto outcomes = must(writer_.apply_together({&update}));
+  EXPECT_EQ(outcomes[0].matched, 2u);
+  EXPECT_THAT(outcomes[0].missing, ElementsAre(1));
   commit();
   EXPECT_THAT(users(), ElementsAre("1|c|1", "3|a|3"));
 }
