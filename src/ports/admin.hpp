@@ -94,6 +94,8 @@ class TargetAdmin {
 
   // Takes position, ranges and quarantine away. The tables stay watched, so their rows stay known as ours.
   virtual Task<void> forget_stream() = 0;
+  // Takes these cohorts out of the ranges of these tables (by number); ranges without cohorts go.
+  virtual Task<void> forget_cohorts(std::vector<std::uint32_t> tables, std::vector<CohortId> cohorts) = 0;
   virtual Task<void> save_ranges(std::vector<RangeRecord> records) = 0;
   virtual Task<std::vector<RogueWrite>> rogue_writes_after(std::uint64_t id) = 0;
 

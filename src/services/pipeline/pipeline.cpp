@@ -37,7 +37,7 @@ Pipeline::~Pipeline() = default;
 Task<void> Pipeline::run() {
   Duration pause = kRetryMin;
   while (!co_await is_cancelled()) {
-    if (mirrored_.empty() || !halted_.empty()) {
+    if (mirrored_.empty() || !halted_.empty() || stopping_cohorts_) {
       phase_ = mirrored_.empty() ? StreamPhase::none : StreamPhase::stopped;
       if (!co_await sleep_for(milliseconds(50))) break;
       continue;
@@ -144,15 +144,26 @@ Task<void> Pipeline::stop_mirror(MirrorScope scope) {
   if (at == mirrored_.end()) co_return Status{};
   for (auto cohort : scope.cohorts) at->second.erase(cohort);
   if (at->second.empty()) mirrored_.erase(at);
+  stopping_cohorts_ = true;
+  auto stopped = co_await forget(std::move(scope));
+  stopping_cohorts_ = false;
+  co_return stopped;
+}
+
+// Between two sessions, so that what the next one loads is already without these cohorts.
+Task<void> Pipeline::forget(MirrorScope scope) {
   if (session_tasks_) session_tasks_->cancel();
   while (session_) CO_TRY(co_await sleep_for(milliseconds(20)));
+  CO_TRY(co_await make_ready());
   if (mirrored_.empty()) {
-    CO_TRY(co_await make_ready());
     CO_TRY(co_await source_->remove());
     CO_TRY(co_await target_->forget_stream());
-    source_.reset();
-    target_.reset();
-    plan_.reset();
+  } else {
+    std::vector<std::uint32_t> tables;
+    for (const auto& table : plan_->tables) {
+      if (table.entity == scope.entity) tables.push_back(table.id);
+    }
+    CO_TRY(co_await target_->forget_cohorts(std::move(tables), scope.cohorts));
   }
   co_return Status{};
 }

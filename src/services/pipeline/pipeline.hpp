@@ -48,6 +48,7 @@ class Pipeline final : public DataPlane {
  private:
   Task<void> run_session();
   Task<void> make_ready();
+  Task<void> forget(MirrorScope scope);
   Task<void> verify(VerifyId id, std::optional<std::string> entity, std::uint64_t rows_per_second_max);
   Task<void> end_verifications();
   VerifyReport* find_report(VerifyId id);
@@ -69,6 +70,7 @@ class Pipeline final : public DataPlane {
   std::vector<VerifyReport> reports_;
   std::uint64_t next_verify_ = 0;
   bool verifying_ = false;
+  bool stopping_cohorts_ = false;
   std::string halted_;  // why; empty: it is not
   Error last_error_{ErrorCode::internal, {}};
   StreamPhase phase_ = StreamPhase::none;

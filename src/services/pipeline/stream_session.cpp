@@ -96,12 +96,7 @@ Task<void> StreamSession::set_up() {
     next_job_ = std::max(next_job_, record.job + 1);
   }
   for (auto& [key, records] : jobs) {
-    auto mirrored = context_.mirrored.find(context_.plan.tables[key.first].entity);
     auto members = records.front().cohorts;
-    std::erase_if(members, [&](CohortId id) {
-      return mirrored == context_.mirrored.end() || !mirrored->second.contains(id);
-    });
-    if (members.empty()) continue;
     applier_->fences(key.first).add_job(key.second, members, std::move(records), position.unproven);
   }
 
