@@ -1,7 +1,10 @@
 #include "apps/plane.hpp"
 
+#include <cstdlib>
+
 #include "adapters/postgres/postgres.hpp"
 #include "base/log.hpp"
+#include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
 #include "services/pipeline/pipeline.hpp"
 
@@ -23,6 +26,22 @@ PipelinePorts ports_of(const Spec& spec) {
   return ports;
 }
 
+// For tests, which kill the process at a named place, or take a protection away to show what it protects
+// from.
+Protections protections_from_environment() {
+  if (const char* name = std::getenv("OXBOW_FAILPOINT")) {
+    log_warn("this process will kill itself at failpoint {}", name);
+    arm_failpoint(name);
+  }
+  Protections protections;
+  if (const char* name = std::getenv("OXBOW_TEST_WITHOUT")) {
+    log_warn("this process works without the protection {}", name);
+    protections.fence_by_snapshot = std::string_view(name) != "fence_by_snapshot";
+    protections.remember_skipped = std::string_view(name) != "remember_skipped";
+  }
+  return protections;
+}
+
 }  // namespace
 
 RunningPlane make_plane(boost::asio::any_io_executor executor, const Spec& spec, FindingStore& findings) {
@@ -32,7 +51,8 @@ RunningPlane make_plane(boost::asio::any_io_executor executor, const Spec& spec,
       log_error("{} {}: {} (not kept: {})", finding.table, finding.key, finding.sentence,
                 to_string(kept.error()));
   };
-  auto pipeline = std::make_unique<Pipeline>(std::move(executor), spec, ports_of(spec), keep);
+  auto pipeline = std::make_unique<Pipeline>(std::move(executor), spec, ports_of(spec), keep,
+                                             protections_from_environment());
   auto run = [&pipeline = *pipeline] { return pipeline.run(); };
   return {std::move(pipeline), run};
 }

@@ -141,8 +141,10 @@ std::string stream(const json::value& stream) {
     line += fmt::format(" of {} {}", human_bytes(most), tinted(budget_tint(budget), budget));
   }
   line += '\n';
-  if (auto reason = text(stream.at("reason")); !reason.empty())
+  if (auto reason = text(stream.at("reason")); !reason.empty()) {
+    if (phase == "failed") reason += "; mend that, then run `oxbow resume`";
     line += "        " + tinted(Tint::warning, reason) + "\n";
+  }
   if (auto throttle = text(stream.at("throttle_reason")); !throttle.empty())
     line += "        backfill slowed: " + throttle + "\n";
   if (auto rows = number(stream.at("quarantined_rows")))

@@ -69,8 +69,8 @@ class Decision {
   }
 
   Result<Events> operator()(const Resume& wish) {
-    if (!wish.entity && lifecycle_.halted) {
-      happened(HaltEnded{});
+    if (!wish.entity) {
+      if (lifecycle_.halted) happened(HaltEnded{});
       for (const auto& [scope, life] : lifecycle_.cohorts)
         if (life.paused) happened(Resumed{scope});
       return events_;

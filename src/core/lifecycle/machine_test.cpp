@@ -140,6 +140,8 @@ TEST_F(Machine, PausesWhatIsMirroredAndRefusesWhereNothingIs) {
   EXPECT_FALSE(life(kRest).paused);
   run(Resume{"payment"});
   EXPECT_FALSE(life(kPilot).paused);
+  EXPECT_THAT(refused(Resume{"order"}), HasSubstr("`resume` needs `mirrored`"));
+  EXPECT_THAT(run(Resume{std::nullopt}), IsEmpty()) << "all that can go on goes on already";
 }
 
 TEST_F(Machine, AHaltStopsEverythingUntilAResumeForAll) {

@@ -92,9 +92,7 @@ struct ControlService::Impl {
   // What the data plane does at once. Transitions are left to follow_transitions().
   void act(const Event& event) {
     if (auto* paused = std::get_if<Paused>(&event.what)) parts.plane.pause(paused->scope.entity);
-    if (auto* resumed = std::get_if<Resumed>(&event.what)) parts.plane.resume(resumed->scope.entity);
     if (std::holds_alternative<Halted>(event.what)) parts.plane.halt(event.why);
-    if (std::holds_alternative<HaltEnded>(event.what)) parts.plane.resume(std::nullopt);
     if (auto* set = std::get_if<RateSet>(&event.what)) parts.plane.set_rate(set->rate);
     log_info("{}{}{}", describe(event), event.who == kOurselves ? "" : ", ordered by " + event.who,
              event.why.empty() ? "" : ": " + event.why);
@@ -103,16 +101,30 @@ struct ControlService::Impl {
   Result<std::vector<Event>> execute(const Command& command) {
     auto events = TRY(journal.execute(command, parts.now()));
     for (const auto& event : events) act(event);
-    if (is_new_order(command.wish)) troubles.clear();
+    if (is_new_order(command.wish)) try_again();
     woken.cancel();
     return events;
+  }
+
+  // A data plane that has given up goes on; what an operator holds stays held.
+  void try_again() {
+    troubles.clear();
+    if (lifecycle().halted) return;
+    parts.plane.resume(std::nullopt);
+    hold_what_is_paused();
+  }
+
+  void hold_what_is_paused() {
+    std::set<std::string> entities;
+    for (const auto& [scope, life] : lifecycle().cohorts)
+      if (life.paused) entities.insert(scope.entity);
+    for (const auto& entity : entities) parts.plane.pause(entity);
   }
 
   void restore() {
     parts.plane.set_rate(rate());
     if (lifecycle().halted) parts.plane.halt(lifecycle().halted_why);
-    for (const auto& [scope, life] : lifecycle().cohorts)
-      if (life.paused) parts.plane.pause(scope.entity);
+    hold_what_is_paused();
   }
 
   bool may_try(const Scope& scope) const {

@@ -195,7 +195,7 @@ TEST_F(Control, AnAdvanceIsJournaledBeforeTheDataPlaneIsAsked) {
   EXPECT_THAT(plane.calls, ElementsAre("rate 0 2")) << "what is not in the journal does not happen";
   store.full = false;
   mirror_pilot();
-  EXPECT_THAT(plane.calls, ElementsAre("rate 0 2", "start payment 0"));
+  EXPECT_THAT(plane.calls, ElementsAre("rate 0 2", "resume all", "start payment 0"));
 }
 
 TEST_F(Control, AllCohortsOfAnEntityAreStartedTogether) {
@@ -275,8 +275,16 @@ TEST_F(Control, PauseHaltResumeAndRateReachTheDataPlane) {
   post("halt", R"({"why":"strange numbers"})");
   post("resume", "{}");
   post("rate", R"({"workers":5})");
-  EXPECT_THAT(plane.calls, ElementsAre("pause payment", "halt: strange numbers", "resume all",
-                                       "resume payment", "rate 0 5"));
+  EXPECT_THAT(plane.calls, ElementsAre("pause payment", "halt: strange numbers", "resume all", "rate 0 5"));
+}
+
+TEST_F(Control, ANewOrderWakesADataPlaneThatHasGivenUpAndLeavesPausesAsTheyAre) {
+  mirror_pilot();
+  post("pause", R"({"entity":"payment"})");
+  plane.calls.clear();
+  post("advance", R"({"entity":"customer","to":"mirrored"})");
+  until([&] { return plane.calls.size() >= 3; });
+  EXPECT_THAT(plane.calls, ElementsAre("resume all", "pause payment", "start customer 0"));
 }
 
 TEST_F(Control, AVerificationLeavesItsProofInTheJournal) {
