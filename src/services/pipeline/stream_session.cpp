@@ -19,11 +19,14 @@ using std::chrono::seconds;
 
 constexpr std::uint64_t kRowsPerRange = 100'000;
 constexpr int kLanes = 1 + kCopyLanesMax;
+constexpr std::size_t kChunksAheadMax = 16;  // of about 1 MiB
 
 }  // namespace
 
 StreamSession::StreamSession(SessionContext context)
-    : context_(std::move(context)), gate_(context_.executor) {
+    : context_(std::move(context)),
+      read_ahead_(context_.executor, kChunksAheadMax),
+      gate_(context_.executor) {
   status_.phase = StreamPhase::starting;
   for (const auto& table : context_.plan.tables) {
     tables_[table.id] = {
@@ -37,6 +40,7 @@ StreamSession::~StreamSession() = default;
 Task<void> StreamSession::run() {
   CO_TRY(co_await set_up());
   TaskGroup group(context_.executor);
+  group.spawn(read_log());
   group.spawn(follow_log());
   group.spawn(keep_house());
   group.spawn(watch_health());
@@ -156,12 +160,23 @@ Task<void> StreamSession::add_job(const PlannedTable& table, std::vector<CohortI
 // --- the log
 // ---------------------------------------------------------------------------------------------------------
 
-Task<void> StreamSession::follow_log() {
-  std::vector<LogEvent> events;
+// Reads ahead, so that the source goes on decoding while the target writes.
+Task<void> StreamSession::read_log() {
   while (!co_await is_cancelled()) {
-    events.clear();
+    std::vector<LogEvent> events;
     CO_TRY(co_await log_->read(events));
-    CO_TRY(co_await feed(events));
+    ++chunks_ahead_;
+    CO_TRY(co_await read_ahead_.send(std::move(events)));
+  }
+  co_return Err(ErrorCode::cancelled);
+}
+
+Task<void> StreamSession::follow_log() {
+  while (!co_await is_cancelled()) {
+    auto events = CO_TRY(co_await read_ahead_.receive());
+    if (!events) break;
+    --chunks_ahead_;
+    CO_TRY(co_await feed(*events));
   }
   co_return Err(ErrorCode::cancelled);
 }
@@ -176,7 +191,7 @@ Task<void> StreamSession::feed(std::vector<LogEvent>& events) {
     }
     CO_TRY(applier_->on_event(events[i], monotonic_now()));
     if (applier_->wants_write()) CO_TRY(co_await write_batch());
-    bool idle = i + 1 == events.size() && log_->idle();
+    bool idle = i + 1 == events.size() && chunks_ahead_ == 0 && log_->idle();
     if (applier_->group_is_due(monotonic_now(), idle)) CO_TRY(co_await commit_group());
   }
   if (gate_held_ && !applier_->group_is_open() && applier_->between_transactions()) {

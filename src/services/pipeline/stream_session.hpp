@@ -76,6 +76,7 @@ class StreamSession {
   };
 
   Task<void> set_up();
+  Task<void> read_log();
   Task<void> follow_log();
   Task<void> feed(std::vector<LogEvent>& events);
   Task<void> write_batch();
@@ -107,6 +108,8 @@ class StreamSession {
   std::unique_ptr<SourceAdmin> marker_source_;
   std::unique_ptr<TargetWriter> writer_;
   std::unique_ptr<LogStream> log_;
+  Channel<std::vector<LogEvent>> read_ahead_;
+  std::size_t chunks_ahead_ = 0;
   Gate gate_;
   bool following_ = false;
   bool group_begun_ = false;  // the target transaction is open
