@@ -150,7 +150,7 @@ Task<void> PgTargetAdmin::forget_cohorts(std::vector<std::uint32_t> tables, std:
   for (auto table : tables) table_texts.push_back(std::to_string(table));
   for (auto cohort : cohorts) cohort_texts.push_back(std::to_string(cohort.value()));
   CO_TRY(co_await connection->exec_params(
-      "UPDATE oxbow.range SET cohorts = ARRAY(SELECT c FROM unnest(cohorts) c WHERE c <> ALL ($3::text[])) "
+      "UPDATE oxbow.range SET cohorts = ARRAY(SELECT c FROM unnest(cohorts) c WHERE c <> ALL ($3::bigint[])) "
       "WHERE migration = $1 AND table_number = ANY ($2::int[])",
       {{migration_}, {to_text_array(table_texts)}, {to_text_array(cohort_texts)}}));
   CO_TRY(

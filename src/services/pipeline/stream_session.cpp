@@ -160,30 +160,34 @@ Task<void> StreamSession::add_job(const PlannedTable& table, std::vector<CohortI
 // --- the log
 // ---------------------------------------------------------------------------------------------------------
 
-// Reads ahead, so that the source goes on decoding while the target writes.
+// Reads ahead, so that the source goes on decoding while the target writes. Only this task touches the log's
+// reading side: asking whether it is idle may take a message in, and must not overtake one that read() is
+// waiting for.
 Task<void> StreamSession::read_log() {
   while (!co_await is_cancelled()) {
-    std::vector<LogEvent> events;
-    CO_TRY(co_await log_->read(events));
+    LogChunk chunk;
+    CO_TRY(co_await log_->read(chunk.events));
+    chunk.log_was_idle = log_->idle();
     ++chunks_ahead_;
-    CO_TRY(co_await read_ahead_.send(std::move(events)));
+    CO_TRY(co_await read_ahead_.send(std::move(chunk)));
   }
   co_return Err(ErrorCode::cancelled);
 }
 
 Task<void> StreamSession::follow_log() {
   while (!co_await is_cancelled()) {
-    auto events = CO_TRY(co_await read_ahead_.receive());
-    if (!events) break;
+    auto chunk = CO_TRY(co_await read_ahead_.receive());
+    if (!chunk) break;
     --chunks_ahead_;
-    CO_TRY(co_await feed(*events));
+    CO_TRY(co_await feed(*chunk));
   }
   co_return Err(ErrorCode::cancelled);
 }
 
 // The gate is held from the first event of a group to its commit: at any other moment the target stands
 // exactly at the stream's position, which is what closing a range and comparing both sides need.
-Task<void> StreamSession::feed(std::vector<LogEvent>& events) {
+Task<void> StreamSession::feed(LogChunk& chunk) {
+  auto& events = chunk.events;
   for (std::size_t i = 0; i < events.size(); ++i) {
     if (!gate_held_) {
       CO_TRY(co_await gate_.enter());
@@ -191,7 +195,7 @@ Task<void> StreamSession::feed(std::vector<LogEvent>& events) {
     }
     CO_TRY(applier_->on_event(events[i], monotonic_now()));
     if (applier_->wants_write()) CO_TRY(co_await write_batch());
-    bool idle = i + 1 == events.size() && chunks_ahead_ == 0 && log_->idle();
+    bool idle = i + 1 == events.size() && chunks_ahead_ == 0 && chunk.log_was_idle;
     if (applier_->group_is_due(monotonic_now(), idle)) CO_TRY(co_await commit_group());
   }
   if (gate_held_ && !applier_->group_is_open() && applier_->between_transactions()) {

@@ -68,6 +68,11 @@ class StreamSession {
   StreamStatus stream_status() const;
 
  private:
+  struct LogChunk {
+    std::vector<LogEvent> events;
+    bool log_was_idle = false;  // when it was read
+  };
+
   struct Barrier {
     std::function<Task<void>()> action;
     Status result;
@@ -78,7 +83,7 @@ class StreamSession {
   Task<void> set_up();
   Task<void> read_log();
   Task<void> follow_log();
-  Task<void> feed(std::vector<LogEvent>& events);
+  Task<void> feed(LogChunk& chunk);
   Task<void> write_batch();
   Task<void> commit_group();
   Task<void> reach_markers();
@@ -108,7 +113,7 @@ class StreamSession {
   std::unique_ptr<SourceAdmin> marker_source_;
   std::unique_ptr<TargetWriter> writer_;
   std::unique_ptr<LogStream> log_;
-  Channel<std::vector<LogEvent>> read_ahead_;
+  Channel<LogChunk> read_ahead_;
   std::size_t chunks_ahead_ = 0;
   Gate gate_;
   bool following_ = false;
