@@ -15,15 +15,15 @@ class LogStream {
  public:
   virtual ~LogStream() = default;
 
-  // Waits for at least one event and appends what has arrived to `out`, at most about 1 MiB of it. Answers keepalives
-  // by itself. `schema_drift` or `lost_position` if the log cannot be followed any further.
+  // Waits for at least one event and appends what has arrived to `out`, at most about 1 MiB of it. Answers
+  // keepalives by itself. `schema_drift` or `lost_position` if the log cannot be followed any further.
   virtual Task<void> read(std::vector<LogEvent>& out) = 0;
 
-  // True if read() would have to wait for the server.
+  // True if read() would have to wait for the server, or waits already in another task.
   virtual bool idle() const = 0;
 
-  // Everything before `position` is durable on the other side, so the server may forget it. Sent with the next
-  // status message, at most a second later.
+  // Everything before `position` is durable on the other side, so the server may forget it. Sent with the
+  // next status message, at most a second later.
   virtual void confirm(Lsn position) = 0;
 };
 

@@ -36,11 +36,20 @@ struct PgLogStream::State {
   asio::steady_timer status_timer;
   std::string pending;  // a message that idle() found, not yet given out
   bool has_pending = false;
+  bool reading = false;  // a read() is in progress, and whatever comes is for it
   Lsn received;
   Lsn confirmed;
   Instant last_status{};
   Instant last_message{};
   Instant last_read{};
+
+  struct EndReading {
+    void operator()(State* state) const { state->reading = false; }
+  };
+  std::unique_ptr<State, EndReading> begin_reading() {
+    reading = true;
+    return std::unique_ptr<State, EndReading>(this);
+  }
 
   // Tells the server how far we are, without waiting: if the socket is full, the next send takes it along. A
   // broken connection is noticed by the next read().
@@ -131,6 +140,7 @@ Task<void> PgLogStream::start() {
 Task<void> PgLogStream::read(std::vector<LogEvent>& out) {
   if (!state_) CO_TRY(co_await start());
   State& state = *state_;
+  auto reading = state.begin_reading();
   if (monotonic_now() - state.last_read < kGatherFor) CO_TRY(co_await sleep_for(kGatherFor));
   std::size_t bytes = 0;
   if (std::exchange(state.has_pending, false)) bytes += CO_TRY(state.take(state.pending, out));
@@ -149,7 +159,7 @@ Task<void> PgLogStream::read(std::vector<LogEvent>& out) {
 }
 
 bool PgLogStream::idle() const {
-  if (!state_) return true;
+  if (!state_ || state_->reading) return true;
   if (state_->has_pending) return false;
   auto message = state_->connection->copy_both_poll();
   if (!message || !*message) return true;

@@ -5,6 +5,7 @@
 #include "model/tuple.hpp"
 #include "runtime/deadline.hpp"
 #include "runtime/sleep.hpp"
+#include "runtime/task_group.hpp"
 
 namespace oxbow::postgres {
 namespace {
@@ -127,6 +128,34 @@ TEST_F(LogStreamTest, IsIdleOnceEverythingWasRead) {
   };
   must(with_deadline(until_busy(), 20s));
   EXPECT_EQ(only<Insert>(read_all()).size(), 1u);
+}
+
+TEST_F(LogStreamTest, AskingWhetherItIsIdleTakesNothingFromAReadInProgress) {
+  read_all();
+  std::vector<LogEvent> events;
+  TaskGroup group(io_.get_executor());
+  bool idle_while_reading = false;
+  auto reader = [&]() -> Task<void> {
+    while (only<Insert>(events).size() < 2) CO_TRY(co_await stream_->read(events));
+    co_return Status{};
+  };
+  auto asker = [&]() -> Task<void> {
+    CO_TRY(co_await sleep_for(20ms));  // the reader waits for the server by now
+    CO_TRY(co_await other_->exec("INSERT INTO public.t VALUES (1, 'x'), (2, 'y')"));
+    // The socket holds the rows, but the reader has not had its turn since.
+    idle_while_reading = stream_->idle();
+    co_return Status{};
+  };
+  auto both = [&]() -> Task<void> {
+    group.spawn(reader());
+    group.spawn(asker());
+    co_return co_await group.wait();
+  };
+  must(with_deadline(both(), 20s));
+  EXPECT_TRUE(idle_while_reading);
+  auto inserts = only<Insert>(events);
+  EXPECT_EQ(inserts[0].after, tuple({int4(1), "x"}));
+  EXPECT_EQ(inserts[1].after, tuple({int4(2), "y"}));
 }
 
 TEST_F(LogStreamTest, ReadsAtMostAboutAMegabyteAtOnce) {
