@@ -15,7 +15,7 @@ from cluster import Cluster, execute  # noqa: E402
 from migration import Migration  # noqa: E402
 
 OXBOW = os.path.join(ROOT, "build", "release", "src", "apps", "oxbow")
-CUSTOMERS = 200_000
+CUSTOMERS = 50_000
 ON_TERMINAL = sys.stdout.isatty() and not os.environ.get("CI")
 
 
@@ -64,7 +64,7 @@ def main():
 
 
 def play(migration):
-    say("A web shop: four tables, a million rows, people buying. Its new database has other names, other units,")
+    say("A web shop: four tables, a quarter of a million rows, people buying. Its new database has other names, other units,")
     say("other codes. Both run on private PostgreSQL servers that disappear when this ends.")
     with shop.Workload(migration.legacy, rows=CUSTOMERS) as work:
         step("oxbow check --connect", "are both databases ready?")
