@@ -78,7 +78,7 @@ def play(migration):
         say(indented(migration.oxbow("status").stdout))
         step("oxbow verify", "compare all rows at one logical point, while people buy")
         verified = migration.oxbow("verify", check=False)
-        say(indented(verified.stdout + verified.stderr))
+        say(indented(verified.stdout or verified.stderr))
         committed = work.committed
     say(f"\nThe shop made {committed:,} transactions meanwhile. Now it pauses, and a script that shares no code with")
     say("oxbow compares every row:")
