@@ -133,6 +133,10 @@ class Compiler {
       if (std::ranges::any_of(plan.program.reads, [&](auto place) { return may_be_left_out(plan, place); }))
         mapping_.identity_needs_full = true;
     }
+    // A row may go over to another entity, and so to another cohort; without its old entity key nobody would
+    // notice.
+    bool names_entity = std::ranges::find(identity.columns, entity_.key) != identity.columns.end();
+    if (entity_.cohorts.size() > 1 && !names_entity) mapping_.identity_needs_full = true;
     if (mapping_.identity_needs_full) mapping_.identity_index.clear();
     stage_what_expressions_read(plans.written);
     auto fields = mapping_.programs.size();

@@ -221,8 +221,12 @@ Status Applier::update_row(TableState& state, std::string_view before, std::stri
     after = filled;
   }
   bool has_key = !state.table.mapping->source_key.empty();
-  if (has_key && key_of(state, before) == key_of(state, after))
-    return route_change(state, RowOp::update, after);
+  if (has_key && key_of(state, before) == key_of(state, after)) {
+    // A row may go over to an entity of another cohort without a change of its own key.
+    auto from = TRY(cohort(state, before));
+    auto to = TRY(cohort(state, after));
+    if (!from || from == to) return route_change(state, RowOp::update, after);
+  }
   TRY(route_change(state, RowOp::remove, before));
   return route_change(state, RowOp::insert, after);
 }

@@ -437,7 +437,7 @@ std::optional<std::pair<std::uint32_t, RangeId>> StreamSession::next_range() {
   std::optional<std::pair<std::uint32_t, RangeId>> found;
   bool found_point = false;
   for (const auto& table : context_.plan.tables) {
-    if (context_.control.is_paused(table.entity)) continue;
+    if (context_.control.is_paused(table.entity) || truncating_ == table.id) continue;
     applier_->fences(table.id).for_each_range([&](FenceBook::Range& range) {
       if (range.fence.phase() != Fence::Phase::pending || found_point) return;
       if (found && !range.record.range.is_point()) return;
@@ -484,10 +484,16 @@ Task<void> StreamSession::copy_range(RangeCopy& copy, std::uint32_t table, Range
       co_return std::unexpected(rows.error());
     }
     CO_TRY(co_await reader.end());
-    CO_TRY(co_await gate_.enter());
-    if (copy.rows_copied(*rows) == RangeCopy::Next::roll_back || copy.close() == RangeCopy::Next::roll_back) {
+    Waiting waiting{&writer};
+    at_gate_[table].push_back(&waiting);
+    auto entered = co_await gate_.enter();
+    std::erase(at_gate_[table], &waiting);
+    if (!entered) co_return entered;
+    bool in_vain = waiting.rolled_back || copy.rows_copied(*rows) == RangeCopy::Next::roll_back ||
+                   copy.close() == RangeCopy::Next::roll_back;
+    if (in_vain) {
       gate_.leave();
-      CO_TRY(co_await writer.rollback());
+      if (!waiting.rolled_back) CO_TRY(co_await writer.rollback());
       // A careful copy has put keys into quarantine that are not there now; the next session asks the target.
       if (carefully)
         co_return Err(ErrorCode::incomplete, "a range with rejected rows has to be copied again");
@@ -619,9 +625,25 @@ Task<void> StreamSession::commit_copy(RangeCopy& copy, TargetWriter& writer) {
   co_return Status{};
 }
 
+// We hold the gate, so a copy that waits there waits for us: its transaction is rolled back in its place.
+// Those that are still reading come to the gate or give up, and no new one begins.
 Task<void> StreamSession::wait_for_no_copies(std::uint32_t table) {
-  while (copies_in_progress_[table] > 0) CO_TRY(co_await sleep_for(milliseconds(5)));
-  co_return Status{};
+  truncating_ = table;
+  Status ended;
+  while (ended) {
+    auto& waiting = at_gate_[table];
+    for (auto* copy : waiting) {
+      if (copy->rolled_back) continue;
+      copy->rolled_back = true;
+      ended = co_await copy->writer->rollback();
+      break;
+    }
+    bool all_back = std::ranges::all_of(waiting, [](const Waiting* copy) { return copy->rolled_back; });
+    if (all_back && copies_in_progress_[table] == static_cast<int>(waiting.size())) break;
+    if (ended) ended = co_await sleep_for(milliseconds(2));
+  }
+  truncating_.reset();
+  co_return ended;
 }
 
 StepWriter StreamSession::step_writer(TargetWriter& writer) {

@@ -73,6 +73,12 @@ class StreamSession {
     bool log_was_idle = false;  // when it was read
   };
 
+  // A copy that is done and waits for the gate.
+  struct Waiting {
+    TargetWriter* writer = nullptr;
+    bool rolled_back = false;
+  };
+
   struct Barrier {
     std::function<Task<void>()> action;
     Status result;
@@ -123,7 +129,9 @@ class StreamSession {
   Lsn stored_;  // the position that the target remembers
   Instant stored_at_{};
   std::uint32_t next_job_ = 0;
-  std::map<std::uint32_t, int> copies_in_progress_;  // by table
+  std::map<std::uint32_t, int> copies_in_progress_;         // by table
+  std::map<std::uint32_t, std::vector<Waiting*>> at_gate_;  // by table
+  std::optional<std::uint32_t> truncating_;                 // no copy of this table may begin
   std::map<std::string, Barrier*> barriers_;
   std::uint64_t next_marker_ = 0;
   std::uint64_t last_rogue_ = 0;
