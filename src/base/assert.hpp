@@ -7,13 +7,14 @@
 
 namespace oxbow {
 
-[[noreturn]] void assertion_failed(const char* file, int line, const char* condition, std::string_view message);
+[[noreturn]] void assertion_failed(const char* file, int line, const char* condition,
+                                   std::string_view message);
 
 }  // namespace oxbow
 
 // OXBOW_ASSERT(begin <= end, "range {}..{} is upside down", begin, end);
-#define OXBOW_ASSERT(condition, ...)                                                              \
-  do {                                                                                            \
-    if (!(condition)) [[unlikely]]                                                                \
-      ::oxbow::assertion_failed(__FILE__, __LINE__, #condition, ::fmt::format(__VA_ARGS__));      \
+#define OXBOW_ASSERT(condition, ...)                                                         \
+  do {                                                                                       \
+    if (!(condition)) [[unlikely]]                                                           \
+      ::oxbow::assertion_failed(__FILE__, __LINE__, #condition, ::fmt::format(__VA_ARGS__)); \
   } while (false)

@@ -1,8 +1,8 @@
 // Chance as an argument: one seed, one sequence, the same on every machine. Not for secrets.
 #pragma once
 
-#include <cstdint>
 #include <cstddef>
+#include <cstdint>
 
 namespace oxbow {
 

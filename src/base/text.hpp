@@ -8,7 +8,8 @@
 
 namespace oxbow {
 
-// The candidate a person most probably meant, or empty if none is near (edit distance at most a third of its length).
+// The candidate a person most probably meant, or empty if none is near (edit distance at most a third of its
+// length).
 std::string_view nearest_word(std::string_view word, std::span<const std::string_view> candidates);
 
 std::string human_bytes(std::uint64_t bytes);  // "1.4 GiB"

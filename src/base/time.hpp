@@ -20,7 +20,7 @@ struct MonotonicClock {
 using Instant = MonotonicClock::time_point;
 using WallTime = std::chrono::sys_time<std::chrono::microseconds>;
 
-std::string to_string(WallTime time);          // "2026-11-21T06:00:00.123456Z"
+std::string to_string(WallTime time);           // "2026-11-21T06:00:00.123456Z"
 std::string human_duration(Duration duration);  // "830 ms", "12.4 s", "3 min 20 s", "2 h 05 min"
 
 }  // namespace oxbow

@@ -4,8 +4,12 @@
 
 namespace oxbow {
 
-std::string to_string(const TableName& name) { return name.schema + "." + name.name; }
-std::string quoted(const TableName& name) { return quote_identifier(name.schema) + "." + quote_identifier(name.name); }
+std::string to_string(const TableName& name) {
+  return name.schema + "." + name.name;
+}
+std::string quoted(const TableName& name) {
+  return quote_identifier(name.schema) + "." + quote_identifier(name.name);
+}
 
 std::string quote_identifier(std::string_view name) {
   std::string out = "\"";
@@ -29,16 +33,19 @@ bool same_values(const Type& a, const Type& b) {
   const Type& y = base_type(b);
   if (x.kind != y.kind) return false;
   switch (x.kind) {
-    case TypeKind::enumeration: return x.labels == y.labels;
+    case TypeKind::enumeration:
+      return x.labels == y.labels;
     case TypeKind::array:
     case TypeKind::range:
     case TypeKind::multirange:
       return x.inner.size() == 1 && y.inner.size() == 1 && same_values(x.inner.front(), y.inner.front()) &&
              x.modifier == y.modifier;
-    case TypeKind::base: return x.name == y.name && x.modifier == y.modifier && x.is_builtin() == y.is_builtin();
+    case TypeKind::base:
+      return x.name == y.name && x.modifier == y.modifier && x.is_builtin() == y.is_builtin();
     case TypeKind::domain:
     case TypeKind::composite:
-    case TypeKind::pseudo: return false;
+    case TypeKind::pseudo:
+      return false;
   }
   return false;
 }

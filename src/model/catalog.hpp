@@ -1,5 +1,5 @@
-// What a database says of its own tables: the part of its catalog that decides whether and how a row can be carried.
-// Read once per connection by an adapter; values afterwards.
+// What a database says of its own tables: the part of its catalog that decides whether and how a row can be
+// carried. Read once per connection by an adapter; values afterwards.
 #pragma once
 
 #include <compare>
@@ -19,10 +19,10 @@ struct TableName {
   friend auto operator<=>(const TableName&, const TableName&) = default;
 };
 
-std::string to_string(const TableName& name);          // public.payments, for people
-std::string quoted(const TableName& name);             // "public"."payments", for SQL
-std::string quote_identifier(std::string_view name);   // "na""me"
-std::string quote_literal(std::string_view text);      // 'it''s', safe whatever standard_conforming_strings says
+std::string to_string(const TableName& name);         // public.payments, for people
+std::string quoted(const TableName& name);            // "public"."payments", for SQL
+std::string quote_identifier(std::string_view name);  // "na""me"
+std::string quote_literal(std::string_view text);  // 'it''s', safe whatever standard_conforming_strings says
 
 enum class TypeKind { base, domain, enumeration, array, range, multirange, composite, pseudo };
 
@@ -31,11 +31,11 @@ struct Type {
   std::uint32_t oid = 0;
   std::int32_t modifier = -1;
   std::string schema;
-  std::string name;                   // "int8", "numeric", "payment_state"
-  std::string sql;                    // as format_type() prints it: "numeric(10,2)"
+  std::string name;  // "int8", "numeric", "payment_state"
+  std::string sql;   // as format_type() prints it: "numeric(10,2)"
   TypeKind kind = TypeKind::base;
-  std::vector<std::string> labels;    // of an enumeration, in order
-  std::vector<Type> inner;            // base of a domain, element of an array, subtype of a range: exactly one
+  std::vector<std::string> labels;  // of an enumeration, in order
+  std::vector<Type> inner;          // base of a domain, element of an array, subtype of a range: exactly one
 
   bool is_builtin() const { return schema == "pg_catalog"; }
   friend bool operator==(const Type&, const Type&) = default;
@@ -44,19 +44,20 @@ struct Type {
 // The type below any domains.
 const Type& base_type(const Type& type);
 
-// Two values of these types with the same bytes are the same value, and each type takes all values of the other.
-// Enumerations compare by labels; arrays of non-built-in types carry an oid and are equal only if re-stamped.
+// Two values of these types with the same bytes are the same value, and each type takes all values of the
+// other. Enumerations compare by labels; arrays of non-built-in types carry an oid and are equal only if
+// re-stamped.
 bool same_values(const Type& a, const Type& b);
 
 struct Column {
   std::string name;
   Type type;
   bool nullable = true;
-  bool generated = false;             // GENERATED ALWAYS AS (...) STORED: not in the log, not writable
+  bool generated = false;  // GENERATED ALWAYS AS (...) STORED: not in the log, not writable
   bool identity_always = false;
   bool identity_by_default = false;
   std::optional<std::string> default_sql;
-  bool collation_is_c = true;         // false: this column's order is that of a locale
+  bool collation_is_c = true;  // false: this column's order is that of a locale
   std::string collation;
 
   friend bool operator==(const Column&, const Column&) = default;
@@ -64,11 +65,11 @@ struct Column {
 
 struct Index {
   std::string name;
-  std::vector<std::string> columns;   // empty if the index is on an expression
+  std::vector<std::string> columns;  // empty if the index is on an expression
   bool unique = false;
   bool primary = false;
   bool partial = false;
-  bool immediate = true;              // false: a deferrable constraint
+  bool immediate = true;  // false: a deferrable constraint
 
   friend bool operator==(const Index&, const Index&) = default;
 };
@@ -82,7 +83,7 @@ struct Table {
   ReplicaIdentity replica_identity = ReplicaIdentity::default_key;
   std::string replica_identity_index;
   bool partitioned = false;
-  bool is_partition = false;          // its root carries it
+  bool is_partition = false;  // its root carries it
   bool has_row_security = false;
   double estimated_rows = 0;
   std::uint64_t bytes = 0;
@@ -95,7 +96,7 @@ struct Table {
 };
 
 struct Catalog {
-  int server_version = 0;             // 150020
+  int server_version = 0;  // 150020
   std::string database;
   std::string encoding;
   std::map<TableName, Table> tables;

@@ -1,5 +1,5 @@
-// What the log of a database tells, one message at a time, in commit order: Begin, its changes, Commit. Messages
-// outside a transaction come between two of them.
+// What the log of a database tells, one message at a time, in commit order: Begin, its changes, Commit.
+// Messages outside a transaction come between two of them.
 #pragma once
 
 #include <cstdint>
@@ -17,18 +17,19 @@ namespace oxbow {
 using RelationId = Strong<std::uint32_t, struct RelationTag>;
 
 struct Begin {
-  Lsn final_lsn;        // where its commit record begins
+  Lsn final_lsn;  // where its commit record begins
   WallTime committed_at;
   std::uint32_t xid = 0;
 };
 
 struct Commit {
   Lsn commit_lsn;
-  Lsn end_lsn;          // just behind it: a stream that has applied this transaction stands here
+  Lsn end_lsn;  // just behind it: a stream that has applied this transaction stands here
   WallTime committed_at;
 };
 
-// The shape of the rows that follow for this relation; sent before the first one and after every change of shape.
+// The shape of the rows that follow for this relation; sent before the first one and after every change of
+// shape.
 struct Relation {
   struct Column {
     std::string name;
@@ -55,15 +56,15 @@ struct Insert {
 
 struct Update {
   RelationId relation;
-  // The old row: only the identity's fields hold values unless the identity is FULL; empty if the identity did not
-  // change, in which case `after` holds it.
+  // The old row: only the identity's fields hold values unless the identity is FULL; empty if the identity
+  // did not change, in which case `after` holds it.
   std::string before;
-  std::string after;    // may have unsent fields
+  std::string after;  // may have unsent fields
 };
 
 struct Delete {
   RelationId relation;
-  std::string before;   // as in Update, never empty
+  std::string before;  // as in Update, never empty
 };
 
 struct Truncate {
@@ -89,6 +90,7 @@ struct Keepalive {
   bool reply_wanted = false;
 };
 
-using LogEvent = std::variant<Begin, Commit, Relation, Insert, Update, Delete, Truncate, Message, Origin, Keepalive>;
+using LogEvent =
+    std::variant<Begin, Commit, Relation, Insert, Update, Delete, Truncate, Message, Origin, Keepalive>;
 
 }  // namespace oxbow

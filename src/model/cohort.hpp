@@ -16,7 +16,7 @@ inline constexpr std::uint32_t kBucketCount = 10'000;
 
 // The cohorts of one entity, resolved: every key has exactly one.
 struct CohortTable {
-  std::string key_column;                                    // legacy column
+  std::string key_column;  // legacy column
   std::string salt;
   std::vector<std::pair<std::string, CohortId>> named_keys;  // sorted by key
   std::vector<CohortId> by_bucket;                           // kBucketCount entries
@@ -25,7 +25,7 @@ struct CohortTable {
 // Which rows take part: those whose key is in one of `members`.
 struct CohortFilter {
   CohortTable table;
-  std::vector<CohortId> members;                             // sorted
+  std::vector<CohortId> members;  // sorted
 };
 
 }  // namespace oxbow

@@ -25,7 +25,9 @@ inline constexpr std::array kFindingKindNames = {
     std::string_view("divergence"), std::string_view("rogue-write"), std::string_view("quarantined-row"),
     std::string_view("drift"),      std::string_view("not-covered"), std::string_view("rows-unexpected")};
 
-constexpr std::string_view name(FindingKind kind) { return kFindingKindNames[static_cast<std::size_t>(kind)]; }
+constexpr std::string_view name(FindingKind kind) {
+  return kFindingKindNames[static_cast<std::size_t>(kind)];
+}
 
 struct Finding {
   FindingKind kind;

@@ -1,4 +1,5 @@
-// A part of a table, by key: lower <= key < upper in the key's own order. The unit of copying, fencing and proving.
+// A part of a table, by key: lower <= key < upper in the key's own order. The unit of copying, fencing and
+// proving.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +19,8 @@ struct KeyColumn {
   bool collation_is_c = true;
 };
 
-// A place between keys. `tuple` holds the key's fields in binary, to be compared here; `literals` the same as text,
-// to be compared by the database ('4711', one per key column, without quotes).
+// A place between keys. `tuple` holds the key's fields in binary, to be compared here; `literals` the same as
+// text, to be compared by the database ('4711', one per key column, without quotes).
 struct KeyBound {
   std::string tuple;
   std::vector<std::string> literals;
@@ -27,8 +28,8 @@ struct KeyBound {
   friend bool operator==(const KeyBound&, const KeyBound&) = default;
 };
 
-// An empty bound is unbounded. A range without bounds is the whole table and needs no order. Equal bounds are a point:
-// exactly this key.
+// An empty bound is unbounded. A range without bounds is the whole table and needs no order. Equal bounds are
+// a point: exactly this key.
 struct KeyRange {
   KeyBound lower;
   KeyBound upper;

@@ -33,7 +33,8 @@ TEST(Xid, WidensToTheNearestEpoch) {
 }
 
 TEST(Tuple, KeepsValueNullAndUnsentApart) {
-  auto bytes = make_tuple_bytes(std::vector{Field::value("ab"), Field::null(), Field::unsent(), Field::value("")});
+  auto bytes =
+      make_tuple_bytes(std::vector{Field::value("ab"), Field::null(), Field::unsent(), Field::value("")});
   std::vector<Field> fields;
   read_fields(bytes, fields);
   ASSERT_EQ(fields.size(), 4u);

@@ -48,7 +48,9 @@ std::string to_string(const Snapshot& snapshot) {
 }
 
 Result<Snapshot> parse_snapshot(std::string_view text) {
-  auto malformed = [&] { return Err(ErrorCode::malformed, "'{}' is not a snapshot such as 10:20:10,14", text); };
+  auto malformed = [&] {
+    return Err(ErrorCode::malformed, "'{}' is not a snapshot such as 10:20:10,14", text);
+  };
   auto first = text.find(':');
   auto second = first == std::string_view::npos ? first : text.find(':', first + 1);
   if (second == std::string_view::npos) return malformed();

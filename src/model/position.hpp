@@ -1,4 +1,5 @@
-// Points in a database's log, and what a reader could see at a moment. Orders come from here and never from a clock.
+// Points in a database's log, and what a reader could see at a moment. Orders come from here and never from a
+// clock.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,8 @@ Result<Lsn> parse_lsn(std::string_view text);
 // A top-level transaction id that never wraps (PostgreSQL's xid8). The log carries only its lower 32 bits.
 using Xid = Strong<std::uint64_t, struct XidTag>;
 
-// Widens an id from the log to the one nearest to `reference`; right while they are less than 2^31 apart, which
-// PostgreSQL guarantees for any transaction that can still be running or invisible.
+// Widens an id from the log to the one nearest to `reference`; right while they are less than 2^31 apart,
+// which PostgreSQL guarantees for any transaction that can still be running or invisible.
 Xid widen(std::uint32_t xid, Xid reference);
 
 // What `pg_current_snapshot()` says: a transaction is visible if it began before `xmax` and is not running.

@@ -19,17 +19,17 @@ struct ServerFacts {
   int replication_slots_free = 0;
   int wal_senders_free = 0;
   int connections_free = 0;
-  std::int64_t wal_keep_limit_bytes = -1;          // max_slot_wal_keep_size; -1: unlimited
-  bool may_replicate = false;                      // REPLICATION attribute or superuser
-  bool may_create_in_database = false;             // a schema of our own, a publication
-  bool may_use_origins = false;                    // pg_replication_origin_* functions
+  std::int64_t wal_keep_limit_bytes = -1;  // max_slot_wal_keep_size; -1: unlimited
+  bool may_replicate = false;              // REPLICATION attribute or superuser
+  bool may_create_in_database = false;     // a schema of our own, a publication
+  bool may_use_origins = false;            // pg_replication_origin_* functions
   bool may_set_replication_role = false;
-  bool bypasses_row_security = false;              // BYPASSRLS attribute or superuser
-  std::vector<TableName> not_readable;             // of the tables asked about
+  bool bypasses_row_security = false;   // BYPASSRLS attribute or superuser
+  std::vector<TableName> not_readable;  // of the tables asked about
   std::vector<TableName> not_writable;
-  std::vector<TableName> not_owned;                // replica identity and triggers need ownership
+  std::vector<TableName> not_owned;  // replica identity and triggers need ownership
   std::map<TableName, bool> is_empty;
-  std::vector<TableName> unlogged;                 // changes not in the log, rows gone after a crash
+  std::vector<TableName> unlogged;  // changes not in the log, rows gone after a crash
 };
 
 }  // namespace oxbow

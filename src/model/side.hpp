@@ -7,7 +7,11 @@ namespace oxbow {
 
 enum class Side { legacy, new_side };
 
-constexpr Side other(Side side) { return side == Side::legacy ? Side::new_side : Side::legacy; }
-constexpr std::string_view name(Side side) { return side == Side::legacy ? "legacy" : "new"; }
+constexpr Side other(Side side) {
+  return side == Side::legacy ? Side::new_side : Side::legacy;
+}
+constexpr std::string_view name(Side side) {
+  return side == Side::legacy ? "legacy" : "new";
+}
 
 }  // namespace oxbow

@@ -1,4 +1,5 @@
-// A migration as its owners wrote it down, after parsing and validation. Nothing here has asked a database yet.
+// A migration as its owners wrote it down, after parsing and validation. Nothing here has asked a database
+// yet.
 #pragma once
 
 #include <array>
@@ -17,7 +18,8 @@
 
 namespace oxbow {
 
-// Where something stands in the spec file, for error messages. Lines and columns count from 1; 0 means unknown.
+// Where something stands in the spec file, for error messages. Lines and columns count from 1; 0 means
+// unknown.
 struct Mark {
   int line = 0;
   int column = 0;
@@ -32,8 +34,8 @@ struct Owners {
 };
 
 struct SystemSpec {
-  std::string database;                 // connection string or URL
-  std::string service;                  // base URL; empty if the migration has no gateway
+  std::string database;  // connection string or URL
+  std::string service;   // base URL; empty if the migration has no gateway
   Mark mark;
 };
 
@@ -42,9 +44,9 @@ enum class ColumnOp { rename, cast, scale, map, constant, use_default, concat, s
 // How columns of one side become columns of the other.
 struct ColumnRule {
   ColumnOp op = ColumnOp::rename;
-  std::vector<std::string> legacy;      // columns read; empty for constant and use_default
-  std::vector<std::string> new_side;    // columns written; empty for drop
-  std::string argument;                 // factor, type, separator, constant, path or forward SQL expression
+  std::vector<std::string> legacy;    // columns read; empty for constant and use_default
+  std::vector<std::string> new_side;  // columns written; empty for drop
+  std::string argument;               // factor, type, separator, constant, path or forward SQL expression
   std::vector<std::pair<std::string, std::string>> map;  // legacy value, new value
   std::optional<std::string> backward;  // SQL expression over new columns, where no inverse can be derived
   std::string why;
@@ -53,7 +55,7 @@ struct ColumnRule {
 
 // A field that may differ for a declared reason and time; after `until` it counts again.
 struct MayDiffer {
-  std::string column;                   // a new column
+  std::string column;  // a new column
   std::chrono::year_month_day until{};
   std::string why;
   Mark mark;
@@ -64,11 +66,11 @@ enum class OnDdl { pause, carry_on };
 struct TableSpec {
   TableName legacy;
   TableName new_side;
-  std::vector<ColumnRule> columns;      // columns not named pass through under the same name
-  std::vector<std::string> identity;    // legacy columns; empty: primary key, else a unique not-null index
+  std::vector<ColumnRule> columns;    // columns not named pass through under the same name
+  std::vector<std::string> identity;  // legacy columns; empty: primary key, else a unique not-null index
   bool identity_is_full_row = false;
   std::vector<MayDiffer> may_differ;
-  std::string new_only;                 // SQL predicate over new rows that legacy cannot represent
+  std::string new_only;  // SQL predicate over new rows that legacy cannot represent
   Mark mark;
 };
 
@@ -83,7 +85,7 @@ constexpr std::string_view name(ReadClass read_class) {
 
 struct Route {
   std::string method;
-  std::string path;                     // "/payments/{payment_id}"
+  std::string path;  // "/payments/{payment_id}"
   std::optional<ReadClass> read;
   bool write = false;
   std::vector<std::string> operation_key;
@@ -94,24 +96,25 @@ struct Route {
 // A fixed part of an entity's keys. Listed in order: a key belongs to the first cohort that takes it.
 struct CohortSpec {
   std::string name;
-  std::vector<std::string> keys;        // exact key texts
-  std::optional<std::uint32_t> buckets;  // a slice of this many of the 10,000 hash buckets, after the earlier slices
+  std::vector<std::string> keys;  // exact key texts
+  std::optional<std::uint32_t>
+      buckets;  // a slice of this many of the 10,000 hash buckets, after the earlier slices
   bool rest = false;
   Mark mark;
 };
 
 struct Invariant {
   std::string name;
-  std::string definition;               // kept as written until something evaluates it
+  std::string definition;  // kept as written until something evaluates it
   Mark mark;
 };
 
 struct EntitySpec {
   std::string name;
-  std::string key;                      // the legacy column (in every table) that says which entity a row belongs to
+  std::string key;  // the legacy column (in every table) that says which entity a row belongs to
   std::vector<TableSpec> tables;
   std::vector<Route> routes;
-  std::vector<CohortSpec> cohorts;      // never empty after validation: one cohort `all` where none is declared
+  std::vector<CohortSpec> cohorts;  // never empty after validation: one cohort `all` where none is declared
   std::map<ReadClass, State> reads;
   std::vector<Invariant> invariants;
   Mark mark;
@@ -125,11 +128,11 @@ struct GateSpec {
 };
 
 struct Limits {
-  int workers = 2;                                   // ranges copied at the same time
-  std::uint64_t rows_per_second_max = 0;             // 0: no limit
+  int workers = 2;                        // ranges copied at the same time
+  std::uint64_t rows_per_second_max = 0;  // 0: no limit
   std::uint64_t bytes_per_second_max = 0;
   std::uint64_t retained_wal_bytes_max = 10ull << 30;
-  Duration lag_max = std::chrono::seconds(30);       // the backfill waits above this
+  Duration lag_max = std::chrono::seconds(30);  // the backfill waits above this
   OnDdl on_ddl = OnDdl::pause;
 };
 
@@ -139,14 +142,14 @@ struct Spec {
   SystemSpec legacy;
   SystemSpec new_side;
   std::vector<EntitySpec> entities;
-  std::vector<TableName> excluded;                   // legacy tables left out on purpose
+  std::vector<TableName> excluded;  // legacy tables left out on purpose
   std::map<State, GateSpec> gates;
   Limits limits;
   std::optional<std::chrono::year_month_day> rollback_deadline;
   std::optional<Duration> rollback_rehearsed_within;
   std::optional<std::chrono::year_month_day> remove_by;
   std::string deletion_owner;
-  std::string hash;                                  // SHA-256 of the file, lower-case hex
+  std::string hash;  // SHA-256 of the file, lower-case hex
 
   const EntitySpec* find_entity(std::string_view name) const;
 };

@@ -16,7 +16,9 @@ inline constexpr std::array kStateNames = {std::string_view("legacy"), std::stri
                                            std::string_view("new-write"), std::string_view("new-read"),
                                            std::string_view("fully-cutover")};
 
-constexpr std::string_view name(State state) { return kStateNames[static_cast<std::size_t>(state)]; }
+constexpr std::string_view name(State state) {
+  return kStateNames[static_cast<std::size_t>(state)];
+}
 
 constexpr std::optional<State> parse_state(std::string_view text) {
   for (std::size_t i = 0; i < kStateNames.size(); ++i)

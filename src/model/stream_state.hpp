@@ -1,5 +1,5 @@
-// What a stream must remember across a crash. It is committed on the target together with the rows it stands for,
-// so that position and rows can never disagree.
+// What a stream must remember across a crash. It is committed on the target together with the rows it stands
+// for, so that position and rows can never disagree.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace oxbow {
 // The durable place of a stream, committed with the rows it stands for.
 struct StreamPosition {
   Lsn lsn;
-  std::vector<Xid> unproven;            // decoded, not yet known to be visible on the source
+  std::vector<Xid> unproven;  // decoded, not yet known to be visible on the source
 
   friend bool operator==(const StreamPosition&, const StreamPosition&) = default;
 };
@@ -26,23 +26,23 @@ enum class RangePhase { pending, copied, settled };
 // What a target remembers of a range, committed with its rows.
 struct RangeRecord {
   RangeId id;
-  std::uint32_t table = 0;              // index of the mapping
-  std::uint32_t job = 0;                // ranges of one job cover the table once, for the same cohorts
-  std::vector<CohortId> cohorts;        // whose keys its job copies, sorted
+  std::uint32_t table = 0;        // index of the mapping
+  std::uint32_t job = 0;          // ranges of one job cover the table once, for the same cohorts
+  std::vector<CohortId> cohorts;  // whose keys its job copies, sorted
   KeyRange range;
   RangePhase phase = RangePhase::pending;
-  Snapshot snapshot;                    // from `copied` on
-  Lsn settled_at;                       // no filter is needed for transactions that end behind this
+  Snapshot snapshot;  // from `copied` on
+  Lsn settled_at;     // no filter is needed for transactions that end behind this
   std::uint64_t rows = 0;
 };
 
 struct QuarantineRecord {
   std::uint32_t table = 0;
-  std::string key;                      // "payment_id=4711"
-  std::string key_tuple;                // legacy key, binary
+  std::string key;        // "payment_id=4711"
+  std::string key_tuple;  // legacy key, binary
   std::string reason;
   std::string sqlstate;
-  std::string row;                      // target tuple as far as it could be mapped, else source tuple; binary
+  std::string row;  // target tuple as far as it could be mapped, else source tuple; binary
   RowOp op = RowOp::insert;
   Lsn lsn;
 };

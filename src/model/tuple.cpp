@@ -46,9 +46,11 @@ bool has_unsent(std::string_view tuple) {
 }
 
 Status validate_tuple(std::string_view tuple, std::uint16_t fields) {
-  if (tuple.size() < 2) return Err(ErrorCode::malformed, "a row of {} bytes has no field count", tuple.size());
+  if (tuple.size() < 2)
+    return Err(ErrorCode::malformed, "a row of {} bytes has no field count", tuple.size());
   auto count = read_big_endian<std::uint16_t>(tuple.data());
-  if (count != fields) return Err(ErrorCode::malformed, "a row has {} fields where {} were expected", count, fields);
+  if (count != fields)
+    return Err(ErrorCode::malformed, "a row has {} fields where {} were expected", count, fields);
   std::size_t at = 2;
   for (int i = 0; i < fields; ++i) {
     if (tuple.size() - at < 4) return Err(ErrorCode::malformed, "a row ends inside field {}", i);
@@ -60,7 +62,8 @@ Status validate_tuple(std::string_view tuple, std::uint16_t fields) {
       return Err(ErrorCode::malformed, "a row ends inside field {}", i);
     at += static_cast<std::size_t>(length);
   }
-  if (at != tuple.size()) return Err(ErrorCode::malformed, "{} bytes follow the last field", tuple.size() - at);
+  if (at != tuple.size())
+    return Err(ErrorCode::malformed, "{} bytes follow the last field", tuple.size() - at);
   return {};
 }
 
@@ -71,9 +74,12 @@ void TupleBuilder::begin(std::uint16_t fields) {
 
 void TupleBuilder::add(const Field& field) {
   switch (field.kind) {
-    case Field::Kind::value: return add_value(field.bytes);
-    case Field::Kind::null: return add_null();
-    case Field::Kind::unsent: return add_unsent();
+    case Field::Kind::value:
+      return add_value(field.bytes);
+    case Field::Kind::null:
+      return add_null();
+    case Field::Kind::unsent:
+      return add_unsent();
   }
 }
 
@@ -82,9 +88,15 @@ void TupleBuilder::add_value(std::string_view bytes) {
   bytes_.append(bytes);
 }
 
-void TupleBuilder::add_null() { add_length(kNullLength); }
-void TupleBuilder::add_unsent() { add_length(kUnsentLength); }
-void TupleBuilder::add_length(std::int32_t length) { append_big_endian(bytes_, length); }
+void TupleBuilder::add_null() {
+  add_length(kNullLength);
+}
+void TupleBuilder::add_unsent() {
+  add_length(kUnsentLength);
+}
+void TupleBuilder::add_length(std::int32_t length) {
+  append_big_endian(bytes_, length);
+}
 
 std::string make_tuple_bytes(std::span<const Field> fields) {
   TupleBuilder builder;

@@ -1,9 +1,10 @@
-// One row as bytes, in the layout of PostgreSQL's COPY BINARY: int16 field count, then per field int32 length and
-// the value in its type's binary format; length -1 is NULL. We add one length, -2: "no value sent", which an UPDATE
-// carries for a large value that it did not change. A tuple with such a field never goes into a COPY.
+// One row as bytes, in the layout of PostgreSQL's COPY BINARY: int16 field count, then per field int32 length
+// and the value in its type's binary format; length -1 is NULL. We add one length, -2: "no value sent", which
+// an UPDATE carries for a large value that it did not change. A tuple with such a field never goes into a
+// COPY.
 //
-// Rows stay in this form from the log to the new database; only a mapping that computes something looks inside.
-// `TupleView` points into bytes that somebody else keeps alive; `Tuple` owns them.
+// Rows stay in this form from the log to the new database; only a mapping that computes something looks
+// inside. `TupleView` points into bytes that somebody else keeps alive; `Tuple` owns them.
 #pragma once
 
 #include <cstdint>
@@ -48,7 +49,7 @@ class FieldReader {
 };
 
 std::uint16_t field_count(std::string_view tuple);
-Field field_at(std::string_view tuple, std::size_t index);        // linear in `index`
+Field field_at(std::string_view tuple, std::size_t index);          // linear in `index`
 void read_fields(std::string_view tuple, std::vector<Field>& out);  // replaces the content of `out`
 bool has_unsent(std::string_view tuple);
 

@@ -1,4 +1,5 @@
-// What a migration sets up, watches and takes away in its two databases, apart from moving rows. One connection each.
+// What a migration sets up, watches and takes away in its two databases, apart from moving rows. One
+// connection each.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,8 @@
 namespace oxbow {
 
 struct SourceHealth {
-  std::uint64_t retained_wal_bytes = 0;            // kept by our slot
-  std::string slot_wal_status;                     // reserved, extended, unreserved, lost
+  std::uint64_t retained_wal_bytes = 0;  // kept by our slot
+  std::string slot_wal_status;           // reserved, extended, unreserved, lost
   int active_backends = 0;
   Duration oldest_transaction{};
   Lsn log_end;
@@ -27,7 +28,7 @@ struct SourceHealth {
 struct IdentityChange {
   TableName table;
   ReplicaIdentity identity;
-  std::string index;                               // for ReplicaIdentity::index
+  std::string index;  // for ReplicaIdentity::index
 };
 
 class SourceAdmin {
@@ -39,8 +40,9 @@ class SourceAdmin {
   virtual Task<SourceHealth> read_health() = 0;
   virtual Task<Snapshot> current_snapshot() = 0;
 
-  // Remembers the identity of before in schema oxbow, so that remove() can restore it. Waits for its lock at most
-  // 2 s at a time, so that it never queues the application behind itself; `timeout` after a minute of tries.
+  // Remembers the identity of before in schema oxbow, so that remove() can restore it. Waits for its lock at
+  // most 2 s at a time, so that it never queues the application behind itself; `timeout` after a minute of
+  // tries.
   virtual Task<void> change_identity(IdentityChange change) = 0;
 
   // Creates what is missing; what exists stays as it is. Returns where the slot's stream begins.
@@ -54,7 +56,8 @@ class SourceAdmin {
   virtual Task<std::vector<KeyBound>> plan_ranges(TableName table, std::vector<KeyColumn> key,
                                                   std::uint64_t rows_per_range) = 0;
 
-  // Takes everything of this migration away: slot, publication, schema, identities as they were. Returns what it did.
+  // Takes everything of this migration away: slot, publication, schema, identities as they were. Returns what
+  // it did.
   virtual Task<std::vector<std::string>> remove() = 0;
 };
 
@@ -63,8 +66,8 @@ struct RogueWrite {
   std::uint64_t id = 0;
   WallTime at;
   TableName table;
-  std::string operation;                           // INSERT, UPDATE, DELETE, TRUNCATE
-  std::string before_json;                         // empty where there is none
+  std::string operation;    // INSERT, UPDATE, DELETE, TRUNCATE
+  std::string before_json;  // empty where there is none
   std::string after_json;
   std::string user;
   std::string application;
@@ -72,7 +75,7 @@ struct RogueWrite {
 };
 
 struct StoredStream {
-  std::optional<StreamPosition> position;          // none: this stream has never committed
+  std::optional<StreamPosition> position;  // none: this stream has never committed
   std::vector<RangeRecord> ranges;
   std::vector<QuarantineRecord> quarantine;
 };
@@ -87,8 +90,9 @@ class TargetAdmin {
   // Takes the migration's lock for the life of this connection; `already_running` if somebody has it.
   virtual Task<void> lock() = 0;
 
-  // Creates schema oxbow, the origins of `lanes` lanes, and the watching trigger on each table; idempotent. A table
-  // that we watch may hold rows: they are ours. `rows_unexpected` if a table that we do not watch yet has some.
+  // Creates schema oxbow, the origins of `lanes` lanes, and the watching trigger on each table; idempotent. A
+  // table that we watch may hold rows: they are ours. `rows_unexpected` if a table that we do not watch yet
+  // has some.
   virtual Task<void> install(std::vector<TableName> tables, int lanes) = 0;
   virtual Task<StoredStream> load_stream() = 0;
 

@@ -28,12 +28,12 @@ class RowReader {
   virtual Task<void> read(RowChunk& chunk) = 0;
 };
 
-// SELECT `select` FROM `table` WHERE key in `range` AND key in `cohorts`. If `keys` is not empty: exactly these keys
-// (by their literals), whatever `range` says.
+// SELECT `select` FROM `table` WHERE key in `range` AND key in `cohorts`. If `keys` is not empty: exactly
+// these keys (by their literals), whatever `range` says.
 struct RangeRead {
   TableName table;
-  std::vector<std::string> select;       // SQL expressions over columns of `table`
-  std::vector<KeyColumn> key;            // in the order that `range` compares
+  std::vector<std::string> select;  // SQL expressions over columns of `table`
+  std::vector<KeyColumn> key;       // in the order that `range` compares
   KeyRange range;
   std::vector<KeyBound> keys;
   std::optional<CohortFilter> cohorts;
@@ -44,12 +44,14 @@ class SnapshotReader {
  public:
   virtual ~SnapshotReader() = default;
 
-  // Takes a new snapshot; ends the one before. Locks `tables` (ACCESS SHARE) before, because TRUNCATE and rewrites keep
-  // no old versions: without the lock, one of them could empty a table between the snapshot and the read.
+  // Takes a new snapshot; ends the one before. Locks `tables` (ACCESS SHARE) before, because TRUNCATE and
+  // rewrites keep no old versions: without the lock, one of them could empty a table between the snapshot and
+  // the read.
   virtual Task<Snapshot> begin(std::vector<TableName> tables) = 0;
   virtual Task<void> end() = 0;
 
-  // Where the log stands now: every transaction visible in the present snapshot has its commit record before this.
+  // Where the log stands now: every transaction visible in the present snapshot has its commit record before
+  // this.
   virtual Task<Lsn> log_position() = 0;
 
   // REQUIRES: begin() was called and the reader before it has reached its end or was destroyed by cancel().

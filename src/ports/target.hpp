@@ -27,13 +27,14 @@ class TargetWriter {
   virtual Task<void> copy_rows(const RowChunk& chunk) = 0;
   virtual Task<std::uint64_t> copy_end() = 0;
 
-  // Applies a batch, all or nothing: on `row_rejected` nothing of it happened and the transaction goes on. Its detail
-  // begins with the SQLSTATE. Unique values that change hands within the batch may be rejected: see apply_together().
+  // Applies a batch, all or nothing: on `row_rejected` nothing of it happened and the transaction goes on.
+  // Its detail begins with the SQLSTATE. Unique values that change hands within the batch may be rejected:
+  // see apply_together().
   virtual Task<BatchOutcome> apply(const RowBatch& batch) = 0;
 
-  // Applies update batches of one table as one: unique values may change hands among all their rows. A row that clashes
-  // with a row outside of them stays as it was, and so does what would have needed its place; the outcomes, parallel to
-  // `batches`, name them. All or nothing otherwise.
+  // Applies update batches of one table as one: unique values may change hands among all their rows. A row
+  // that clashes with a row outside of them stays as it was, and so does what would have needed its place;
+  // the outcomes, parallel to `batches`, name them. All or nothing otherwise.
   virtual Task<std::vector<BatchOutcome>> apply_together(std::vector<const RowBatch*> batches) = 0;
 
   virtual Task<void> truncate(const TargetTable& table) = 0;
