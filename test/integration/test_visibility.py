@@ -111,6 +111,13 @@ def test_soak_a_thousand_ranges_of_hot_tables_hold_no_stale_row(tmp_path, databa
         assert stale_rows_after_copying(migration, ranges=1000) == 0
 
 
+def set_standby(server, name):
+    """Not an option of the command line, which nothing could change later."""
+    system = local(server.url("postgres"))
+    execute(system, f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
+    execute(system, "SELECT pg_reload_conf()")
+
+
 def local(url):
     """The same database, for sessions that do not wait for the standby."""
     return f"{url}?options=-c%20synchronous_commit%3Dlocal"
@@ -119,7 +126,8 @@ def local(url):
 @pytest.fixture
 def stalled_server():
     """Its commits are in the log and invisible for as long as its synchronous standby is silent."""
-    with Cluster({"synchronous_standby_names": "nobody"}) as cluster:
+    with Cluster() as cluster:
+        set_standby(cluster, "nobody")
         yield cluster
 
 
@@ -145,8 +153,7 @@ def copy_past_a_stalled_commit(tmp_path, server, new_url, **environment):
 
         with contextlib.suppress(AssertionError):  # with the protection it waits, and must
             migration.wait_until(range_is_copied, 3, "the range is copied")
-        execute(system, "ALTER SYSTEM SET synchronous_standby_names = ''")
-        execute(system, "SELECT pg_reload_conf()")
+        set_standby(server, "")
         hanging.join()
         migration.wait_until_backfilled()
         with contextlib.suppress(AssertionError):
