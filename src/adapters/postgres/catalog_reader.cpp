@@ -25,9 +25,11 @@ constexpr std::string_view kDatabaseSql = R"sql(
 // The types of all columns and what those are made of. A domain carries the modifier of its base type.
 constexpr std::string_view kTypesSql = R"sql(
   WITH RECURSIVE used(oid) AS (
-    SELECT a.atttypid FROM pg_attribute a JOIN ({}) c ON c.oid = a.attrelid WHERE a.attnum > 0 AND NOT a.attisdropped
+    SELECT a.atttypid FROM pg_attribute a JOIN ({}) c ON c.oid = a.attrelid
+    WHERE a.attnum > 0 AND NOT a.attisdropped
     UNION
-    SELECT i.oid FROM used u JOIN pg_type t ON t.oid = u.oid LEFT JOIN pg_range r ON t.oid IN (r.rngtypid, r.rngmultitypid),
+    SELECT i.oid FROM used u JOIN pg_type t ON t.oid = u.oid
+      LEFT JOIN pg_range r ON t.oid IN (r.rngtypid, r.rngmultitypid),
       LATERAL (VALUES (t.typbasetype), (t.typelem), (r.rngsubtype)) i(oid) WHERE i.oid <> 0
   )
   SELECT t.oid, n.nspname, t.typname, format_type(t.oid, NULL), t.typtype, t.typtypmod,
@@ -60,7 +62,8 @@ constexpr std::string_view kTablesSql = R"sql(
 )sql";
 
 constexpr std::string_view kColumnsSql = R"sql(
-  SELECT a.attrelid, a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
+  SELECT a.attrelid, a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod),
+         NOT a.attnotnull,
          a.attgenerated <> '', a.attidentity = 'a',
          CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
          a.attcollation, l.collname, l.collcollate, a.attidentity = 'd'

@@ -1,8 +1,7 @@
 #include "adapters/postgres/postgres.hpp"
 
 #include <fmt/core.h>
-
-#include <random>
+#include <unistd.h>
 
 #include "adapters/postgres/log_stream.hpp"
 #include "adapters/postgres/names.hpp"
@@ -11,6 +10,7 @@
 #include "adapters/postgres/source_admin.hpp"
 #include "adapters/postgres/target_admin.hpp"
 #include "adapters/postgres/target_writer.hpp"
+#include "runtime/real_clock.hpp"
 
 namespace oxbow::postgres {
 namespace {
@@ -19,10 +19,11 @@ ConnectionSettings settings_for(std::string url, const std::string& migration, s
   return {.url = std::move(url), .application_name = application_name(migration, role)};
 }
 
-// Tells the processes of this and other machines apart.
+// Tells the processes of this and other machines apart: where and when this one began.
 std::string process_token() {
-  static const std::string token = fmt::format("{:08x}", std::random_device()());
-  return token;
+  static const auto began = static_cast<std::uint64_t>(wall_now().time_since_epoch().count());
+  return fmt::format("{:08x}",
+                     static_cast<std::uint32_t>(began ^ (static_cast<std::uint64_t>(getpid()) << 20)));
 }
 
 }  // namespace

@@ -30,20 +30,22 @@ COMMENT ON TABLE oxbow.identity IS 'Replica identities as they were before oxbow
 constexpr std::string_view kInstallTargetSql = R"sql(
 CREATE TABLE IF NOT EXISTS oxbow.stream (
   migration text PRIMARY KEY, lsn pg_lsn NOT NULL, unproven xid8[] NOT NULL);
-COMMENT ON TABLE oxbow.stream IS 'How far the rows here follow the log of the other side; committed with those rows.';
+COMMENT ON TABLE oxbow.stream IS 'How far the rows here follow the log of the other side.';
 CREATE TABLE IF NOT EXISTS oxbow.range (
   migration text, id bigint, table_number bigint NOT NULL, job bigint NOT NULL,
-  lower_tuple bytea NOT NULL, lower_literals text[] NOT NULL, upper_tuple bytea NOT NULL, upper_literals text[] NOT NULL,
+  lower_tuple bytea NOT NULL, lower_literals text[] NOT NULL,
+  upper_tuple bytea NOT NULL, upper_literals text[] NOT NULL,
   phase text NOT NULL, snapshot text NOT NULL, settled_at pg_lsn NOT NULL, row_count bigint NOT NULL,
   cohorts bigint[] NOT NULL,
   PRIMARY KEY (migration, id));
 COMMENT ON TABLE oxbow.range IS 'Key ranges of the backfill and what has become of each.';
 CREATE TABLE IF NOT EXISTS oxbow.quarantine (
   migration text, id bigint GENERATED ALWAYS AS IDENTITY, at timestamptz NOT NULL DEFAULT now(),
-  table_number bigint NOT NULL, key text NOT NULL, key_tuple bytea NOT NULL, reason text NOT NULL, sqlstate text NOT NULL,
+  table_number bigint NOT NULL, key text NOT NULL, key_tuple bytea NOT NULL,
+  reason text NOT NULL, sqlstate text NOT NULL,
   tuple bytea NOT NULL, op text NOT NULL, lsn pg_lsn NOT NULL,
   PRIMARY KEY (migration, id));
-COMMENT ON TABLE oxbow.quarantine IS 'Rows that this side rejected, and the later changes of their keys, in order.';
+COMMENT ON TABLE oxbow.quarantine IS 'Rows that this side rejected, and later changes of their keys.';
 CREATE TABLE IF NOT EXISTS oxbow.rogue_write (
   migration text, id bigint GENERATED ALWAYS AS IDENTITY, at timestamptz NOT NULL DEFAULT clock_timestamp(),
   table_schema text NOT NULL, table_name text NOT NULL, operation text NOT NULL, before text, after text,

@@ -27,10 +27,12 @@ constexpr std::string_view kIdentitiesSql = R"sql(
   FROM (SELECT $1::regclass::oid AS oid UNION
         SELECT p.relid FROM pg_partition_tree($1::regclass) p WHERE p.isleaf) t
   JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
-  LEFT JOIN pg_index oi ON oi.indrelid = c.oid AND oi.indisreplident LEFT JOIN pg_class old ON old.oid = oi.indexrelid
+  LEFT JOIN pg_index oi ON oi.indrelid = c.oid AND oi.indisreplident
+  LEFT JOIN pg_class old ON old.oid = oi.indexrelid
   LEFT JOIN LATERAL (
     SELECT x.relname FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
-    WHERE i.indrelid = c.oid AND $2 <> '' AND ($2::text IN (x.relname) AND c.oid = $1::regclass OR i.indexrelid IN (
+    WHERE i.indrelid = c.oid AND $2 <> '' AND ($2::text = x.relname AND c.oid = $1::regclass
+      OR i.indexrelid IN (
       SELECT tree.relid FROM pg_index ri JOIN pg_class rx ON rx.oid = ri.indexrelid,
         LATERAL pg_partition_tree(ri.indexrelid) tree WHERE ri.indrelid = $1::regclass AND rx.relname = $2))
     LIMIT 1) new ON true
