@@ -289,10 +289,14 @@ Task<void> StreamSession::keep_house() {
     CO_TRY(co_await sleep_for(milliseconds(100)));
     auto passed = applier_->confirmable();
     if (passed) {
+      // A copier holds the gate from closing its range to the commit; nothing is settled that may still be
+      // undone.
+      CO_TRY(co_await gate_.enter());
       std::vector<RangeRecord> settled;
       for (const auto& table : context_.plan.tables) {
         std::ranges::move(applier_->fences(table.id).settle(*passed), std::back_inserter(settled));
       }
+      gate_.leave();
       if (!settled.empty()) CO_TRY(co_await target->save_ranges(std::move(settled)));
       status_.applied = *passed;
     }
