@@ -19,6 +19,7 @@ using std::chrono::seconds;
 
 constexpr std::uint64_t kRowsPerRange = 100'000;
 constexpr int kLanes = 1 + kCopyLanesMax;
+constexpr Duration kCopyYieldsAfter = seconds(1);
 constexpr std::size_t kChunksAheadMax = 16;  // of about 1 MiB
 
 }  // namespace
@@ -43,6 +44,7 @@ Task<void> StreamSession::run() {
   group.spawn(read_log());
   group.spawn(follow_log());
   group.spawn(keep_house());
+  group.spawn(yield_to_the_log());
   group.spawn(watch_health());
   group.spawn(watch_rogue_writes());
   group.spawn(watch_schemas());
@@ -192,6 +194,7 @@ Task<void> StreamSession::feed(LogChunk& chunk) {
     if (!gate_held_) {
       CO_TRY(co_await gate_.enter());
       gate_held_ = true;
+      gate_held_since_ = monotonic_now();
     }
     CO_TRY(applier_->on_event(events[i], monotonic_now()));
     if (applier_->wants_write()) CO_TRY(co_await write_batch());
@@ -648,6 +651,24 @@ Task<void> StreamSession::wait_for_no_copies(std::uint32_t table) {
   }
   truncating_.reset();
   co_return ended;
+}
+
+// A copy that waits for the gate may hold what the stream's statement waits for: a unique value went from a
+// row of its range to a row that is followed already. Neither would ever move, so after a moment the copy
+// gives way.
+Task<void> StreamSession::yield_to_the_log() {
+  while (true) {
+    CO_TRY(co_await sleep_for(milliseconds(100)));
+    if (!gate_held_ || monotonic_now() - gate_held_since_ < kCopyYieldsAfter) continue;
+    Waiting* copy = nullptr;
+    for (auto& [table, waiting] : at_gate_) {
+      auto held_up = std::ranges::find(waiting, false, &Waiting::rolled_back);
+      if (held_up != waiting.end()) copy = *held_up;
+    }
+    if (copy == nullptr) continue;
+    copy->rolled_back = true;
+    CO_TRY(co_await copy->writer->rollback());
+  }
 }
 
 StepWriter StreamSession::step_writer(TargetWriter& writer) {

@@ -109,6 +109,7 @@ class StreamSession {
   Task<void> commit_copy(RangeCopy& copy, TargetWriter& writer);
   Task<void> add_job(const PlannedTable& table, std::vector<CohortId> members);
   Task<void> wait_for_no_copies(std::uint32_t table);
+  Task<void> yield_to_the_log();
   StepWriter step_writer(TargetWriter& writer);
   RangeRead range_read(std::uint32_t table, const RangeRecord& record) const;
 
@@ -125,6 +126,7 @@ class StreamSession {
   bool following_ = false;
   bool group_begun_ = false;  // the target transaction is open
   bool gate_held_ = false;
+  Instant gate_held_since_{};
   std::uint64_t changes_committed_ = 0;
   Lsn stored_;  // the position that the target remembers
   Instant stored_at_{};
