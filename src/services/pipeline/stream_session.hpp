@@ -126,6 +126,7 @@ class StreamSession {
   bool following_ = false;
   bool group_begun_ = false;  // the target transaction is open
   bool gate_held_ = false;
+  bool closing_ = false;  // a copy holds the gate
   Instant gate_held_since_{};
   std::uint64_t changes_committed_ = 0;
   Lsn stored_;  // the position that the target remembers
