@@ -70,6 +70,8 @@ struct Index {
   bool primary = false;
   bool partial = false;
   bool immediate = true;  // false: a deferrable constraint
+  bool exclusion =
+      false;  // an exclusion constraint: `columns` need not be equal to stand in each other's way
 
   friend bool operator==(const Index&, const Index&) = default;
 };

@@ -15,6 +15,12 @@
 
 namespace oxbow {
 
+// A row that would not go from the stage to its table.
+struct UnplacedRow {
+  std::string identity;  // a tuple: its key, else its columns that are not computed by the database
+  std::string reason;
+};
+
 // REQUIRES: begin() before any write, and one of commit() or rollback() after it.
 class TargetWriter {
  public:
@@ -37,7 +43,21 @@ class TargetWriter {
   // the outcomes, parallel to `batches`, name them. All or nothing otherwise.
   virtual Task<std::vector<BatchOutcome>> apply_together(std::vector<const RowBatch*> batches) = 0;
 
-  virtual Task<void> truncate(const TargetTable& table) = 0;
+  // All rows go. Beside copies by others: without a lock on the whole table.
+  virtual Task<void> truncate(const TargetTable& table, bool beside_copies) = 0;
+
+  // Whether the table has rows of this selection, and their removal.
+  virtual Task<bool> holds_rows(RangeRead rows) = 0;
+  virtual Task<void> remove_rows(RangeRead rows) = 0;
+
+  // An empty table of this session for rows on their way into `table`, with its constraints as far as they
+  // concern one row. It is empty again after each transaction and lives as long as the writer.
+  virtual Task<const TargetTable*> stage(const TargetTable& table) = 0;
+
+  // Makes the rows of a selection those that stand in the stage, and changes only what differs. Gives the
+  // rows that the table refuses; if there are any, roll back. REQUIRES: a selection of a table with a key
+  // names it.
+  virtual Task<std::vector<UnplacedRow>> place(const TargetTable& table, RangeRead rows) = 0;
 
   virtual Task<void> save_range(const RangeRecord& record) = 0;
   virtual Task<void> quarantine(const QuarantineRecord& record) = 0;

@@ -79,7 +79,6 @@ def test_a_transaction_prepared_before_the_copy_and_committed_after_it_arrives(d
     migration.wait_until_equal()
 
 
-@pytest.mark.soak
 def test_unique_values_that_cross_ranges_do_not_stop_the_copy(databases, make_shop):
     """The stream may wait for a row that a copy has written and not committed, while the copy waits for the stream."""
     migration = make_shop(databases.legacy, databases.new, rows=200_000)

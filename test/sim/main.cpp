@@ -17,6 +17,8 @@ constexpr std::pair<Bug, const char*> kBugs[] = {
     {Bug::forgotten_skipped, "skipped transactions forgotten"},
     {Bug::range_apart, "range and its record committed apart"},
     {Bug::position_apart, "position committed apart from its rows"},
+    {Bug::closed_ahead, "range placed ahead of the stream"},
+    {Bug::settled_early, "range settled before it was committed"},
 };
 
 constexpr std::uint64_t kBugSeedsMax = 300;

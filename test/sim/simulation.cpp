@@ -36,9 +36,12 @@ class Simulation {
       : bug_(options.bug),
         steps_(options.steps),
         random_(options.seed),
-        mapping_(test::one_table_mapping()),
+        unique_values_(random_.chance(0.5)),
+        log_is_slow_(random_.chance(0.4)),
+        mapping_(test::one_table_mapping(unique_values_)),
         cohorts_(test::one_cohort()),
-        source_(initial_rows()) {
+        source_(initial_rows()),
+        target_(unique_values_) {
     for (int i = 0; i < kRangeCount; ++i) {
       RangeRecord record{.id = RangeId(static_cast<std::uint64_t>(i) + 1), .table = 0, .job = 0};
       if (i > 0) record.range.lower = bound(kKeyCount / kRangeCount * i);
@@ -58,12 +61,13 @@ class Simulation {
 
  private:
   struct Copier {
-    enum class Phase { snapshot, read, close };
+    enum class Phase { snapshot, read, close, commit };
     RangeCopy copy;
     RangeId range;
     Phase phase = Phase::snapshot;
     Snapshot snapshot;
     Rows rows;
+    TargetStore::Transaction transaction;
   };
 
   Rows initial_rows() {
@@ -77,7 +81,8 @@ class Simulation {
   // What a new process does: it knows only what the target has stored.
   void start() {
     Protections protections{.fence_by_snapshot = bug_ != Bug::plain_watermark,
-                            .remember_skipped = bug_ != Bug::forgotten_skipped};
+                            .remember_skipped = bug_ != Bug::forgotten_skipped,
+                            .close_behind_snapshot = bug_ != Bug::closed_ahead};
     ApplyLimits limits{.batch_rows_max = 1 + random_.below(4),
                        .group_rows_max = 1 + random_.below(30),
                        .held_bytes_max = random_.chance(0.3) ? 400u : 1u << 20};
@@ -117,16 +122,18 @@ class Simulation {
     auto dice = random_.below(100);
     if (dice < 25) return source_.run_transaction(random_, kKeyCount, random_.chance(0.02) && !reading());
     if (dice < 40) return source_.make_one_visible(random_);
-    if (dice < 70) return deliver();
+    if (dice < 70) return log_is_slow_ && random_.chance(0.8) ? void() : deliver();
     if (dice < 95) return step_copier();
-    if (dice < 98) return applier_->prove(source_.snapshot());
-    if (dice == 98) crash("");
+    if (dice < 97) return applier_->prove(source_.snapshot());
+    if (dice < 99) return keep_house();
+    if (random_.chance(0.7)) crash("");
   }
 
   void crash(const char* situation) {
     if (*situation != 0) marks_.hit(situation);
     if (group_) marks_.hit("crash with a group open");
     if (!copiers_.empty()) marks_.hit("crash with a range opening");
+    if (a_range_is_closing()) marks_.hit("crash between close and commit of a range");
     crashed_ = true;
     start();
   }
@@ -137,6 +144,7 @@ class Simulation {
   }
 
   void deliver() {
+    if (a_range_is_closing()) return;
     auto events = 1 + random_.below(10);
     for (std::uint64_t i = 0; i < events && next_transaction_ < source_.log().size() && !failed(); ++i) {
       const auto& transaction = source_.log()[next_transaction_];
@@ -167,6 +175,7 @@ class Simulation {
     }
     if (std::holds_alternative<Truncate>(event) && !applier_->fences(0).all_settled())
       marks_.hit("truncate during the backfill");
+    if (auto* update = std::get_if<Update>(&event)) observe_value(update->after);
     std::string key;
     if (auto* insert = std::get_if<Insert>(&event)) key = insert->after;
     if (auto* update = std::get_if<Update>(&event))
@@ -184,6 +193,16 @@ class Simulation {
       if (range->fence.phase() == Fence::Phase::copied && range->fence.snapshot().sees(current_xid()))
         marks_.hit("copied range met a change that its snapshot sees");
     });
+  }
+
+  void observe_value(std::string_view after) {
+    auto key = read_big_endian<std::int64_t>(field_at(after, 0).bytes.data());
+    auto value = read_big_endian<std::int64_t>(field_at(after, 1).bytes.data());
+    bool held_by_another = std::ranges::any_of(target_.stored().rows, [&](const auto& row) {
+      return row.first != key && row.second.value == value;
+    });
+    if (unique_values_ && held_by_another && !applier_->fences(0).all_settled())
+      marks_.hit("unique value changed hands during the backfill");
   }
 
   Xid current_xid() const {
@@ -210,10 +229,22 @@ class Simulation {
     target_.commit(std::move(*group_));
     group_.reset();
     applier_->group_committed();
-    for (const auto& record : applier_->fences(0).settle(position.lsn)) target_.save(record);
     if (auto confirmable = applier_->confirmable(); confirmable && random_.chance(0.5))
       confirmed_ = *confirmable;
     return false;
+  }
+
+  void keep_house() {
+    if (a_range_is_closing() && bug_ != Bug::settled_early) return;
+    auto passed = applier_->confirmable();
+    if (!passed) return;
+    for (const auto& record : applier_->fences(0).settle(*passed)) target_.save(record);
+  }
+
+  // Its copier holds the gate: nothing of the log is delivered, and no other range closes.
+  bool a_range_is_closing() const {
+    return std::ranges::any_of(copiers_,
+                               [](const auto& copier) { return copier->phase == Copier::Phase::commit; });
   }
 
   void step_copier() {
@@ -231,7 +262,8 @@ class Simulation {
     if (pending.empty()) return;
     const auto& record = pending[random_.below(pending.size())];
     if (record.range.is_point()) marks_.hit("unsent value read again after a change of key");
-    auto copier = std::make_unique<Copier>(Copier{RangeCopy(*applier_, 0, record.id), record.id, {}, {}, {}});
+    auto copier =
+        std::make_unique<Copier>(Copier{RangeCopy(*applier_, 0, record.id), record.id, {}, {}, {}, {}});
     copier->copy.start();
     copiers_.push_back(std::move(copier));
   }
@@ -263,6 +295,9 @@ class Simulation {
       }
       case Copier::Phase::close:
         return close(copier);
+      case Copier::Phase::commit:
+        target_.commit(std::move(copier.transaction));
+        return true;
     }
     return false;
   }
@@ -279,11 +314,16 @@ class Simulation {
   }
 
   bool close(Copier& copier) {
-    if (applier_->group_is_open()) return false;
-    TargetStore::Transaction transaction;
+    if (applier_->group_is_open() || a_range_is_closing()) return false;
+    auto next = copier.copy.close();
+    if (next == RangeCopy::Next::roll_back) return abandoned();
+    if (next == RangeCopy::Next::close_later) {
+      marks_.hit("copy waited until the stream had passed its snapshot");
+      return false;
+    }
+    auto& transaction = copier.transaction;
     transaction.write(copier.copy.steps_before_copy());
     transaction.copy(copier.rows);
-    if (copier.copy.close() == RangeCopy::Next::roll_back) return abandoned();
     auto steps = copier.copy.take_steps();
     if (steps.size() > 1) marks_.hit("range closed with held changes");
     if (bug_ == Bug::range_apart) {
@@ -291,8 +331,8 @@ class Simulation {
       if (random_.chance(0.2)) return crash(""), false;
     }
     transaction.write(std::move(steps));
-    target_.commit(std::move(transaction));
-    return true;
+    copier.phase = Copier::Phase::commit;
+    return false;
   }
 
   // The writers stop; everything must now come to rest, equal.
@@ -306,6 +346,7 @@ class Simulation {
       if (delivered) source_.emit_marker("heartbeat");
       deliver();
       step_copier();
+      keep_house();
     }
     if (!failed()) failure_ = "it does not come to rest";
   }
@@ -333,6 +374,8 @@ class Simulation {
   Bug bug_;
   int steps_;
   Random random_;
+  bool unique_values_;
+  bool log_is_slow_;  // the stream is far behind what snapshots see
   TableMapping mapping_;
   CohortTable cohorts_;
   SourceStore source_;

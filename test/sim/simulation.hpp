@@ -11,7 +11,16 @@
 namespace oxbow::sim {
 
 // A protection taken away. A simulation that does not notice proves nothing.
-enum class Bug { none, plain_watermark, forgotten_skipped, range_apart, position_apart };
+enum class Bug {
+  none,
+  plain_watermark,
+  forgotten_skipped,
+  range_apart,
+  position_apart,
+  closed_ahead,  // a copy among rows that exclude each other is placed before the stream has passed its
+                 // snapshot
+  settled_early  // a range is settled between its close and the commit of its rows
+};
 
 struct Options {
   std::uint64_t seed = 1;
@@ -30,6 +39,9 @@ inline constexpr const char* kMarks[] = {
     "change held while its range was opening",
     "snapshot refused: it does not see a skipped transaction",
     "range closed with held changes",
+    "copy waited until the stream had passed its snapshot",
+    "unique value changed hands during the backfill",
+    "crash between close and commit of a range",
     "copied range met a change that its snapshot sees",
     "commit in the log, invisible in the snapshot",
     "unsent value read again after a change of key",

@@ -29,8 +29,13 @@ void SourceStore::run_transaction(Random& random, std::int64_t key_count, bool a
     auto key = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(key_count)));
     if (is_locked(key)) continue;
     written.insert(key);
-    Row fresh{static_cast<std::int64_t>(random.below(1'000'000)), "large " + std::to_string(next_large_++)};
     auto at = rows_.find(key);
+    if (at != rows_.end() && random.chance(0.2)) {
+      swap_values(at->first, random, key_count, xid, written, events);
+      continue;
+    }
+    Row fresh{fresh_value(random), "large " + std::to_string(next_large_++)};
+    if (at != rows_.end()) free_value(at->second.value, xid);
     if (at == rows_.end()) {
       write(key, fresh, xid);
       events.push_back(Insert{test::kTableRelation, logged(key, fresh, false)});
@@ -59,6 +64,31 @@ void SourceStore::run_transaction(Random& random, std::int64_t key_count, bool a
   log_.push_back({commit_lsn, end_lsn, std::move(events)});
   next_lsn_ += 20;
   invisible_.push_back({xid, {written.begin(), written.end()}});
+}
+
+// A value that somebody gave up, or one that nobody ever had.
+std::int64_t SourceStore::fresh_value(Random& random) {
+  auto present = snapshot();
+  for (auto at = freed_values_.begin(); at != freed_values_.end() && random.chance(0.7); ++at) {
+    if (!present.sees(at->second)) continue;
+    auto value = at->first;
+    freed_values_.erase(at);
+    return value;
+  }
+  return next_value_++;
+}
+
+void SourceStore::swap_values(std::int64_t first, Random& random, std::int64_t key_count, Xid xid,
+                              std::set<std::int64_t>& written, std::vector<LogEvent>& events) {
+  auto second = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(key_count)));
+  if (second == first || !rows_.contains(second) || is_locked(second)) return;
+  auto a = rows_.at(first), b = rows_.at(second);
+  std::swap(a.value, b.value);
+  for (const auto& [key, row] : {std::pair(first, a), std::pair(second, b)}) {
+    written.insert(key);
+    write(key, row, xid);
+    events.push_back(Update{test::kTableRelation, {}, logged(key, row, true)});
+  }
 }
 
 void SourceStore::truncate(Xid xid, std::vector<LogEvent>& events) {

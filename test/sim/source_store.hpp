@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,7 @@ class SourceStore {
     for (const auto& [key, row] : rows_) versions_[key].push_back({Xid(1), row});
   }
 
+  // Values are unique: who holds one can give it to another row, at once or later.
   // Runs a random transaction of one or a few statements; nothing happens where it would have to wait for a
   // row.
   void run_transaction(Random& random, std::int64_t key_count, bool allow_truncate);
@@ -65,6 +67,10 @@ class SourceStore {
   };
 
   bool is_locked(std::int64_t key) const;
+  std::int64_t fresh_value(Random& random);
+  void swap_values(std::int64_t first, Random& random, std::int64_t key_count, Xid xid,
+                   std::set<std::int64_t>& written, std::vector<LogEvent>& events);
+  void free_value(std::int64_t value, Xid xid) { freed_values_.emplace_back(value, xid); }
   void truncate(Xid xid, std::vector<LogEvent>& events);
   void write(std::int64_t key, std::optional<Row> row, Xid xid);
 
@@ -74,10 +80,13 @@ class SourceStore {
       invisible_;  // committed in the log only, with their keys
   std::optional<Xid>
       truncated_by_;  // snapshots that do not see it read an empty table: TRUNCATE keeps no versions
+  std::vector<std::pair<std::int64_t, Xid>>
+      freed_values_;  // and by whom; others must see that before they take it
   std::deque<Logged> log_;
   std::uint64_t next_xid_ = 100;
   std::uint64_t next_lsn_ = 1000;
   std::uint64_t next_large_ = 1;
+  std::int64_t next_value_ = 1'000'000;
 };
 
 }  // namespace oxbow::sim

@@ -30,10 +30,18 @@ void TargetStore::commit(Transaction transaction) {
     if (auto* rows = std::get_if<Rows>(&write)) copy(*rows);
     if (auto* step = std::get_if<WriteStep>(&write)) perform(*step);
   }
+  if (unique_values_) check_values();
   if (!transaction.position_) return;
   if (stored_.position && transaction.position_->lsn < stored_.position->lsn)
     anomalies_.push_back("the stream's position moves back");
   stored_.position = transaction.position_;
+}
+
+void TargetStore::check_values() {
+  std::map<std::int64_t, std::int64_t> holders;
+  for (const auto& [key, row] : stored_.rows) {
+    if (!holders.emplace(row.value, key).second) anomaly("a row has the unique value of another", key);
+  }
 }
 
 void TargetStore::copy(const Rows& rows) {

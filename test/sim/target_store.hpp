@@ -24,6 +24,8 @@ struct StoredTarget {
 
 class TargetStore {
  public:
+  explicit TargetStore(bool unique_values) : unique_values_(unique_values) {}
+
   // A transaction's writes, in order; nothing happens before commit().
   class Transaction {
    public:
@@ -47,8 +49,10 @@ class TargetStore {
   void copy(const Rows& rows);
   void perform(const WriteStep& step);
   void apply(const RowWrite& write);
+  void check_values();
   void anomaly(std::string what, std::int64_t key);
 
+  bool unique_values_;  // no two rows hold the same value when a transaction commits
   StoredTarget stored_;
   std::vector<std::string> anomalies_;
 };

@@ -43,13 +43,15 @@ inline std::string old_key_of(std::int64_t key) {
   return make_tuple_bytes(std::vector{Field::value(bytes), Field::unsent(), Field::unsent()});
 }
 
-inline TableMapping one_table_mapping() {
+// With `unique_values`, no two rows of the new side have the same number.
+inline TableMapping one_table_mapping(bool unique_values = false) {
   Table table;
   table.name = {"public", "t"};
   table.columns = {{.name = "key", .type = builtin("int8", 20), .nullable = false},
                    {.name = "value", .type = builtin("int8", 20)},
                    {.name = "large", .type = builtin("text", 25)}};
   table.indexes = {{.name = "t_pkey", .columns = {"key"}, .unique = true, .primary = true}};
+  if (unique_values) table.indexes.push_back({.name = "t_value_key", .columns = {"value"}, .unique = true});
   TableSpec spec{.legacy = table.name, .new_side = table.name};
   EntitySpec entity{.name = "t", .key = "key", .tables = {spec}};
   auto compiled = compile_mapping(entity, spec, table, table);

@@ -76,6 +76,7 @@ constexpr std::string_view kColumnsSql = R"sql(
 
 constexpr std::string_view kIndexesSql = R"sql(
   SELECT i.indrelid, x.relname, i.indisunique, i.indisprimary, i.indpred IS NOT NULL, i.indimmediate,
+         i.indisexclusion,
          CASE WHEN i.indexprs IS NULL THEN ARRAY(
            SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(num, place)
            JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.num
@@ -198,7 +199,8 @@ Index make_index(const Rows& rows, int row) {
   index.primary = rows.boolean(row, 3);
   index.partial = rows.boolean(row, 4);
   index.immediate = rows.boolean(row, 5);
-  index.columns = parse_text_array(rows.view(row, 6));
+  index.exclusion = rows.boolean(row, 6);
+  index.columns = parse_text_array(rows.view(row, 7));
   return index;
 }
 

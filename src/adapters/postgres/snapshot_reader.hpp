@@ -22,7 +22,4 @@ class PgSnapshotReader final : public SnapshotReader {
   bool in_transaction_ = false;
 };
 
-// SELECT `select` FROM `table` WHERE key in range or keys, and cohort in cohorts.
-std::string select_sql(const RangeRead& read);
-
 }  // namespace oxbow::postgres

@@ -7,7 +7,9 @@
 
 #include "adapters/postgres/array_text.hpp"
 #include "adapters/postgres/names.hpp"
+#include "adapters/postgres/range_placer.hpp"
 #include "adapters/postgres/schema.hpp"
+#include "adapters/postgres/selection_sql.hpp"
 #include "adapters/postgres/session.hpp"
 #include "base/assert.hpp"
 #include "protocol/copy_binary.hpp"
@@ -97,6 +99,7 @@ void PgTargetWriter::Share::judge(const std::vector<bool>& found, const std::vec
 Task<void> PgTargetWriter::open_session() {
   if (connection_ && connection_->is_open()) co_return Status{};
   staging_.clear();
+  stages_.clear();
   in_transaction_ = false;
   CO_TRY(co_await ensure_open(connection_, settings_, std::string(kSessionSql)));
   auto give_up_at = monotonic_now() + kOriginBusyMax;
@@ -348,10 +351,10 @@ Task<std::uint64_t> PgTargetWriter::copy_end() {
 }
 
 // A table that foreign keys point at cannot be truncated alone, but it can be emptied.
-Task<void> PgTargetWriter::truncate(const TargetTable& table) {
+Task<void> PgTargetWriter::truncate(const TargetTable& table, bool beside_copies) {
   auto name = quoted(table.name);
   CO_TRY(co_await connection_->exec("SAVEPOINT oxbow"));
-  auto done = co_await connection_->exec("TRUNCATE " + name);
+  auto done = co_await connection_->exec((beside_copies ? "DELETE FROM " : "TRUNCATE ") + name);
   connection_->set_silence_max(kSilenceWhileScanning);
   if (!done && done.error().code == ErrorCode::unsupported)
     done = co_await connection_->exec("ROLLBACK TO SAVEPOINT oxbow; DELETE FROM " + name);
@@ -359,6 +362,40 @@ Task<void> PgTargetWriter::truncate(const TargetTable& table) {
   CO_TRY(std::move(done));
   CO_TRY(co_await connection_->exec("RELEASE SAVEPOINT oxbow"));
   co_return Status{};
+}
+
+Task<bool> PgTargetWriter::holds_rows(RangeRead rows) {
+  Rows found = CO_TRY(co_await connection_->exec(
+      fmt::format("SELECT EXISTS (SELECT FROM {} WHERE {})", quoted(rows.table), selection_predicate(rows))));
+  co_return found.boolean(0, 0);
+}
+
+Task<void> PgTargetWriter::remove_rows(RangeRead rows) {
+  CO_TRY(co_await connection_->exec(
+      fmt::format("DELETE FROM {} WHERE {}", quoted(rows.table), selection_predicate(rows))));
+  co_return Status{};
+}
+
+Task<const TargetTable*> PgTargetWriter::stage(const TargetTable& table) {
+  auto found = stages_.find(&table);
+  if (found != stages_.end()) co_return &found->second.table;
+  auto made = table;
+  made.name = {"pg_temp", fmt::format("oxbow_stage_{}", table.id)};
+  for (auto& column : made.columns) column.identity_always = false;
+  CO_TRY(co_await connection_->exec(create_stage_sql(table, quoted(made.name))));
+  co_return &stages_.emplace(&table, Stage{std::move(made)}).first->second.table;
+}
+
+Task<std::vector<UnplacedRow>> PgTargetWriter::place(const TargetTable& table, RangeRead rows) {
+  const auto& staging = *CO_TRY(co_await staging_for(table));
+  RangePlacer placer(*connection_, table, quoted(stages_.at(&table).table.name), staging.sql.all_columns,
+                     rows);
+  CO_TRY(co_await connection_->exec(std::string(kScanOn)));
+  connection_->set_silence_max(kSilenceWhileScanning);
+  auto refused = CO_TRY(co_await placer.place());
+  connection_->set_silence_max(settings_.silence_max);
+  CO_TRY(co_await connection_->exec(std::string(kScanOff)));
+  co_return refused;
 }
 
 Task<void> PgTargetWriter::save_range(const RangeRecord& record) {
@@ -385,6 +422,7 @@ Task<void> PgTargetWriter::commit(std::optional<StreamPosition> position) {
   std::string_view tag = PQcmdStatus(const_cast<PGresult*>(results.back().get()));
   if (tag != "COMMIT") co_return Err(ErrorCode::internal, "a failed transaction was to be committed");
   for (auto& [table, staging] : staging_) staging.committed = true;
+  for (auto& [table, stage] : stages_) stage.committed = true;
   co_return Status{};
 }
 
@@ -392,6 +430,7 @@ Task<void> PgTargetWriter::rollback() {
   copying_ = nullptr;
   if (!std::exchange(in_transaction_, false) || !connection_ || !connection_->is_open()) co_return Status{};
   std::erase_if(staging_, [](const auto& entry) { return !entry.second.committed; });
+  std::erase_if(stages_, [](const auto& entry) { return !entry.second.committed; });
   // A session that cannot even roll back, for example inside a COPY, is closed, which rolls back as well.
   auto done = co_await connection_->exec("ROLLBACK");
   if (!done) connection_->close();

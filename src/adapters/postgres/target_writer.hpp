@@ -2,6 +2,7 @@
 // triggers and foreign keys do not act on rows whose consequences arrive through the log anyway.
 #pragma once
 
+#include <map>
 #include <unordered_map>
 
 #include "adapters/postgres/batch_sql.hpp"
@@ -21,7 +22,11 @@ class PgTargetWriter final : public TargetWriter {
   Task<std::uint64_t> copy_end() override;
   Task<BatchOutcome> apply(const RowBatch& batch) override;
   Task<std::vector<BatchOutcome>> apply_together(std::vector<const RowBatch*> batches) override;
-  Task<void> truncate(const TargetTable& table) override;
+  Task<void> truncate(const TargetTable& table, bool beside_copies) override;
+  Task<bool> holds_rows(RangeRead rows) override;
+  Task<void> remove_rows(RangeRead rows) override;
+  Task<const TargetTable*> stage(const TargetTable& table) override;
+  Task<std::vector<UnplacedRow>> place(const TargetTable& table, RangeRead rows) override;
   Task<void> save_range(const RangeRecord& record) override;
   Task<void> quarantine(const QuarantineRecord& record) override;
   Task<void> commit(std::optional<StreamPosition> position) override;
@@ -34,6 +39,12 @@ class PgTargetWriter final : public TargetWriter {
     RecordLayout layout;
     std::unordered_map<std::string, std::string> prepared;  // text, name
     bool committed = false;  // false: the type goes if this transaction is rolled back
+  };
+
+  // A table of this session that rows are collected in.
+  struct Stage {
+    TargetTable table;
+    bool committed = false;  // false: it goes if this transaction is rolled back
   };
 
   Task<void> open_session();
@@ -71,6 +82,7 @@ class PgTargetWriter final : public TargetWriter {
   std::string origin_;
   std::unique_ptr<Connection> connection_;
   std::unordered_map<const TargetTable*, Staging> staging_;
+  std::map<const TargetTable*, Stage> stages_;
   std::uint64_t names_made_ = 0;
   bool in_transaction_ = false;
 

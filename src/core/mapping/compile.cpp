@@ -147,6 +147,8 @@ class Compiler {
               fields, to_string(new_.name), kColumnsMax);
     for (const auto& column : identity.columns) add_key_column(column, plans.written);
     check_target_key(identity);
+    mapping_.rows_exclude_each_other = rows_exclude_each_other(new_, names_of(mapping_.target_key));
+    find_new_entity_key();
     list_compared(plans);
     mapping_.is_identity = is_identity();
   }
@@ -245,14 +247,28 @@ class Compiler {
                      fmt::join(not_one_to_one_, ", "), to_string(legacy_.name), to_string(new_.name));
     }
     if (identity.columns.empty()) return;
-    std::vector<std::string> names;
-    for (const auto& column : mapping_.target_key) names.push_back(column.name);
+    auto names = names_of(mapping_.target_key);
     if (!is_unique_key(new_, names)) {
       problem(spec_.mark,
               "{} has no unique index on exactly ({}), where the identity of legacy rows arrives: create one",
               to_string(new_.name), fmt::join(names, ", "));
     }
     mapping_.ranges_hold_on_target = ranges_hold();
+  }
+
+  static std::vector<std::string> names_of(const std::vector<KeyColumn>& key) {
+    std::vector<std::string> names;
+    for (const auto& column : key) names.push_back(column.name);
+    return names;
+  }
+
+  void find_new_entity_key() {
+    for (std::size_t i = 0; i < mapping_.target.columns.size(); ++i) {
+      const auto& program = mapping_.programs[i];
+      bool same_text = program.is_pass_through() && mapping_.target.columns[i].sql.empty();
+      if (same_text && program.reads.front() == mapping_.entity_key_field)
+        mapping_.new_entity_key = mapping_.target.columns[i].name;
+    }
   }
 
   // True if the same literals cut both tables at the same rows.

@@ -120,4 +120,10 @@ bool is_unique_key(const Table& table, std::vector<std::string> columns) {
   });
 }
 
+bool rows_exclude_each_other(const Table& table, std::vector<std::string> key) {
+  return std::ranges::any_of(table.indexes, [&](const Index& index) {
+    return index.exclusion || (index.unique && !same_set(index.columns, key));
+  });
+}
+
 }  // namespace oxbow

@@ -22,4 +22,7 @@ std::optional<Identity> choose_identity(const TableSpec& spec, const Table& lega
 // True if a unique index of the new table, valid for all rows, has exactly these columns.
 bool is_unique_key(const Table& table, std::vector<std::string> columns);
 
+// True if rows that differ in `key` may still exclude each other.
+bool rows_exclude_each_other(const Table& table, std::vector<std::string> key);
+
 }  // namespace oxbow

@@ -76,6 +76,12 @@ class TableMapping {
   bool ranges_hold_on_target = false;
   std::vector<KeyColumn> target_key;  // the source key under its new names, same order
 
+  // Beside its key, a row holds a value that no other may hold at the same time.
+  bool rows_exclude_each_other = false;
+
+  // The new column that holds the entity's key as the legacy side prints it; empty: there is none.
+  std::string new_entity_key;
+
   // Every tuple passes through byte for byte: the copier need not look inside.
   bool is_identity = false;
 

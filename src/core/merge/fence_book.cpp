@@ -43,7 +43,7 @@ void FenceBook::add_job(std::uint32_t job, std::vector<CohortId> members, std::v
   Job& added = jobs_.emplace_back(Job{job, std::move(members), {}, 0});
   for (auto& record : records) {
     Fence fence = fence_of(record, unproven, protections_);
-    added.ranges.push_back({std::move(record), std::move(fence), {}, 0, 0});
+    added.ranges.push_back({std::move(record), std::move(fence), {}, 0, 0, false});
   }
   std::sort(added.ranges.begin(), added.ranges.end(), [&](const Range& a, const Range& b) {
     const auto& x = a.record.range.lower.tuple;
@@ -63,7 +63,12 @@ void FenceBook::remove_members(const std::vector<CohortId>& members) {
 }
 
 void FenceBook::add_point(const RangeRecord& record, std::string key, const std::vector<Xid>& unproven) {
-  points_.insert_or_assign(std::move(key), Range{record, fence_of(record, unproven, protections_), {}, 0, 0});
+  points_.insert_or_assign(std::move(key),
+                           Range{record, fence_of(record, unproven, protections_), {}, 0, 0, false});
+}
+
+void FenceBook::remove_point(std::string_view key) {
+  if (auto point = points_.find(key); point != points_.end()) points_.erase(point);
 }
 
 void FenceBook::for_each(std::string_view key, std::optional<CohortId> cohort,
@@ -97,6 +102,25 @@ bool FenceBook::all_settled() const {
          std::all_of(jobs_.begin(), jobs_.end(), [](const Job& job) { return job.unsettled == 0; });
 }
 
+bool FenceBook::others_settled() {
+  bool settled = true;
+  for_each_range([&](const Range& range) { settled = settled && (range.after_others || is_settled(range)); });
+  return settled;
+}
+
+FenceBook::Range* FenceBook::next_pending() {
+  Range* next = nullptr;
+  Range* last = nullptr;
+  for_each_range([&](Range& range) {
+    if (range.fence.phase() != Fence::Phase::pending) return;
+    auto*& found = range.after_others ? last : next;
+    bool goes_before = range.record.range.is_point() && !(found && found->record.range.is_point());
+    if (!found || goes_before) found = &range;
+  });
+  if (next) return next;
+  return last && others_settled() ? last : nullptr;
+}
+
 FenceBook::Range* FenceBook::find(RangeId id) {
   Range* found = nullptr;
   for_each_range([&](Range& range) {
@@ -128,6 +152,7 @@ std::vector<RangeRecord> FenceBook::restart(Xid xid) {
       range.fence = std::move(fresh);
       range.held.clear();
       range.held_bytes = 0;
+      range.after_others = false;
       range.record.phase = RangePhase::pending;
       range.record.rows = 0;
       records.push_back(range.record);

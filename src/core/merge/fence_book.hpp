@@ -35,6 +35,7 @@ class FenceBook {
     std::vector<RowChange> held;
     std::size_t held_bytes = 0;
     std::uint64_t copies_begun = 0;  // tells a copy that was abandoned from the one that took its place
+    bool after_others = false;       // its rows met others in their place: it waits for the rest of the table
   };
 
   FenceBook(std::vector<KeyColumn> key, Protections protections);
@@ -47,6 +48,7 @@ class FenceBook {
 
   // A key that has to be read again: from now on its changes wait for that.
   void add_point(const RangeRecord& record, std::string key, const std::vector<Xid>& unproven);
+  void remove_point(std::string_view key);
 
   // The ranges that decide about `key`. Without a cohort (it is not known), one per job.
   // Null stands for a range of a job in which everything is settled.
@@ -55,6 +57,11 @@ class FenceBook {
 
   bool covers(CohortId cohort) const;
   bool all_settled() const;  // no range and no point waits for anything
+
+  // The range that is to be copied next: points before others, because somebody may be waiting for that row;
+  // who is `after_others` only when everybody else is settled.
+  Range* next_pending();
+  bool others_settled();  // everybody who is not `after_others`
   Range* find(RangeId id);
   Range* find_point(std::string_view key);
   void for_each_range(const std::function<void(Range&)>& visit);

@@ -12,6 +12,10 @@ struct Protections {
   // A snapshot must see every transaction that was skipped while its range was pending. Off: any snapshot
   // will do.
   bool remember_skipped = true;
+
+  // Where one row decides whether another may stand, a copy waits until the stream has passed its snapshot.
+  // Off: it is placed while the rows around it are older than it is.
+  bool close_behind_snapshot = true;
 };
 
 }  // namespace oxbow

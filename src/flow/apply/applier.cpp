@@ -59,7 +59,7 @@ std::string shown_key(const TableMapping& mapping, std::string_view tuple) {
 }  // namespace
 
 Applier::Applier(std::vector<MirroredTable> tables, ApplyLimits limits, Protections protections)
-    : limits_(limits) {
+    : limits_(limits), protections_(protections) {
   for (const auto& table : tables) {
     tables_.push_back(TableState{table,
                                  FenceBook(table.mapping->source_key, protections),
@@ -114,6 +114,7 @@ Status Applier::on_event(const LogEvent& event, Instant now) {
 
 Status Applier::begin(const Begin& begin, Instant now) {
   if (transaction_) return Err(ErrorCode::internal, "the log begins a transaction inside another");
+  last_close_.reset();
   transaction_ = Transaction{
       widen(begin.xid, reference_), begin.final_lsn, begin.committed_at, begin.final_lsn < applied_, {}};
   reference_ = std::max(reference_, transaction_->xid);
@@ -291,23 +292,38 @@ Status Applier::apply_change(TableState& state, RowMerger& merger, const RowChan
 // The row is new under its key, yet the log does not carry all of it: its large values did not change. They
 // are read from the source like a range of one key, and the record that says so is committed with this group.
 void Applier::read_again(TableState& state, const RowChange& change, std::vector<WriteStep>& steps) {
+  auto point = add_point(state, key_of(state, change.tuple), {change.xid});
+  if (point) return steps.push_back(std::move(*point));
+  steps.push_back(quarantine_row(
+      state, change.op, change.tuple, change.commit_lsn,
+      fmt::format("its key changed and its large values cannot be read again: {}", point.error().detail)));
+}
+
+// `unsupported` if the key has no text to ask the source by.
+Result<RangeRecord> Applier::add_point(TableState& state, std::string key, const std::vector<Xid>& skipped) {
   const auto& mapping = *state.table.mapping;
-  auto key = key_of(state, change.tuple);
   KeyBound bound{key, {}};
-  for (std::size_t i = 0; i < mapping.source_key.size(); ++i) {
-    auto text = binary_to_text(mapping.source_key[i].type, field_at(key, i).bytes);
-    if (!text) {
-      steps.push_back(quarantine_row(
-          state, change.op, change.tuple, change.commit_lsn,
-          fmt::format("its key changed and its large values cannot be read again: {}", text.error().detail)));
-      return;
-    }
-    bound.literals.push_back(*text);
-  }
+  for (std::size_t i = 0; i < mapping.source_key.size(); ++i)
+    bound.literals.push_back(TRY(binary_to_text(mapping.source_key[i].type, field_at(key, i).bytes)));
   RangeRecord record{
       .id = next_range_id(), .table = mapping.target.id, .job = kPointJob, .range = {bound, bound}};
-  state.fences.add_point(record, key, {change.xid});
-  steps.push_back(record);
+  if (last_close_) last_close_->points.push_back(key);
+  state.fences.add_point(record, std::move(key), skipped);
+  return record;
+}
+
+std::vector<WriteStep> Applier::read_again_later(const RowWrite& write, std::size_t row) {
+  TableState& state = tables_[write.batch.table->id];
+  if (state.table.mapping->source_key.empty() || state.fences.all_settled()) return {};
+  auto key = key_of(state, write.origin[row].tuple);
+  auto steps = remove_key_steps(write.batch.table->id, key);
+  auto skipped = unproven_;
+  if (transaction_) skipped.push_back(transaction_->xid);
+  auto point = add_point(state, key, skipped);
+  if (!point) return {};
+  state.fences.find_point(key)->after_others = true;
+  steps.push_back(std::move(*point));
+  return steps;
 }
 
 Status Applier::truncate(const Truncate& truncate) {
@@ -319,10 +335,9 @@ Status Applier::truncate(const Truncate& truncate) {
       flush_mergers();
       // While a copy is under way, what it has and what it lacks is simplest told by starting over: the table
       // is empty or nearly so.
-      if (!state.fences.all_settled()) {
-        std::ranges::move(state.fences.restart(transaction_->xid), std::back_inserter(steps_));
-      }
-      steps_.push_back(TruncateWrite{&state.table.mapping->target});
+      bool copying = !state.fences.all_settled();
+      if (copying) std::ranges::move(state.fences.restart(transaction_->xid), std::back_inserter(steps_));
+      steps_.push_back(TruncateWrite{&state.table.mapping->target, copying});
     }
   }
   return {};
@@ -406,6 +421,7 @@ std::vector<WriteStep> Applier::close_range(std::uint32_t table, RangeId id, con
   OXBOW_ASSERT(range != nullptr && range->fence.phase() == Fence::Phase::opening, "range {} is not opening",
                id.value());
 
+  last_close_ = LastClose{table, *range, counters_, {}, {}};
   std::vector<WriteStep> steps;
   for (const auto& row : copied.rejected) {
     steps.push_back(quarantine_row(state, RowOp::insert, row.tuple, copied.snapshot_at, row.reason));
@@ -434,6 +450,22 @@ std::vector<WriteStep> Applier::close_range(std::uint32_t table, RangeId id, con
   merged_to_steps(state, merger.take(), steps);
   steps.push_back(record);
   return steps;
+}
+
+bool Applier::closes_behind_snapshot(std::uint32_t table) const {
+  return protections_.close_behind_snapshot && tables_[table].table.mapping->rows_exclude_each_other;
+}
+
+void Applier::undo_close() {
+  OXBOW_ASSERT(last_close_, "no range was closed since the last event");
+  TableState& state = tables_[last_close_->table];
+  for (const auto& key : last_close_->quarantined) state.quarantined.erase(key);
+  counters_ = last_close_->counters;
+  for (const auto& key : last_close_->points) state.fences.remove_point(key);
+  auto id = last_close_->before.record.id;
+  *state.fences.find(id) = std::move(last_close_->before);
+  abandon_range(last_close_->table, id);
+  last_close_.reset();
 }
 
 void Applier::abandon_range(std::uint32_t table, RangeId id) {
@@ -517,7 +549,8 @@ QuarantineRecord Applier::quarantine_row(TableState& state, RowOp op, std::strin
                                          std::string reason) {
   ++counters_.quarantined;
   auto key = key_of(state, tuple);
-  state.quarantined.insert(key);
+  bool is_new = state.quarantined.insert(key).second;
+  if (is_new && last_close_) last_close_->quarantined.push_back(key);
   return {.table = state.table.mapping->target.id,
           .key = shown_key(*state.table.mapping, tuple),
           .key_tuple = std::move(key),

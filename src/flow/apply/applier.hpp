@@ -52,9 +52,10 @@ struct RowWrite {
   std::vector<MergedRow> origin;  // parallel to the batch's rows
 };
 
-// All rows of the table go. No copy of this table may be in progress on the target.
+// All rows of the table go. Beside copies, a lock on the whole table would wait for them, and they for us.
 struct TruncateWrite {
   const TargetTable* table = nullptr;
+  bool beside_copies = false;
 };
 
 using WriteStep = std::variant<RowWrite, TruncateWrite, RangeRecord, QuarantineRecord>;
@@ -126,6 +127,14 @@ class Applier {
   bool needs_another_snapshot(std::uint32_t table, RangeId id, const CopiedRange& copied);
   std::vector<WriteStep> close_range(std::uint32_t table, RangeId id, const CopiedRange& copied);
 
+  // True if the range of a copy may be closed only when the stream has passed its snapshot: rows of this
+  // table exclude each other, so all that stand on the target have to be of one moment.
+  bool closes_behind_snapshot(std::uint32_t table) const;
+
+  // Takes the last close_range() back, because its steps were rolled back: the range is pending again.
+  // REQUIRES: no event since.
+  void undo_close();
+
   // The copy failed; its range is pending again. REQUIRES: it is opening.
   void abandon_range(std::uint32_t table, RangeId id);
 
@@ -138,6 +147,11 @@ class Applier {
   // The database rejected this row of a write: it goes to quarantine, and later changes of its key queue
   // behind it.
   QuarantineRecord quarantine(const RowWrite& write, std::size_t row, const Error& reason);
+
+  // The row was rejected because another one excludes it, which need not be so: while ranges of the table are
+  // not settled, rows of an earlier mirror may stand in the way. It leaves the target and is read again when
+  // the rest of the table is settled. Nothing if there is no such hope.
+  std::vector<WriteStep> read_again_later(const RowWrite& write, std::size_t row);
 
   // The legacy key of a row, for people: "payment_id=4711".
   std::string describe(const RowWrite& write, std::size_t row) const;
@@ -169,6 +183,15 @@ class Applier {
     std::vector<std::string> markers;
   };
 
+  // What undo_close() needs.
+  struct LastClose {
+    std::uint32_t table = 0;
+    FenceBook::Range before;
+    ApplyCounters counters;
+    std::vector<std::string> quarantined;
+    std::vector<std::string> points;
+  };
+
   Status begin(const Begin& begin, Instant now);
   Status commit(const Commit& commit);
   Status relation(const Relation& relation);
@@ -187,11 +210,13 @@ class Applier {
 
   void merged_to_steps(TableState& state, std::vector<MergedRow> rows, std::vector<WriteStep>& steps);
   void read_again(TableState& state, const RowChange& change, std::vector<WriteStep>& steps);
+  Result<RangeRecord> add_point(TableState& state, std::string key, const std::vector<Xid>& skipped);
   QuarantineRecord quarantine_row(TableState& state, RowOp op, std::string_view tuple, Lsn lsn,
                                   std::string reason);
   void flush_mergers();
 
   ApplyLimits limits_;
+  Protections protections_;
   std::vector<TableState> tables_;
   std::map<RelationId, std::vector<Route>> routes_;
   std::map<RelationId, Relation> relations_;
@@ -210,6 +235,7 @@ class Applier {
   std::vector<std::string> markers_;
   std::uint64_t last_range_id_ = 0;
 
+  std::optional<LastClose> last_close_;
   TouchedKeys touched_;
   ApplyCounters counters_;
   std::optional<WallTime> last_commit_time_;

@@ -39,6 +39,9 @@ RangeCopy::Next RangeCopy::rows_copied(std::uint64_t rows) {
 RangeCopy::Next RangeCopy::close() {
   if (!is_abandoned() && applier_.needs_another_snapshot(table_, id_, copied_)) failed();
   if (is_abandoned()) return Next::roll_back;
+  auto position = applier_.confirmable();
+  bool passed = position && *position >= copied_.snapshot_at;
+  if (applier_.closes_behind_snapshot(table_) && !passed) return Next::close_later;
   steps_ = applier_.close_range(table_, id_, copied_);
   return Next::write_and_commit;
 }
@@ -51,6 +54,11 @@ bool RangeCopy::is_abandoned() const {
 
 void RangeCopy::failed() {
   if (!is_abandoned()) applier_.abandon_range(table_, id_);
+}
+
+void RangeCopy::reopen_after_others() {
+  reopen();
+  range().after_others = true;
 }
 
 FenceBook::Range& RangeCopy::range() const {

@@ -6,7 +6,11 @@
 //                  └── not admitted: take_snapshot_later ──┘         └── abandoned meanwhile: roll_back
 //
 // The target transaction begins with copy_rows. Whatever goes wrong before its commit leaves nothing behind:
-// roll back, call failed(), and the range is pending again.
+// roll back, call failed(), and the range is pending again. After close() that is reopen().
+//
+// Where rows exclude each other (a second unique value), a copy is collected aside and placed at close, and
+// close() makes it wait until the stream has passed its snapshot: then the rows on the target are those of
+// one moment of the source, and what did not clash there does not clash here.
 #pragma once
 
 #include <optional>
@@ -23,6 +27,7 @@ class RangeCopy {
     take_snapshot_later,
     copy_rows,
     close_at_rest,
+    close_later,
     write_and_commit,
     roll_back
   };
@@ -42,7 +47,7 @@ class RangeCopy {
   Next rows_copied(std::uint64_t rows);
 
   // Call when no group is open and nothing of the log is unwritten; until the commit has ended, no event may
-  // be fed.
+  // be fed. `close_later`: nothing has happened yet, the stream has to move on.
   Next close();
   std::vector<WriteStep> take_steps() { return std::move(steps_); }
 
@@ -50,6 +55,13 @@ class RangeCopy {
   bool is_abandoned() const;
 
   void failed();  // the target transaction was rolled back, or never began
+
+  // After close(): the steps could not be written and the transaction was rolled back. No event has been fed.
+  void reopen() { applier_.undo_close(); }
+
+  // As reopen(); rows of other ranges stood in the place of these, so the rest of the table goes first.
+  // REQUIRES: the rows that the range has on the target are taken away.
+  void reopen_after_others();
 
  private:
   FenceBook::Range& range() const;

@@ -44,20 +44,22 @@ RowWrite part_of(const RowWrite& write, std::size_t begin, std::size_t end) {
 }
 
 Task<void> StepWriter::write(std::vector<WriteStep> steps) {
-  for (auto& step : steps) {
-    if (auto* rows = std::get_if<RowWrite>(&step)) {
-      CO_TRY(co_await write_rows(std::move(*rows)));
-    } else if (auto* truncate = std::get_if<TruncateWrite>(&step)) {
-      CO_TRY(co_await settle_clashes());
-      CO_TRY(co_await before_truncate_(truncate->table->id));
-      CO_TRY(co_await writer_.truncate(*truncate->table));
-    } else if (auto* record = std::get_if<RangeRecord>(&step)) {
-      CO_TRY(co_await writer_.save_range(*record));
-    } else if (auto* quarantined = std::get_if<QuarantineRecord>(&step)) {
-      CO_TRY(co_await quarantine(std::move(*quarantined)));
-    }
-  }
+  for (auto& step : steps) CO_TRY(co_await write_step(std::move(step)));
   co_return co_await settle_clashes();
+}
+
+Task<void> StepWriter::write_step(WriteStep step) {
+  if (auto* rows = std::get_if<RowWrite>(&step)) {
+    CO_TRY(co_await write_rows(std::move(*rows)));
+  } else if (auto* truncate = std::get_if<TruncateWrite>(&step)) {
+    CO_TRY(co_await settle_clashes());
+    CO_TRY(co_await writer_.truncate(*truncate->table, truncate->beside_copies));
+  } else if (auto* record = std::get_if<RangeRecord>(&step)) {
+    CO_TRY(co_await writer_.save_range(*record));
+  } else if (auto* quarantined = std::get_if<QuarantineRecord>(&step)) {
+    CO_TRY(co_await quarantine(std::move(*quarantined)));
+  }
+  co_return Status{};
 }
 
 Task<void> StepWriter::settle_clashes() {
@@ -103,15 +105,22 @@ Task<void> StepWriter::write_rows(RowWrite write) {
     clashing_.push_back(std::move(write));
     co_return Status{};
   }
-  if (write.batch.rows == 1) {
-    auto record = applier_.quarantine(write, 0, outcome.error());
-    co_return co_await quarantine(std::move(record));
-  }
+  if (write.batch.rows == 1) co_return co_await give_up_row(std::move(write), outcome.error());
   auto middle = write.batch.rows / 2;
   auto first = part_of(write, 0, middle);
   auto second = part_of(write, middle, write.batch.rows);
   CO_TRY(co_await write_rows(std::move(first)));
   co_return co_await write_rows(std::move(second));
+}
+
+Task<void> StepWriter::give_up_row(RowWrite row, Error reason) {
+  if (is_clash(reason)) {
+    auto steps = applier_.read_again_later(row, 0);
+    for (auto& step : steps) CO_TRY(co_await write_step(std::move(step)));
+    if (!steps.empty()) co_return Status{};
+  }
+  auto record = applier_.quarantine(row, 0, reason);
+  co_return co_await quarantine(std::move(record));
 }
 
 Task<void> StepWriter::quarantine(QuarantineRecord record) {

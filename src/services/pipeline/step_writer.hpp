@@ -1,7 +1,8 @@
 // Writes the applier's steps into an open target transaction. A row that the new side rejects is found by
 // halving its batch and goes to quarantine; its neighbours are applied. Unique values may change hands among
-// all updates of one write(): what clashes waits until everything else was written. Rows that a change should
-// have met and did not become findings. Belongs to the stream's thread.
+// all updates of one write(): what clashes waits until everything else was written, and what then still
+// clashes while ranges are not settled is read again later. Rows that a change should have met and did not
+// become findings. Belongs to the stream's thread.
 #pragma once
 
 #include <functional>
@@ -16,21 +17,17 @@ namespace oxbow {
 
 class StepWriter {
  public:
-  // `before_truncate` makes sure that no copy of the table is in progress.
-  StepWriter(const Plan& plan, Applier& applier, TargetWriter& writer, std::function<void(Finding)> report,
-             std::function<Task<void>(std::uint32_t table)> before_truncate)
-      : plan_(plan),
-        applier_(applier),
-        writer_(writer),
-        report_(std::move(report)),
-        before_truncate_(std::move(before_truncate)) {}
+  StepWriter(const Plan& plan, Applier& applier, TargetWriter& writer, std::function<void(Finding)> report)
+      : plan_(plan), applier_(applier), writer_(writer), report_(std::move(report)) {}
 
   Task<void> write(std::vector<WriteStep> steps);
 
  private:
   Task<void> write_rows(RowWrite write);
+  Task<void> write_step(WriteStep step);
   Task<void> settle_clashes();
   Task<void> settle_updates(std::vector<RowWrite> updates);
+  Task<void> give_up_row(RowWrite row, Error reason);
   Task<void> quarantine(QuarantineRecord record);
   void report_missing(const RowWrite& write, const BatchOutcome& outcome);
 
@@ -38,7 +35,6 @@ class StepWriter {
   Applier& applier_;
   TargetWriter& writer_;
   std::function<void(Finding)> report_;
-  std::function<Task<void>(std::uint32_t table)> before_truncate_;
   std::vector<RowWrite> clashing_;  // nothing of them is written yet
   bool settling_ = false;           // what clashes now will clash for ever
 };

@@ -1,0 +1,169 @@
+#include "services/pipeline/log_follower.hpp"
+
+#include <fmt/core.h>
+
+#include "runtime/failpoint.hpp"
+#include "runtime/real_clock.hpp"
+
+namespace oxbow {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr int kLane = 0;
+constexpr std::size_t kChunksAheadMax = 16;       // of about 1 MiB
+constexpr Duration kIdleStoreEvery = seconds(1);  // of positions with nothing of ours before them
+constexpr std::size_t kUnprovenMax = 256;
+
+}  // namespace
+
+LogFollower::LogFollower(SessionParts& parts)
+    : parts_(parts),
+      source_(parts.context.ports.source_admin()),
+      marker_source_(parts.context.ports.source_admin()),
+      writer_(parts.context.ports.target_writer(kLane)),
+      chunks_(parts.context.executor, kChunksAheadMax),
+      marker_prefix_(fmt::format("barrier-{}", wall_now().time_since_epoch().count())) {}
+
+LogFollower::~LogFollower() = default;
+
+Task<void> LogFollower::begin(StreamPosition position) {
+  stored_ = position.lsn;
+  stored_at_ = monotonic_now();
+  CO_TRY(co_await writer_->begin());
+  CO_TRY(co_await writer_->commit(std::move(position)));
+  log_ = parts_.context.ports.log_stream(stored_);
+  co_return Status{};
+}
+
+// Only this task touches the log's reading side: asking whether it is idle may take a message in, and must
+// not overtake one that read() is waiting for.
+Task<void> LogFollower::read_ahead() {
+  while (!co_await is_cancelled()) {
+    LogChunk chunk;
+    CO_TRY(co_await log_->read(chunk.events));
+    chunk.log_was_idle = log_->idle();
+    ++chunks_ahead_;
+    CO_TRY(co_await chunks_.send(std::move(chunk)));
+  }
+  co_return Err(ErrorCode::cancelled);
+}
+
+Task<void> LogFollower::apply() {
+  while (!co_await is_cancelled()) {
+    auto chunk = CO_TRY(co_await chunks_.receive());
+    if (!chunk) break;
+    --chunks_ahead_;
+    CO_TRY(co_await feed(*chunk));
+  }
+  co_return Err(ErrorCode::cancelled);
+}
+
+Task<void> LogFollower::feed(LogChunk& chunk) {
+  auto& applier = *parts_.applier;
+  auto& events = chunk.events;
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    if (!holds_gate_) {
+      CO_TRY(co_await parts_.gate.enter());
+      holds_gate_ = true;
+    }
+    CO_TRY(applier.on_event(events[i], monotonic_now()));
+    if (applier.wants_write()) CO_TRY(co_await write_batch());
+    bool idle = i + 1 == events.size() && chunks_ahead_ == 0 && chunk.log_was_idle;
+    if (applier.group_is_due(monotonic_now(), idle)) CO_TRY(co_await commit_group());
+  }
+  if (holds_gate_ && !applier.group_is_open() && applier.between_transactions()) {
+    holds_gate_ = false;
+    parts_.gate.leave();
+  }
+  co_return Status{};
+}
+
+Task<void> LogFollower::write_batch() {
+  auto steps = parts_.applier->take_steps();
+  if (steps.empty()) co_return Status{};
+  if (!group_begun_) {
+    CO_TRY(co_await writer_->begin());
+    group_begun_ = true;
+  }
+  StepWriter step_writer(parts_.context.plan, *parts_.applier, *writer_, parts_.context.report);
+  co_return co_await step_writer.write(std::move(steps));
+}
+
+Task<void> LogFollower::commit_group() {
+  auto& applier = *parts_.applier;
+  CO_TRY(co_await write_batch());
+  // A group that held nothing of ours is worth a commit only from time to time, so that the source may forget
+  // it.
+  bool touched_us = applier.counters().changes != changes_committed_;
+  if (group_begun_ || touched_us || monotonic_now() - stored_at_ > kIdleStoreEvery)
+    CO_TRY(co_await store_position());
+  applier.group_committed();
+  CO_TRY(co_await reach_markers());
+  holds_gate_ = false;
+  parts_.gate.leave();
+  co_return Status{};
+}
+
+Task<void> LogFollower::store_position() {
+  auto& applier = *parts_.applier;
+  if (!group_begun_) CO_TRY(co_await writer_->begin());
+  failpoint("before_group_commit");
+  auto position = applier.position();
+  if (position.unproven.size() > kUnprovenMax) {
+    auto snapshot = CO_TRY(co_await source_->current_snapshot());
+    applier.prove(snapshot);
+    position = applier.position();
+  }
+  auto lsn = position.lsn;
+  CO_TRY(co_await writer_->commit(std::move(position)));
+  failpoint("after_group_commit");
+  group_begun_ = false;
+  stored_ = lsn;
+  stored_at_ = monotonic_now();
+  changes_committed_ = applier.counters().changes;
+  co_return Status{};
+}
+
+Task<void> LogFollower::reach_markers() {
+  for (const auto& content : parts_.applier->take_markers()) {
+    auto at = barriers_.find(content);
+    if (at == barriers_.end()) continue;
+    Barrier& barrier = *at->second;
+    barriers_.erase(at);
+    failpoint("after_marker");
+    barrier.position = parts_.applier->position().lsn;
+    barrier.result = co_await barrier.action();
+    bool token = true;
+    barrier.done.try_send(token);
+  }
+  co_return Status{};
+}
+
+Task<Lsn> LogFollower::at_marker(std::function<Task<void>()> at_barrier) {
+  auto content = fmt::format("{}-{}", marker_prefix_, ++next_marker_);
+  Barrier barrier{std::move(at_barrier), {}, {}, Channel<bool>(parts_.context.executor, 1)};
+  barriers_[content] = &barrier;
+  auto emitted = co_await marker_source_->emit_marker(content);
+  if (!emitted) {
+    barriers_.erase(content);
+    co_return std::unexpected(emitted.error());
+  }
+  auto done = co_await barrier.done.receive();
+  barriers_.erase(content);
+  if (!done) co_return std::unexpected(done.error());
+  if (!*done) co_return Err(ErrorCode::connection_lost, "the stream ended before it reached the marker");
+  if (!barrier.result) co_return std::unexpected(barrier.result.error());
+  co_return barrier.position;
+}
+
+void LogFollower::confirm() {
+  log_->confirm(stored_);
+}
+
+void LogFollower::end() {
+  for (auto& [content, barrier] : barriers_) barrier->done.close();
+  barriers_.clear();
+}
+
+}  // namespace oxbow

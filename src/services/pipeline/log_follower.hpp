@@ -1,0 +1,76 @@
+// Follows the source's log and commits it on the target, group by group; runs what has to happen at a marker.
+// Reading ahead and applying are two tasks, so that the source goes on decoding while the target writes.
+// Belongs to one session and its thread; any error ends the session.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "runtime/channel.hpp"
+#include "services/pipeline/session_parts.hpp"
+#include "services/pipeline/step_writer.hpp"
+
+namespace oxbow {
+
+class LogFollower {
+ public:
+  explicit LogFollower(SessionParts& parts);
+  ~LogFollower();
+
+  // Stores `position` on the target and asks the source for everything behind it.
+  Task<void> begin(StreamPosition position);
+
+  // The two tasks. REQUIRES: begin()
+  Task<void> read_ahead();
+  Task<void> apply();
+
+  // Runs `at_barrier` when the target holds exactly what the source's log has before a new marker, and
+  // nothing of the log is applied meanwhile. Returns the marker's position.
+  Task<Lsn> at_marker(std::function<Task<void>()> at_barrier);
+
+  // Lets the source forget what the target has stored.
+  void confirm();
+
+  // Nobody reads the log any more, so whoever waits for a marker waits in vain.
+  void end();
+
+ private:
+  struct LogChunk {
+    std::vector<LogEvent> events;
+    bool log_was_idle = false;  // when it was read
+  };
+
+  struct Barrier {
+    std::function<Task<void>()> action;
+    Status result;
+    Lsn position;
+    Channel<bool> done;
+  };
+
+  Task<void> feed(LogChunk& chunk);
+  Task<void> write_batch();
+  Task<void> commit_group();
+  Task<void> store_position();
+  Task<void> reach_markers();
+
+  SessionParts& parts_;
+  // Each connection serves one task at a time, so the two tasks that ask the source have their own.
+  std::unique_ptr<SourceAdmin> source_;
+  std::unique_ptr<SourceAdmin> marker_source_;
+  std::unique_ptr<TargetWriter> writer_;
+  std::unique_ptr<LogStream> log_;
+  Channel<LogChunk> chunks_;
+  std::size_t chunks_ahead_ = 0;
+  bool holds_gate_ = false;
+  bool group_begun_ = false;  // the target transaction is open
+  std::uint64_t changes_committed_ = 0;
+  Lsn stored_;  // the position that the target remembers
+  Instant stored_at_{};
+  std::map<std::string, Barrier*> barriers_;
+  std::string marker_prefix_;  // no other session uses it
+  std::uint64_t next_marker_ = 0;
+};
+
+}  // namespace oxbow

@@ -1,0 +1,52 @@
+// What the parts of one life of the stream share: who follows the log, who copies ranges, who watches the
+// databases. Lives on one executor with one thread, and as long as the session.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "core/merge/protections.hpp"
+#include "flow/apply/applier.hpp"
+#include "model/finding.hpp"
+#include "model/plane_status.hpp"
+#include "runtime/gate.hpp"
+#include "services/pipeline/backfill_control.hpp"
+#include "services/pipeline/plan.hpp"
+#include "services/pipeline/ports.hpp"
+
+namespace oxbow {
+
+// What the pipeline lends to a session.
+struct SessionContext {
+  boost::asio::any_io_executor executor;
+  const Spec& spec;
+  const Plan& plan;
+  const PipelinePorts& ports;
+  SourceAdmin& source;
+  TargetAdmin& target;
+  BackfillControl& control;
+  const std::map<std::string, std::set<CohortId>>& mirrored;  // by entity
+  std::function<void(Finding)> report;
+  Protections protections;
+};
+
+struct SessionParts {
+  explicit SessionParts(SessionContext lent) : context(std::move(lent)), gate(context.executor) {}
+
+  SessionContext context;
+  std::unique_ptr<Applier> applier;
+
+  // Held by the follower from the first event of a group to its commit, and by whoever closes a range: while
+  // nobody holds it, the target stands exactly at the stream's position.
+  Gate gate;
+
+  StreamStatus status;
+  std::map<std::uint32_t, TableStatus> tables;
+  int waiting_for_log = 0;  // how many copies can go on only when the stream has moved
+};
+
+}  // namespace oxbow

@@ -1,0 +1,121 @@
+#include "services/pipeline/stream_watch.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "runtime/real_clock.hpp"
+#include "runtime/sleep.hpp"
+
+namespace oxbow {
+
+using std::chrono::seconds;
+
+Task<void> StreamWatch::watch_health() {
+  auto source = parts_.context.ports.source_admin();
+  auto& applier = *parts_.applier;
+  auto& status = parts_.status;
+  auto& control = parts_.context.control;
+  ApplyCounters before;
+  Instant then = monotonic_now();
+  while (true) {
+    auto health = CO_TRY(co_await source->read_health());
+    auto snapshot = CO_TRY(co_await source->current_snapshot());
+    applier.prove(snapshot);
+    status.source = health.log_end;
+    status.lag_bytes = health.log_end > status.applied ? health.log_end.value() - status.applied.value() : 0;
+    bool behind = applier.group_is_open() || status.lag_bytes > (1u << 20);
+    auto committed = applier.last_commit_time();
+    status.lag = behind && committed ? std::max(Duration{}, Duration(wall_now() - *committed)) : Duration{};
+    status.retained_wal_bytes = health.retained_wal_bytes;
+    status.retained_wal_bytes_max = parts_.context.spec.limits.retained_wal_bytes_max;
+    control.observe(health, status.lag);
+    status.budget = control.budget();
+    status.throttle_reason = control.throttle_reason();
+    if (health.slot_wal_status == "lost") {
+      co_return Err(ErrorCode::lost_position,
+                    "the legacy server has given up the log that we had not read yet; go back "
+                    "to `legacy` and mirror again");
+    }
+    auto now = monotonic_now();
+    const auto& counters = applier.counters();
+    auto elapsed = std::chrono::duration<double>(now - then).count();
+    if (elapsed > 0.5) {
+      status.transactions_per_second =
+          static_cast<double>(counters.transactions - before.transactions) / elapsed;
+      status.changes_per_second = static_cast<double>(counters.changes - before.changes) / elapsed;
+      before = counters;
+      then = now;
+    }
+    CO_TRY(co_await sleep_for(seconds(1)));
+  }
+}
+
+Task<void> StreamWatch::watch_rogue_writes() {
+  auto target = parts_.context.ports.target_admin();
+  while (true) {
+    auto writes = CO_TRY(co_await target->rogue_writes_after(last_rogue_));
+    for (const auto& write : writes) {
+      last_rogue_ = std::max(last_rogue_, write.id);
+      ++parts_.status.rogue_writes;
+      parts_.context.report(
+          {.kind = FindingKind::rogue_write,
+           .entity = {},
+           .table = to_string(write.table),
+           .key = fmt::format("write {}", write.id),
+           .sentence = fmt::format("{} wrote on the projection: {} by {} ({}) at {}; only oxbow writes there",
+                                   write.user, write.operation, write.application, write.address,
+                                   to_string(write.at)),
+           .detail = fmt::format("before: {}\nafter: {}", write.before_json, write.after_json),
+           .owner = parts_.context.spec.owners.new_side});
+    }
+    CO_TRY(co_await sleep_for(seconds(1)));
+  }
+}
+
+Task<void> StreamWatch::watch_schemas() {
+  const auto& plan = parts_.context.plan;
+  auto source = parts_.context.ports.source_admin();
+  auto target = parts_.context.ports.target_admin();
+  auto legacy = CO_TRY(co_await source->read_catalog());
+  auto new_side = CO_TRY(co_await target->read_catalog());
+  while (true) {
+    CO_TRY(co_await sleep_for(seconds(4)));
+    auto legacy_now = CO_TRY(co_await source->read_catalog());
+    auto new_now = CO_TRY(co_await target->read_catalog());
+    auto changes = schema_changes(plan, Side::legacy, legacy, legacy_now);
+    std::ranges::move(schema_changes(plan, Side::new_side, new_side, new_now), std::back_inserter(changes));
+    report_schemas(changes, legacy_now);
+    if (!changes.empty() && parts_.context.spec.limits.on_ddl == OnDdl::pause) {
+      co_return Err(ErrorCode::schema_drift,
+                    "{}; bring spec and schemas together, then start `oxbow up` again", changes.front());
+    }
+    legacy = std::move(legacy_now);
+    new_side = std::move(new_now);
+  }
+}
+
+void StreamWatch::report_schemas(const std::vector<std::string>& changes, const Catalog& legacy) {
+  const auto& spec = parts_.context.spec;
+  for (const auto& change : changes) {
+    parts_.context.report({.kind = FindingKind::drift,
+                           .entity = {},
+                           .table = {},
+                           .key = change,
+                           .sentence = "a schema changed: " + change,
+                           .detail = {},
+                           .owner = spec.owners.coexistence});
+  }
+  for (const auto& table : uncovered_tables(spec, legacy)) {
+    parts_.context.report(
+        {.kind = FindingKind::not_covered,
+         .entity = {},
+         .table = to_string(table),
+         .key = {},
+         .sentence = fmt::format("no entity names {}; map it or list it under `exclude`", to_string(table)),
+         .detail = {},
+         .owner = spec.owners.legacy});
+  }
+}
+
+}  // namespace oxbow

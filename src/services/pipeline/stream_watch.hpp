@@ -1,0 +1,26 @@
+// Watches both databases while a session works: how far the stream is behind, who else writes on the
+// projection, whether a schema changes. Three tasks of one session, each with connections of its own.
+#pragma once
+
+#include "services/pipeline/session_parts.hpp"
+
+namespace oxbow {
+
+class StreamWatch {
+ public:
+  explicit StreamWatch(SessionParts& parts) : parts_(parts) {}
+
+  Task<void> watch_health();
+  Task<void> watch_rogue_writes();
+
+  // DDL that no row has met yet, and tables that nobody mentioned.
+  Task<void> watch_schemas();
+
+ private:
+  void report_schemas(const std::vector<std::string>& changes, const Catalog& legacy);
+
+  SessionParts& parts_;
+  std::uint64_t last_rogue_ = 0;
+};
+
+}  // namespace oxbow
