@@ -15,7 +15,7 @@ from cluster import Cluster, execute  # noqa: E402
 from migration import Migration  # noqa: E402
 
 OXBOW = os.path.join(ROOT, "build", "release", "src", "apps", "oxbow")
-CUSTOMERS = 50_000
+CUSTOMERS = 200_000
 ON_TERMINAL = sys.stdout.isatty() and not os.environ.get("CI")
 
 

@@ -28,7 +28,7 @@ PROGRAMS = {"sim": ["oxbow_sim", "--seeds", "300"]}
 
 PYTHON_SUITES = {
     "tools": ["tools", "test/support", "test/oracle"],
-    "integration": ["test/integration", "-m", "not soak"],
+    "integration": ["test/integration", "test/regress", "-m", "not soak"],
     "soak": ["test/integration", "-m", "soak"],
 }
 NEEDS_BINARY = {"integration", "soak"}

@@ -54,10 +54,11 @@ class TargetWriter {
   // concern one row. It is empty again after each transaction and lives as long as the writer.
   virtual Task<const TargetTable*> stage(const TargetTable& table) = 0;
 
-  // Makes the rows of a selection those that stand in the stage, and changes only what differs. Gives the
-  // rows that the table refuses; if there are any, roll back. REQUIRES: a selection of a table with a key
-  // names it.
-  virtual Task<std::vector<UnplacedRow>> place(const TargetTable& table, RangeRead rows) = 0;
+  // Makes the rows of a selection those that stand in the stage, and changes only what differs. If the table
+  // refuses a row, `row_rejected`: nothing of it happened, and find_unplaced() tells all such rows; roll back
+  // then. REQUIRES: a selection of a table with a key names it.
+  virtual Task<void> place(const TargetTable& table, RangeRead rows) = 0;
+  virtual Task<std::vector<UnplacedRow>> find_unplaced(const TargetTable& table, RangeRead rows) = 0;
 
   virtual Task<void> save_range(const RangeRecord& record) = 0;
   virtual Task<void> quarantine(const QuarantineRecord& record) = 0;

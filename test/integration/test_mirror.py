@@ -4,6 +4,7 @@ import pytest
 
 import shop
 from cluster import execute
+from scenario_fixtures import versions_of_new_rows
 
 
 def test_a_busy_shop_is_mirrored_and_proven_equal_while_it_sells(shop_migration):
@@ -38,12 +39,6 @@ def test_the_source_may_forget_what_has_been_applied(shop_migration, legacy_clus
     end = execute(migration.legacy, "SELECT pg_current_wal_lsn()")[0][0]
     confirmed = f"SELECT bool_and(confirmed_flush_lsn >= '{end}') FROM pg_replication_slots WHERE database = current_database()"
     migration.wait_until(lambda: execute(migration.legacy, confirmed)[0][0], 30, "the slot is confirmed to the end")
-
-
-def versions_of_new_rows(migration):
-    """Which transaction wrote each row where; unchanged if and only if no row was written."""
-    tables = ("shop.customer", "shop.purchase", "shop.purchase_line", "shop.visit")
-    return [execute(migration.new, f"SELECT xmin::text, ctid::text FROM {table} ORDER BY ctid") for table in tables]
 
 
 def test_a_second_backfill_changes_no_row(shop_migration):

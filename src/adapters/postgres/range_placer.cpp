@@ -126,7 +126,7 @@ std::string RangePlacer::insert_missing(std::string_view condition) const {
                      quoted(table_.name), joined(columns_), prefixed("s", columns_), stage_, condition);
 }
 
-Task<std::vector<UnplacedRow>> RangePlacer::place() {
+Task<void> RangePlacer::place() {
   auto present = CO_TRY(co_await connection_.exec(
       fmt::format("SELECT EXISTS (SELECT FROM {} WHERE {})", quoted(table_.name), selection_)));
   std::string sql = "SAVEPOINT oxbow_place";
@@ -138,13 +138,10 @@ Task<std::vector<UnplacedRow>> RangePlacer::place() {
     sql += "; " + insert_missing("TRUE");
   }
   auto placed = co_await connection_.exec(sql + "; RELEASE SAVEPOINT oxbow_place");
-  if (placed) co_return std::vector<UnplacedRow>();
-  if (placed.error().code != ErrorCode::row_rejected) co_return std::unexpected(std::move(placed).error());
-  CO_TRY(co_await connection_.exec("ROLLBACK TO SAVEPOINT oxbow_place"));
-  auto refused = CO_TRY(co_await find_refused());
-  // A clash that the whole showed and no row alone shows comes from how the statement went about it.
-  if (refused.empty()) co_return std::unexpected(std::move(placed).error());
-  co_return refused;
+  if (placed) co_return Status{};
+  if (placed.error().code == ErrorCode::row_rejected)
+    CO_TRY(co_await connection_.exec("ROLLBACK TO SAVEPOINT oxbow_place"));
+  co_return std::unexpected(std::move(placed).error());
 }
 
 Task<std::vector<UnplacedRow>> RangePlacer::find_refused() {

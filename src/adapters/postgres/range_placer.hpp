@@ -23,7 +23,11 @@ class RangePlacer {
   RangePlacer(Connection& connection, const TargetTable& table, std::string stage,
               const std::vector<std::string>& all_columns, const RangeRead& rows);
 
-  Task<std::vector<UnplacedRow>> place();
+  // `row_rejected`: nothing has happened.
+  Task<void> place();
+
+  // REQUIRES: place() was refused, and the transaction will be rolled back.
+  Task<std::vector<UnplacedRow>> find_refused();
 
  private:
   std::string remove_leftovers() const;
@@ -35,7 +39,6 @@ class RangePlacer {
   std::string differs() const;
   std::string images() const;
 
-  Task<std::vector<UnplacedRow>> find_refused();
   Task<void> insert_by_halves(std::vector<std::string> places, std::vector<UnplacedRow>& refused);
   Task<std::string> identity_at(const std::string& place);
 

@@ -386,16 +386,29 @@ Task<const TargetTable*> PgTargetWriter::stage(const TargetTable& table) {
   co_return &stages_.emplace(&table, Stage{std::move(made)}).first->second.table;
 }
 
-Task<std::vector<UnplacedRow>> PgTargetWriter::place(const TargetTable& table, RangeRead rows) {
+Task<RangePlacer> PgTargetWriter::placer(const TargetTable& table, RangeRead rows) {
   const auto& staging = *CO_TRY(co_await staging_for(table));
-  RangePlacer placer(*connection_, table, quoted(stages_.at(&table).table.name), staging.sql.all_columns,
-                     rows);
+  co_return RangePlacer(*connection_, table, quoted(stages_.at(&table).table.name), staging.sql.all_columns,
+                        rows);
+}
+
+Task<void> PgTargetWriter::place(const TargetTable& table, RangeRead rows) {
+  auto range = CO_TRY(co_await placer(table, std::move(rows)));
   CO_TRY(co_await connection_->exec(std::string(kScanOn)));
   connection_->set_silence_max(kSilenceWhileScanning);
-  auto refused = CO_TRY(co_await placer.place());
+  auto placed = co_await range.place();
   connection_->set_silence_max(settings_.silence_max);
+  CO_TRY(std::move(placed));
   CO_TRY(co_await connection_->exec(std::string(kScanOff)));
-  co_return refused;
+  co_return Status{};
+}
+
+Task<std::vector<UnplacedRow>> PgTargetWriter::find_unplaced(const TargetTable& table, RangeRead rows) {
+  auto range = CO_TRY(co_await placer(table, std::move(rows)));
+  connection_->set_silence_max(kSilenceWhileScanning);
+  auto unplaced = co_await range.find_refused();
+  connection_->set_silence_max(settings_.silence_max);
+  co_return unplaced;
 }
 
 Task<void> PgTargetWriter::save_range(const RangeRecord& record) {

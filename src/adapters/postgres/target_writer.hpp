@@ -7,6 +7,7 @@
 
 #include "adapters/postgres/batch_sql.hpp"
 #include "adapters/postgres/connection.hpp"
+#include "adapters/postgres/range_placer.hpp"
 #include "adapters/postgres/record_array.hpp"
 #include "ports/target.hpp"
 
@@ -26,7 +27,8 @@ class PgTargetWriter final : public TargetWriter {
   Task<bool> holds_rows(RangeRead rows) override;
   Task<void> remove_rows(RangeRead rows) override;
   Task<const TargetTable*> stage(const TargetTable& table) override;
-  Task<std::vector<UnplacedRow>> place(const TargetTable& table, RangeRead rows) override;
+  Task<void> place(const TargetTable& table, RangeRead rows) override;
+  Task<std::vector<UnplacedRow>> find_unplaced(const TargetTable& table, RangeRead rows) override;
   Task<void> save_range(const RangeRecord& record) override;
   Task<void> quarantine(const QuarantineRecord& record) override;
   Task<void> commit(std::optional<StreamPosition> position) override;
@@ -48,6 +50,7 @@ class PgTargetWriter final : public TargetWriter {
   };
 
   Task<void> open_session();
+  Task<RangePlacer> placer(const TargetTable& table, RangeRead rows);
   Task<Staging*> staging_for(const TargetTable& table);
   Task<std::string> prepared(Staging& staging, std::string sql);
 

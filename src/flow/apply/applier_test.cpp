@@ -173,6 +173,108 @@ TEST_F(ApplierTest, MarkersAreReachedAtTheEndOfTheirTransaction) {
   EXPECT_EQ(applier->take_markers(), std::vector<std::string>{"m1"});
 }
 
+// --- rows that exclude each other
+// ------------------------------------------------------------------------------------
+
+class UniqueValuesTest : public ApplierTest {
+ protected:
+  UniqueValuesTest() {
+    mapping = test::one_table_mapping(true);
+    restart({});
+  }
+
+  // A copy that has read its rows under a snapshot taken at this position, which sees everything below xid 7.
+  RangeCopy copied(Lsn snapshot_at) {
+    RangeCopy copy(*applier, 0, RangeId(1));
+    copy.start();
+    copy.snapshot_taken(*parse_snapshot("7:7:"), snapshot_at);
+    copy.rows_copied(1);
+    return copy;
+  }
+};
+
+TEST_F(UniqueValuesTest, ACopyWaitsUntilTheStreamHasPassedItsSnapshot) {
+  add_range(RangePhase::pending);
+  auto copy = copied(Lsn(710));
+  transaction(6, {});
+  commit();
+  EXPECT_EQ(copy.close(), RangeCopy::Next::close_later);
+  transaction(7, {Update{kTableRelation, {}, row_of(1, 11, "a")}});
+  commit();
+  EXPECT_EQ(copy.close(), RangeCopy::Next::write_and_commit);
+  EXPECT_EQ(written(copy.take_steps()), "~1=11 range ");
+}
+
+TEST_F(UniqueValuesTest, WithoutThatProtectionACopyIsAheadOfTheRowsAroundIt) {
+  applier.emplace(std::vector{MirroredTable{&mapping, &cohorts, false}}, ApplyLimits{},
+                  Protections{.close_behind_snapshot = false});
+  add_range(RangePhase::pending);
+  EXPECT_EQ(copied(Lsn(710)).close(), RangeCopy::Next::write_and_commit);
+}
+
+TEST_F(UniqueValuesTest, ACloseThatCouldNotBeWrittenIsUndone) {
+  add_range(RangePhase::pending);
+  auto copy = copied(Lsn(700));
+  copy.row_rejected(row_of(3, 30, "a"), "the table refuses it");
+  transaction(7, {Insert{kTableRelation, row_of(1, 10, "a")},
+                  Update{kTableRelation, old_key_of(1), row_of(2, 20, std::nullopt)}});
+  commit();
+  EXPECT_EQ(copy.close(), RangeCopy::Next::write_and_commit);
+  EXPECT_EQ(written(copy.take_steps()), "quarantine(key=3) point range ");
+  copy.reopen();
+
+  EXPECT_TRUE(copy.is_abandoned());
+  EXPECT_EQ(applier->fences(0).find_point(key_of(2)), nullptr);
+  EXPECT_EQ(applier->counters().quarantined, 0u);
+  auto* range = applier->fences(0).next_pending();
+  ASSERT_NE(range, nullptr);
+  EXPECT_FALSE(range->fence.admits(*parse_snapshot("7:7:"))) << "what was held has to be seen now";
+  EXPECT_TRUE(range->fence.admits(*parse_snapshot("8:8:")));
+}
+
+TEST_F(UniqueValuesTest, ARangeThatMetOthersInItsPlaceComesWhenTheRestIsSettled) {
+  applier->fences(0).add_job(0, {CohortId(0)},
+                             {{.id = applier->next_range_id()},
+                              {.id = applier->next_range_id(), .range = {{key_of(50), {"50"}}, {}}}},
+                             {});
+  auto copy = copied(Lsn(0));
+  copy.close();
+  copy.reopen_after_others();
+  auto* next = applier->fences(0).next_pending();
+  ASSERT_NE(next, nullptr);
+  EXPECT_EQ(next->record.id, RangeId(2));
+  next->fence.open();
+  EXPECT_EQ(applier->fences(0).next_pending(), nullptr);
+  next->fence.close({}, Lsn(0));
+  next->fence.settle(Lsn(0));
+  next = applier->fences(0).next_pending();
+  ASSERT_NE(next, nullptr);
+  EXPECT_EQ(next->record.id, RangeId(1));
+}
+
+TEST_F(UniqueValuesTest, ARowThatAnUnsettledRangeExcludesIsReadAgainLater) {
+  applier->fences(0).add_job(
+      0, {CohortId(0)},
+      {{.id = applier->next_range_id(), .phase = RangePhase::settled},
+       {.id = applier->next_range_id(), .range = {{key_of(50), {"50"}}, {}}, .phase = RangePhase::pending}},
+      {});
+  transaction(5, {Insert{kTableRelation, row_of(1, 10, "a")}});
+  auto steps = applier->take_steps();
+  EXPECT_EQ(written(applier->read_again_later(std::get<RowWrite>(steps.front()), 0)), "-1 point ");
+  applier->group_committed();
+  auto* point = applier->fences(0).find_point(key_of(1));
+  ASSERT_NE(point, nullptr);
+  EXPECT_TRUE(point->after_others);
+  EXPECT_FALSE(point->fence.admits(*parse_snapshot("5:6:5")));
+}
+
+TEST_F(UniqueValuesTest, ARowThatIsExcludedForGoodIsNotReadAgain) {
+  add_range(RangePhase::settled);
+  transaction(5, {Insert{kTableRelation, row_of(1, 10, "a")}});
+  auto steps = applier->take_steps();
+  EXPECT_TRUE(applier->read_again_later(std::get<RowWrite>(steps.front()), 0).empty());
+}
+
 // --- found by the simulation
 // -----------------------------------------------------------------------------------------
 

@@ -218,8 +218,10 @@ Task<void> RangeCopier::close_at_rest(Attempt& attempt, RangeCopy::Next& next) {
   if (next == RangeCopy::Next::roll_back) co_return co_await attempt.writer.rollback();
   auto steps = attempt.copy.take_steps();
   if (attempt.stage != nullptr) {
-    auto refused = CO_TRY(co_await place(attempt, steps));
-    if (!refused.empty()) co_return co_await learn(attempt, std::move(refused));
+    auto placed = co_await place(attempt, steps);
+    if (!placed && placed.error().code == ErrorCode::row_rejected)
+      co_return co_await step_back(attempt, placed.error());
+    CO_TRY(std::move(placed));
   }
   CO_TRY(co_await write(attempt, std::move(steps)));
   failpoint("before_range_commit");
@@ -230,7 +232,7 @@ Task<void> RangeCopier::close_at_rest(Attempt& attempt, RangeCopy::Next& next) {
 }
 
 // Brings the stage to where the stream stands, then its rows to the table; takes out of `steps` what is done.
-Task<std::vector<UnplacedRow>> RangeCopier::place(Attempt& attempt, std::vector<WriteStep>& steps) {
+Task<void> RangeCopier::place(Attempt& attempt, std::vector<WriteStep>& steps) {
   std::vector<WriteStep> changes;
   for (auto& step : steps) {
     auto* rows = std::get_if<RowWrite>(&step);
@@ -251,26 +253,31 @@ Task<void> RangeCopier::make_room(Attempt& attempt) {
   co_return co_await attempt.writer.remove_rows(rows_on_new(attempt));
 }
 
-// Rows of an earlier mirror may have been in the way. While other ranges are not settled this one steps back,
-// with all that it has on the target; it comes last, and what is refused then is refused for good.
-Task<void> RangeCopier::learn(Attempt& attempt, std::vector<UnplacedRow> refused) {
-  CO_TRY(co_await attempt.writer.rollback());
+// A row was refused. While other ranges are not settled, rows of an earlier mirror may have been in the way:
+// this range comes last, and what is refused then is refused for good.
+Task<void> RangeCopier::step_back(Attempt& attempt, Error reason) {
   auto& fences = parts_.applier->fences(attempt.table.id);
   bool was_last = fences.find(attempt.record.id)->after_others && fences.others_settled();
-  if (attempt.table.mapping.rows_exclude_each_other && !was_last) {
-    CO_TRY(co_await attempt.writer.begin());
-    CO_TRY(co_await make_room(attempt));
-    CO_TRY(co_await attempt.writer.commit(std::nullopt));
-    attempt.copy.reopen_after_others();
-    co_return Status{};
-  }
+  if (!attempt.table.mapping.rows_exclude_each_other || was_last)
+    co_return co_await learn(attempt, std::move(reason));
+  CO_TRY(co_await attempt.writer.rollback());
+  CO_TRY(co_await attempt.writer.begin());
+  CO_TRY(co_await make_room(attempt));
+  CO_TRY(co_await attempt.writer.commit(std::nullopt));
+  attempt.copy.reopen_after_others();
+  co_return Status{};
+}
+
+// The next try leaves out what the table refuses, and takes it to quarantine.
+Task<void> RangeCopier::learn(Attempt& attempt, Error reason) {
+  auto refused =
+      CO_TRY(co_await attempt.writer.find_unplaced(attempt.table.mapping.target, rows_on_new(attempt)));
+  CO_TRY(co_await attempt.writer.rollback());
   attempt.copy.reopen();
   auto& lesson = lessons_[attempt.record.id];
-  for (auto& row : refused) {
-    if (!lesson.emplace(std::move(row.identity), row.reason).second)
-      co_return Err(ErrorCode::internal, "{} refuses a row that was left out: {}",
-                    to_string(attempt.table.mapping.new_side), row.reason);
-  }
+  auto known = lesson.size();
+  for (auto& row : refused) lesson.emplace(std::move(row.identity), std::move(row.reason));
+  if (lesson.size() == known) co_return std::unexpected(std::move(reason));
   co_return Status{};
 }
 

@@ -48,9 +48,10 @@ class RangeCopier {
 
   Task<void> close(Attempt& attempt);
   Task<void> close_at_rest(Attempt& attempt, RangeCopy::Next& next);
-  Task<std::vector<UnplacedRow>> place(Attempt& attempt, std::vector<WriteStep>& steps);
+  Task<void> place(Attempt& attempt, std::vector<WriteStep>& steps);
   Task<void> make_room(Attempt& attempt);
-  Task<void> learn(Attempt& attempt, std::vector<UnplacedRow> refused);
+  Task<void> step_back(Attempt& attempt, Error reason);
+  Task<void> learn(Attempt& attempt, Error reason);
   Task<void> write(Attempt& attempt, std::vector<WriteStep> steps);
 
   std::optional<std::pair<std::uint32_t, RangeId>> next_range();

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "adapters/postgres/selection_sql.hpp"
 #include "core/cohort/cohorts.hpp"
 #include "integration/postgres/fixture.hpp"
 #include "model/tuple.hpp"

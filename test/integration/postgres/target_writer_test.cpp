@@ -333,10 +333,154 @@ TEST_F(TargetWriterTest, TruncatesAlsoWhatForeignKeysPointAt) {
   sql("INSERT INTO public.users VALUES (1, 'a', 1); CREATE TABLE public.orders (u int REFERENCES "
       "public.users)");
   must(writer_.begin());
-  must(writer_.truncate(table));
+  must(writer_.truncate(table, false));
   apply(batch(table, RowOp::insert, {user(2, "b", 2)}));
   commit();
   EXPECT_THAT(users(), ElementsAre("2|b|2"));
+}
+
+TEST_F(TargetWriterTest, BesideACopyATableIsEmptiedWithoutALockThatTheCopyWouldHoldUp) {
+  auto table = user_table();
+  sql("INSERT INTO public.users VALUES (1, 'a', 1)");
+  PgTargetWriter copier(settings(), "shop", 1);
+  must(copier.begin());
+  must(copier.apply(batch(table, RowOp::insert, {user(2, "b", 2)})));
+  must(writer_.begin());
+  must(writer_.truncate(table, true));
+  commit();
+  EXPECT_THAT(users(), IsEmpty());
+  must(copier.rollback());
+}
+
+// --- the stage
+// ------------------------------------------------------------------------------------------------------
+
+class StageTest : public TargetWriterTest {
+ protected:
+  // Fills the stage with these rows and places them over the ids [lower, upper).
+  std::vector<UnplacedRow> place(const TargetTable& table, const std::vector<std::string>& rows, int lower,
+                                 int upper) {
+    must(writer_.begin());
+    const auto* stage = must(writer_.stage(table));
+    RowChunk chunk;
+    for (const auto& row : rows) chunk.bytes += row;
+    chunk.rows = rows.size();
+    must(writer_.copy_begin(*stage));
+    must(writer_.copy_rows(chunk));
+    must(writer_.copy_end());
+    auto placed = run(writer_.place(table, ids(lower, upper)));
+    if (placed) return commit(), std::vector<UnplacedRow>();
+    EXPECT_EQ(placed.error().code, ErrorCode::row_rejected);
+    auto unplaced = must(writer_.find_unplaced(table, ids(lower, upper)));
+    must(writer_.rollback());
+    return unplaced;
+  }
+
+  static RangeRead ids(int lower, int upper) {
+    Type int4_type{.oid = 23, .schema = "pg_catalog", .name = "int4", .sql = "integer"};
+    KeyRange range{{tuple({int4(lower)}), {std::to_string(lower)}},
+                   {tuple({int4(upper)}), {std::to_string(upper)}}};
+    return {.table = {"public", "users"}, .select = {}, .key = {{"id", int4_type}}, .range = range};
+  }
+
+  std::vector<std::string> versions() { return sql("SELECT id, xmin FROM public.users ORDER BY id"); }
+};
+
+TEST_F(StageTest, AnEmptyPlaceReceivesTheRowsAsTheyAre) {
+  auto table = user_table();
+  EXPECT_THAT(place(table, {user(1, "a", 1), user(2, {}, {})}, 0, 10), IsEmpty());
+  EXPECT_THAT(sql("SELECT * FROM public.users ORDER BY id"), ElementsAre("1|a|1|kept", "2|NULL|NULL|kept"));
+}
+
+TEST_F(StageTest, OnlyWhatDiffersIsWritten) {
+  auto table = user_table();
+  sql("INSERT INTO public.users VALUES (1, 'a', 1, 'mine'), (2, 'b', 2, 'mine'), (3, 'c', 3, 'mine'), "
+      "(70, 'z', 7, 'mine')");
+  auto before = versions();
+  EXPECT_THAT(place(table, {user(1, "a", 1), user(2, "b", 22), user(4, "d", 4)}, 0, 10), IsEmpty());
+  EXPECT_THAT(sql("SELECT * FROM public.users ORDER BY id"),
+              ElementsAre("1|a|1|mine", "2|b|22|mine", "4|d|4|kept", "70|z|7|mine"));
+  auto after = versions();
+  EXPECT_EQ(after.front(), before.front());
+  EXPECT_EQ(after.back(), before.back());
+}
+
+TEST_F(StageTest, UniqueValuesMayChangeHandsWithinTheRange) {
+  auto table = user_table();
+  sql("INSERT INTO public.users VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3)");
+  EXPECT_THAT(place(table, {user(1, "b", 1), user(2, "a", 2), user(5, "c", 5)}, 0, 10), IsEmpty());
+  EXPECT_THAT(users(), ElementsAre("1|b|1", "2|a|2", "5|c|5"));
+}
+
+TEST_F(StageTest, RowsThatTheTableRefusesAreNamedByTheirKeysWithTheReason) {
+  auto table = user_table();
+  sql("INSERT INTO public.users VALUES (70, 'taken', 7); ALTER TABLE public.users ADD CHECK (age < 100)");
+  auto unplaced = place(table, {user(1, "a", 1), user(2, "taken", 2), user(3, "c", 3)}, 0, 10);
+  ASSERT_EQ(unplaced.size(), 1u);
+  EXPECT_EQ(unplaced[0].identity, tuple({int4(2)}));
+  EXPECT_THAT(unplaced[0].reason, HasSubstr("users_email_key"));
+  EXPECT_THAT(users(), ElementsAre("70|taken|7"));
+}
+
+TEST_F(StageTest, ConstraintsOfOneRowHoldInTheStageAlready) {
+  auto table = user_table();
+  sql("ALTER TABLE public.users ADD CHECK (age < 100), ADD CHECK (extra <> 'bad'), ALTER email SET NOT NULL");
+  must(writer_.begin());
+  const auto* stage = must(writer_.stage(table));
+  for (const auto& row : {user(1, "a", 100), user(2, {}, 2)}) {
+    auto applied = run(writer_.apply(batch(*stage, RowOp::insert, {row})));
+    ASSERT_FALSE(applied);
+    EXPECT_EQ(applied.error().code, ErrorCode::row_rejected);
+  }
+  EXPECT_EQ(apply(batch(*stage, RowOp::insert, {user(3, "c", 3)})).matched, 1u);
+  must(writer_.rollback());
+}
+
+TEST_F(StageTest, ChangesOfTheLogReachRowsInTheStage) {
+  auto table = user_table();
+  must(writer_.begin());
+  const auto* stage = must(writer_.stage(table));
+  apply(batch(*stage, RowOp::insert, {user(1, "a", 1), user(2, "b", 2), user(3, "c", 3)}));
+  auto change = batch(*stage, RowOp::update, {user(1, "changed", {})});
+  change.sent = {true, true, false};
+  EXPECT_EQ(apply(change).matched, 1u);
+  EXPECT_EQ(apply(batch(*stage, RowOp::remove, {user(2, {}, {})})).matched, 1u);
+  must(writer_.place(table, ids(0, 10)));
+  commit();
+  EXPECT_THAT(users(), ElementsAre("1|changed|1", "3|c|3"));
+  EXPECT_THAT(place(table, {user(3, "c", 3)}, 2, 10), IsEmpty()) << "the stage is empty again";
+  EXPECT_THAT(users(), ElementsAre("1|changed|1", "3|c|3"));
+}
+
+TEST_F(StageTest, WithoutAKeyEqualRowsArePairedByNumber) {
+  sql("CREATE TABLE public.lines (word text, n int); INSERT INTO public.lines VALUES ('a', 1), ('a', 1), "
+      "('a', 1), "
+      "('b', 2)");
+  TargetTable table{.name = {"public", "lines"},
+                    .columns = {{.name = "word", .sql_type = "text"}, {.name = "n", .sql_type = "integer"}},
+                    .has_key = false};
+  must(writer_.begin());
+  const auto* stage = must(writer_.stage(table));
+  apply(batch(*stage, RowOp::insert,
+              {tuple({"a", int4(1)}), tuple({"a", int4(1)}), tuple({"c", int4(3)}), tuple({"c", int4(3)})}));
+  must(writer_.place(table, {.table = table.name}));
+  commit();
+  EXPECT_THAT(sql("SELECT * FROM public.lines ORDER BY 1"), ElementsAre("a|1", "a|1", "c|3", "c|3"));
+}
+
+TEST_F(StageTest, GeneratedAndIdentityColumnsStandNotInTheWay) {
+  sql("CREATE TABLE public.users (id int PRIMARY KEY, email text UNIQUE, age int, "
+      "twice int GENERATED ALWAYS AS (age * 2) STORED NOT NULL, number int GENERATED ALWAYS AS IDENTITY, "
+      "CHECK (twice < 100))");
+  TargetTable table{.name = {"public", "users"},
+                    .columns = {{.name = "id", .sql_type = "integer", .in_key = true},
+                                {.name = "email", .sql_type = "text"},
+                                {.name = "age", .sql_type = "integer"}}};
+  EXPECT_THAT(place(table, {user(1, "a", 10), user(2, "b", 60)}, 0, 10).size(), 1u);
+  EXPECT_THAT(place(table, {user(1, "a", 10)}, 0, 10), IsEmpty());
+  auto number = sql_value("SELECT number FROM public.users");
+  EXPECT_THAT(place(table, {user(1, "a", 11)}, 0, 10), IsEmpty());
+  EXPECT_THAT(sql("SELECT * FROM public.users"), ElementsAre("1|a|11|22|" + number));
 }
 
 TEST_F(TargetWriterTest, TriggersAndForeignKeysOfTheTargetDoNotAct) {

@@ -1,0 +1,1 @@
+from scenario_fixtures import *  # noqa: F401,F403
