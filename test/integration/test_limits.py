@@ -75,6 +75,23 @@ def test_a_row_that_moves_between_cohorts_follows_its_key(databases, make_shop):
     migration.wait_until_equal()
 
 
+def test_a_cohort_that_went_back_is_mirrored_again_beside_one_that_stayed(databases, make_shop):
+    migration = make_shop(databases.legacy, databases.new,
+                          cohorts='    cohorts: [ { name: pilot, percent: 30 }, { name: rest } ]')
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    migration.oxbow("rollback", "customer", "--cohort", "pilot", "--to", "legacy")
+    migration.wait_until(lambda: any(cohort["state"] == "legacy" for cohort in migration.status()["cohorts"]), 30,
+                         "the pilot is back")
+    execute(migration.legacy, "DELETE FROM customers WHERE customer_id % 3 = 0; DELETE FROM orders WHERE order_id % 3 = 0")
+    execute(migration.legacy, "UPDATE customers SET name = 'changed meanwhile' WHERE customer_id % 3 = 1")
+    migration.prove_equal()  # of the rest; what is left of the pilot is nobody's business
+    migration.oxbow("advance", "customer", "--cohort", "pilot", "--to", "mirrored")
+    migration.wait_until_backfilled()
+    migration.prove_equal()
+    migration.wait_until_equal()
+
+
 def test_a_verification_held_to_its_rate_takes_its_time(shop_migration):
     migration = shop_migration
     migration.up().advance("customer")

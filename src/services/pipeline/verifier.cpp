@@ -167,7 +167,11 @@ RangeRead Verifier::read_of(std::uint32_t table, Side side, const KeyRange& rang
     read.select.push_back(legacy ? column.legacy_sql : column.new_sql);
   }
   auto mirrored = session_.mirrored_cohorts(planned.entity);
-  if (legacy && mirrored) read.cohorts = CohortFilter{*planned.cohorts, *mirrored};
+  // Rows of other cohorts may be left of an earlier mirror.
+  if (mirrored && (legacy || !mapping.new_entity_key.empty())) {
+    read.cohorts = CohortFilter{*planned.cohorts, *mirrored};
+    if (!legacy) read.cohorts->table.key_column = mapping.new_entity_key;
+  }
   return read;
 }
 
