@@ -164,7 +164,9 @@ void add_transition(Cli& cli, const std::string& name, const std::string& purpos
 void add_order_commands(Cli& cli) {
   add_transition(cli, "advance", "move an entity one state forward");
   add_transition(cli, "rollback", "move an entity one state back");
-  add_order(cli, "halt", "stop writing to the new side, at once, until `oxbow resume`");
+  add_order(cli, "halt",
+            "stop the whole migration at once, until `oxbow resume`: nothing is copied, applied, compared or "
+            "advanced");
 
   auto [pause, pause_order] = add_order(cli, "pause", "hold the backfill; changes are still applied");
   pause->add_option("ENTITY", pause_order->entity, "one entity (default: all)");

@@ -23,6 +23,9 @@ PipelinePorts ports_of(const Spec& spec) {
   };
   ports.target_writer = [=](int lane) { return postgres::make_target_writer(new_side, migration, lane); };
   ports.log_stream = [=](Lsn from) { return postgres::make_log_stream(legacy, migration, from); };
+  ports.session_watch = [=](Side side) {
+    return postgres::make_session_watch(side == Side::legacy ? legacy : new_side, migration);
+  };
   return ports;
 }
 

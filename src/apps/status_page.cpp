@@ -141,12 +141,14 @@ std::string stream(const json::value& stream) {
     line += fmt::format(" of {} {}", human_bytes(most), tinted(budget_tint(budget), budget));
   }
   line += '\n';
-  if (auto reason = text(stream.at("reason")); !reason.empty()) {
-    if (phase == "failed") reason += "; mend that, then run `oxbow resume`";
+  if (auto reason = text(stream.at("reason")); !reason.empty())
     line += "        " + tinted(Tint::warning, reason) + "\n";
+  for (const auto& wait : stream.at("waits").as_array())
+    line += "        " + tinted(Tint::warning, text(wait)) + "\n";
+  if (auto throttle = text(stream.at("throttle_reason")); !throttle.empty()) {
+    auto pace = text(stream.at("pace")) == "slow" ? "is slowed to one worker at half its pace" : "waits";
+    line += fmt::format("        the backfill {}: {}\n", pace, throttle);
   }
-  if (auto throttle = text(stream.at("throttle_reason")); !throttle.empty())
-    line += "        backfill slowed: " + throttle + "\n";
   if (auto rows = number(stream.at("quarantined_rows")))
     line += tinted(Tint::warning, fmt::format("        {} rows in quarantine\n", human_count(rows)));
   if (auto writes = number(stream.at("rogue_writes")))

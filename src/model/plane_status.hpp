@@ -67,6 +67,16 @@ constexpr std::string_view name(WalBudget level) {
   return kWalBudgetNames[static_cast<std::size_t>(level)];
 }
 
+// What the throttle leaves of the backfill: `slow` is one worker that rests as long as it works.
+enum class BackfillPace { full, slow, stopped };
+
+inline constexpr std::array kBackfillPaceNames = {std::string_view("full"), std::string_view("slow"),
+                                                  std::string_view("stopped")};
+
+constexpr std::string_view name(BackfillPace pace) {
+  return kBackfillPaceNames[static_cast<std::size_t>(pace)];
+}
+
 enum class StreamPhase { none, starting, running, reconnecting, stopped, failed };
 
 inline constexpr std::array kStreamPhaseNames = {
@@ -79,9 +89,10 @@ constexpr std::string_view name(StreamPhase phase) {
 
 struct StreamStatus {
   StreamPhase phase = StreamPhase::none;
-  std::string reason;  // of `reconnecting`, `stopped` and `failed`: one sentence
-  Lsn applied;         // everything before is committed on the target
-  Lsn source;          // where the source's log ended when it was last asked
+  std::string reason;              // of every phase but `none` and `running`: one sentence
+  std::vector<std::string> waits;  // for whom our sessions wait, in either database: a sentence each
+  Lsn applied;                     // everything before is committed on the target
+  Lsn source;                      // where the source's log ended when it was last asked
   std::uint64_t lag_bytes = 0;
   Duration lag{};  // age of the oldest transaction that is committed on the source and not on the target
   std::uint64_t retained_wal_bytes = 0;
@@ -93,6 +104,7 @@ struct StreamStatus {
   std::uint64_t changes_applied = 0;
   std::uint64_t quarantined_rows = 0;
   std::uint64_t rogue_writes = 0;
+  BackfillPace pace = BackfillPace::full;
   std::string throttle_reason;  // why the backfill is slower than it may be; empty: it is not
 };
 

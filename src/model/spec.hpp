@@ -133,6 +133,7 @@ struct Limits {
   std::uint64_t bytes_per_second_max = 0;
   std::uint64_t retained_wal_bytes_max = 10ull << 30;
   Duration lag_max = std::chrono::seconds(30);  // the backfill waits above this
+  std::uint64_t active_sessions_max = 0;        // of others on legacy; it waits above this, too. 0: no limit
   OnDdl on_ddl = OnDdl::pause;
 };
 

@@ -19,9 +19,9 @@ namespace oxbow {
 
 struct SourceHealth {
   std::uint64_t retained_wal_bytes = 0;  // kept by our slot
-  std::string slot_wal_status;           // reserved, extended, unreserved, lost
-  int active_backends = 0;
-  Duration oldest_transaction{};
+  std::string slot_wal_status;           // reserved, extended, unreserved, lost; empty: there is no slot
+  std::uint64_t active_sessions = 0;     // of others, at work
+  Duration oldest_transaction{};         // of others; a prepared one counts
   Lsn log_end;
 };
 
@@ -47,6 +47,10 @@ class SourceAdmin {
 
   // Creates what is missing; what exists stays as it is. Returns where the slot's stream begins.
   virtual Task<Lsn> ensure_stream(std::vector<TableName> tables) = 0;
+
+  // Drops the slot at once, also under a session that reads it: the server forgets the log that it kept for
+  // us, and the stream can never be taken up again.
+  virtual Task<void> give_up_stream() = 0;
 
   // Puts a message into the log and returns a position at or behind it. Durable at once, and not held up by a
   // synchronous standby.

@@ -1,6 +1,10 @@
 """The backfill is a guest on the source: it can be paused, held to a rate and kept to a part of the keys."""
 
+import contextlib
 import time
+
+import psycopg2
+import psycopg2.extras
 
 from cluster import execute
 from oracle import Comparison
@@ -99,3 +103,128 @@ def test_a_verification_held_to_its_rate_takes_its_time(shop_migration):
     started = time.monotonic()
     migration.prove_equal("--rate", "5000")
     assert time.monotonic() - started >= 0.8 * 10_000 / 5000
+
+
+@contextlib.contextmanager
+def held_open(url, *statements):
+    """A transaction of somebody else that stays open."""
+    with contextlib.closing(psycopg2.connect(url, application_name="somebody")) as connection:
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+        yield connection
+
+
+def slots(migration):
+    return execute(migration.legacy, "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()")
+
+
+def write_log(migration):
+    execute(migration.legacy, "UPDATE customers SET note = repeat(md5(random()::text), 300)")
+
+
+def test_a_stream_that_uses_its_log_budget_up_is_given_up_and_the_mirror_can_be_made_again(databases, make_shop):
+    migration = make_shop(databases.legacy, databases.new, extra="limits: { retained_wal: 64MB }")
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    with held_open(migration.new, "LOCK TABLE shop.customer"):
+        for _ in range(10):
+            if not slots(migration):
+                break
+            write_log(migration)
+        migration.wait_until(lambda: not slots(migration), 20, "the slot is dropped")
+    stream = migration.status()["stream"]
+    assert (stream["phase"], stream["budget"]) == ("failed", "black")
+    assert "log released" in stream["reason"] and "roll every mirrored cohort back" in stream["reason"]
+    migration.wait_until(lambda: migration.findings("stream-given-up"), 10, "the finding")
+    assert migration.findings("stream-given-up")[0]["owner"] == "team-web"
+    assert execute(migration.new, "SELECT count(*) FROM shop.customer") == [(2000,)]
+
+    migration.oxbow("resume")
+    migration.wait_until(lambda: migration.status()["stream"]["phase"] == "failed", 20, "resuming does not mend it")
+    migration.kill()
+    migration.up()
+    migration.wait_until(lambda: migration.status()["cohorts"][0]["problem"], 20, "nor does a restart")
+    assert migration.status()["cohorts"][0]["problem"]["code"] == "lost_position"
+    assert slots(migration) == [], "no slot is made that would keep log for nobody"
+
+    migration.roll_back("customer")
+    migration.advance("customer")
+    migration.wait_until_backfilled()
+    assert migration.status()["stream"]["budget"] == "green"
+    migration.wait_until_equal()
+    migration.prove_equal()
+
+
+def test_a_budget_holds_for_a_halted_stream_too(databases, make_shop):
+    migration = make_shop(databases.legacy, databases.new, extra="limits: { retained_wal: 32MB }")
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    migration.oxbow("halt")
+    migration.kill()
+    migration.up()
+    for _ in range(3):
+        write_log(migration)
+    migration.wait_until(lambda: not slots(migration), 20, "the slot is dropped")
+
+
+def test_the_backfill_goes_on_slowly_at_amber_and_waits_at_red(databases, make_shop):
+    migration = make_shop(databases.legacy, databases.new, rows=20_000,
+                          extra="limits: { rows_per_second: 4000, retained_wal: 400MB }")
+    migration.up().advance("customer")
+    migration.wait_until_copying()
+
+    def write_until(budget, megabytes):
+        execute(migration.legacy, f"SELECT pg_logical_emit_message(false, 'filler', repeat('x', 10000000)) FROM generate_series(1, {megabytes // 10})")
+        migration.wait_until(lambda: migration.status()["stream"]["budget"] == budget, 10, f"the budget is {budget}")
+        return migration.status()["stream"]
+
+    with held_open(migration.legacy, "SELECT pg_current_xact_id()"):  # the log is kept from here on
+        stream = write_until("amber", 250)
+        assert stream["pace"] == "slow" and "of log for us" in stream["throttle_reason"]
+        copied = rows_copied(migration)
+        migration.wait_until(lambda: rows_copied(migration) > copied, 10, "the backfill goes on")
+        assert write_until("red", 80)["pace"] == "stopped"
+        assert "the backfill waits" in migration.oxbow("status").stdout
+    execute(migration.legacy, "CHECKPOINT")
+    migration.set_rate(0)
+    migration.wait_until_backfilled()
+    migration.wait_until_equal()
+
+
+def test_the_backfill_waits_while_the_source_is_busy_with_others(databases, make_shop):
+    migration = make_shop(databases.legacy, databases.new, rows=20_000, extra="limits: { active_sessions: 1 }")
+    busy = [psycopg2.connect(migration.legacy, async_=True) for _ in range(3)]
+    for connection in busy:
+        psycopg2.extras.wait_select(connection)
+        connection.cursor().execute("SELECT pg_sleep(600)")
+    migration.up()
+    migration.oxbow("rate", "--rows", "2000")
+    migration.advance("customer")
+    waits = lambda: "3 sessions of others are at work" in (migration.status()["stream"]["throttle_reason"] or "")
+    migration.wait_until(waits, 20, "the reason is shown")
+    migration.set_rate(0)
+    assert not migration.is_backfilled()
+    execute(migration.legacy, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'")
+    migration.wait_until_backfilled()
+    assert migration.status()["stream"]["throttle_reason"] is None
+
+
+def test_a_halt_stops_everything_until_a_resume(shop_migration):
+    migration = shop_migration
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    migration.oxbow("halt", "--why", "odd numbers")
+    migration.wait_until(lambda: migration.status()["stream"]["phase"] == "stopped", 10, "the stream has stopped")
+    execute(migration.legacy, "UPDATE customers SET name = 'while halted'")
+    assert migration.oxbow("verify", check=False).returncode == 44
+    migration.kill()
+    migration.up()
+    assert migration.status()["halted"]["why"] == "odd numbers"
+    migration.wait_until(lambda: migration.status()["stream"]["phase"] == "stopped", 10, "it is still halted")
+    migration.oxbow("resume", "customer")
+    assert migration.status()["stream"]["phase"] == "stopped", "one entity's resume does not end the halt"
+    unapplied = "SELECT count(*) FROM shop.customer WHERE full_name = 'while halted'"
+    assert execute(migration.new, unapplied) == [(0,)]
+    migration.oxbow("resume")
+    migration.wait_until_equal()

@@ -97,8 +97,8 @@ Error explain(Error error, const std::string& slot) {
   if (!slot_is_gone) return error;
   return {ErrorCode::lost_position,
           fmt::format(
-              "replication slot {} cannot be read any more, so changes are lost; run `oxbow doctor --remove` "
-              "and mirror again: {}",
+              "replication slot {} cannot be read any more, so changes are lost; roll every mirrored cohort "
+              "back to `legacy` and advance it again: {}",
               slot, error.detail)};
 }
 

@@ -6,6 +6,7 @@
 #include "adapters/postgres/log_stream.hpp"
 #include "adapters/postgres/names.hpp"
 #include "adapters/postgres/row_trial.hpp"
+#include "adapters/postgres/session_watch.hpp"
 #include "adapters/postgres/snapshot_reader.hpp"
 #include "adapters/postgres/source_admin.hpp"
 #include "adapters/postgres/target_admin.hpp"
@@ -52,6 +53,10 @@ std::unique_ptr<TargetWriter> make_target_writer(std::string url, std::string mi
 
 std::unique_ptr<RowTrial> make_row_trial(std::string url, std::string migration) {
   return std::make_unique<PgRowTrial>(settings_for(std::move(url), migration, "trial"));
+}
+
+std::unique_ptr<SessionWatch> make_session_watch(std::string url, std::string migration) {
+  return std::make_unique<PgSessionWatch>(settings_for(std::move(url), migration, "watch"), migration);
 }
 
 }  // namespace oxbow::postgres

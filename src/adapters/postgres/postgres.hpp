@@ -11,6 +11,7 @@
 #include "ports/log.hpp"
 #include "ports/row_trial.hpp"
 #include "ports/rows.hpp"
+#include "ports/session_watch.hpp"
 #include "ports/target.hpp"
 
 namespace oxbow::postgres {
@@ -27,5 +28,6 @@ std::unique_ptr<LogStream> make_log_stream(std::string url, std::string migratio
 std::unique_ptr<TargetWriter> make_target_writer(std::string url, std::string migration, int lane);
 
 std::unique_ptr<RowTrial> make_row_trial(std::string url, std::string migration);
+std::unique_ptr<SessionWatch> make_session_watch(std::string url, std::string migration);
 
 }  // namespace oxbow::postgres

@@ -94,19 +94,21 @@ Task<ServerFacts> PgSourceAdmin::read_facts(std::vector<TableName> tables) {
 Task<SourceHealth> PgSourceAdmin::read_health() {
   auto* connection = CO_TRY(co_await session());
   Rows rows = CO_TRY(co_await connection->exec_params(
+      "WITH others AS (SELECT * FROM pg_stat_activity WHERE backend_type = 'client backend' "
+      "AND NOT starts_with(application_name, $2)) "
       "SELECT pg_current_wal_insert_lsn(), "
       "greatest(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), s.restart_lsn), 0)::bigint, s.wal_status, "
-      "(SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND backend_type = 'client backend' "
-      "AND pid <> pg_backend_pid()), "
-      "(SELECT extract(epoch FROM max(clock_timestamp() - xact_start)) * 1000000 FROM pg_stat_activity "
-      "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())::bigint "
+      "(SELECT count(*) FROM others WHERE state = 'active'), "
+      "(SELECT extract(epoch FROM clock_timestamp() - min(since)) * 1000000 FROM "
+      "(SELECT xact_start AS since FROM others UNION ALL SELECT prepared FROM pg_prepared_xacts) "
+      "open)::bigint "
       "FROM (SELECT) one LEFT JOIN pg_replication_slots s ON s.slot_name = $1",
-      {{slot_name(migration_)}}));
+      {{slot_name(migration_)}, {application_name(migration_, "")}}));
   SourceHealth health;
   health.log_end = CO_TRY(parse_lsn(rows.view(0, 0)));
   health.retained_wal_bytes = rows.number<std::uint64_t>(0, 1);
   health.slot_wal_status = rows.text(0, 2);
-  health.active_backends = rows.number<int>(0, 3);
+  health.active_sessions = rows.number<std::uint64_t>(0, 3);
   health.oldest_transaction = std::chrono::microseconds(rows.number(0, 4));
   co_return health;
 }
@@ -196,11 +198,23 @@ Task<Lsn> PgSourceAdmin::ensure_slot(Connection& connection) {
                   "allows; run "
                   "`oxbow doctor --remove` and mirror again",
                   slot);
-  // Who calls this holds the migration's lock, so a session of ours that still reads is what a dead run left
-  // behind.
+  // Who calls this holds the migration's lock, so a session of ours that still reads, or still makes the
+  // slot, is what a dead run left behind.
+  if (found.is_null(0, 0)) {
+    if (!found.is_null(0, 4))
+      CO_TRY(co_await connection.exec_params("SELECT pg_terminate_backend($1, 5000)", {{found.text(0, 4)}}));
+    co_return Err(ErrorCode::already_running, "replication slot {} was still being made by an earlier run",
+                  slot);
+  }
   if (found.view(0, 5) == application_name(migration_, "log"))
     CO_TRY(co_await connection.exec_params("SELECT pg_terminate_backend($1, 5000)", {{found.text(0, 4)}}));
   co_return CO_TRY(parse_lsn(found.view(0, 0)));
+}
+
+Task<void> PgSourceAdmin::give_up_stream() {
+  auto* connection = CO_TRY(co_await session());
+  std::vector<std::string> done;
+  co_return co_await drop_slot(*connection, done);
 }
 
 Task<Lsn> PgSourceAdmin::emit_marker(std::string content) {
@@ -247,7 +261,9 @@ Task<void> PgSourceAdmin::drop_slot(Connection& connection, std::vector<std::str
   if (found.empty()) co_return Status{};
   if (!found.is_null(0, 0))
     CO_TRY(co_await connection.exec_params("SELECT pg_terminate_backend($1, 5000)", {{found.text(0, 0)}}));
-  CO_TRY(co_await connection.exec_params("SELECT pg_drop_replication_slot($1)", {{slot}}));
+  // A slot that was still being made went with the session that made it.
+  CO_TRY(co_await connection.exec_params(
+      "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1", {{slot}}));
   done.push_back("dropped replication slot " + slot);
   co_return Status{};
 }

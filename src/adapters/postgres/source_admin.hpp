@@ -17,6 +17,7 @@ class PgSourceAdmin final : public SourceAdmin {
   Task<Snapshot> current_snapshot() override;
   Task<void> change_identity(IdentityChange change) override;
   Task<Lsn> ensure_stream(std::vector<TableName> tables) override;
+  Task<void> give_up_stream() override;
   Task<Lsn> emit_marker(std::string content) override;
   Task<std::vector<KeyBound>> plan_ranges(TableName table, std::vector<KeyColumn> key,
                                           std::uint64_t rows_per_range) override;

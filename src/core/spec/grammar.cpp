@@ -422,6 +422,8 @@ constexpr std::array kLimitsKeys = {
              "The most log that the legacy server may keep for us; 10GB if left out."},
     KeyShape{"lag", &kDurationValue, kOptional,
              "The backfill waits while changes are applied later than this; 30s if left out."},
+    KeyShape{"active_sessions", &kRateValue, kOptional,
+             "The backfill waits while more sessions of others than this are at work on the legacy server."},
     KeyShape{"on_ddl", &kOnDdlValue, kOptional,
              "What the stream does when a schema changes; pause if left out."}};
 constexpr Shape kLimits = object("limits", "limits such as {workers: 4, retained_wal: 10GB}", kLimitsKeys);

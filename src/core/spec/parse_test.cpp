@@ -175,13 +175,14 @@ TEST(Spec, ReadsLimitsAndExcludedTables) {
       minimal("{legacy: t, new: n.t}",
               "exclude: [public.audit_log, '\"we ird\".\"ta.ble\"']\n"
               "limits: {workers: 4, rows_per_second: 5000, bytes_per_second: 50MB, retained_wal: 1GB, "
-              "lag: 5s, on_ddl: continue}\n"));
+              "lag: 5s, active_sessions: 12, on_ddl: continue}\n"));
   EXPECT_THAT(spec.excluded, ElementsAre(TableName{"public", "audit_log"}, TableName{"we ird", "ta.ble"}));
   EXPECT_EQ(spec.limits.workers, 4);
   EXPECT_EQ(spec.limits.rows_per_second_max, 5000u);
   EXPECT_EQ(spec.limits.bytes_per_second_max, 50ull << 20);
   EXPECT_EQ(spec.limits.retained_wal_bytes_max, 1ull << 30);
   EXPECT_EQ(spec.limits.lag_max, 5s);
+  EXPECT_EQ(spec.limits.active_sessions_max, 12u);
   EXPECT_EQ(spec.limits.on_ddl, OnDdl::carry_on);
 }
 

@@ -134,7 +134,8 @@ struct ControlService::Impl {
   }
 
   bool must_start(const Scope& scope, const CohortLife& life) const {
-    return destination(life) == State::mirrored && (life.moving_to || !running.contains(scope)) &&
+    bool now = !lifecycle().halted || !life.moving_to;  // a halt begins nothing, and keeps what was begun
+    return now && destination(life) == State::mirrored && (life.moving_to || !running.contains(scope)) &&
            may_try(scope);
   }
 

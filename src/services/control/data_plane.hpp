@@ -29,7 +29,9 @@ class DataPlane {
   virtual ~DataPlane() = default;
 
   // Adds the cohorts to what is mirrored. Ends when the stream exists on both sides and the backfill can go
-  // on by itself; an error means that nothing was added. Adding what is mirrored already changes nothing.
+  // on by itself, in a halt at once: resume() then sees to it; an error means that nothing was added, except
+  // for `timeout` (it goes on, ask again) and `cancelled` (a halt came in between). Adding what is mirrored
+  // already changes nothing.
   virtual Task<void> start_mirror(MirrorScope scope) = 0;
 
   // Takes the cohorts out: no change of theirs is applied once it ends. Rows that were copied stay. With the
@@ -40,7 +42,8 @@ class DataPlane {
   virtual void pause(std::optional<std::string> entity) = 0;
   virtual void resume(std::optional<std::string> entity) = 0;
 
-  // Stops writing to the new side altogether, until resume({}); the legacy side keeps the log for us.
+  // Stops everything: nothing is copied, applied or compared until resume({}); the legacy side keeps the log
+  // for us, within its budget.
   virtual void halt(std::string why) = 0;
 
   virtual void set_rate(Rate rate) = 0;

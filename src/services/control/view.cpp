@@ -7,6 +7,13 @@ namespace {
 
 namespace json = boost::json;
 
+template <class Item, class Convert>
+json::array each(const std::vector<Item>& items, Convert convert) {
+  json::array values;
+  for (const auto& item : items) values.push_back(convert(item));
+  return values;
+}
+
 json::value text_or_null(const std::string& text) {
   return text.empty() ? json::value() : json::value(text);
 }
@@ -89,6 +96,7 @@ json::value table_value(const TableStatus& table) {
 json::value stream_value(const StreamStatus& stream) {
   return {{"phase", name(stream.phase)},
           {"reason", text_or_null(stream.reason)},
+          {"waits", each(stream.waits, [](const std::string& wait) { return json::value(wait); })},
           {"applied_position", to_string(stream.applied)},
           {"source_position", to_string(stream.source)},
           {"lag_bytes", stream.lag_bytes},
@@ -102,6 +110,7 @@ json::value stream_value(const StreamStatus& stream) {
           {"changes_applied", stream.changes_applied},
           {"quarantined_rows", stream.quarantined_rows},
           {"rogue_writes", stream.rogue_writes},
+          {"pace", name(stream.pace)},
           {"throttle_reason", text_or_null(stream.throttle_reason)}};
 }
 
@@ -161,13 +170,6 @@ json::array event_values(const std::vector<Journal::Entry>& entries) {
                       {"kind", kind(event)},
                       {"text", describe(event)}});
   }
-  return values;
-}
-
-template <class Item, class Convert>
-json::array each(const std::vector<Item>& items, Convert convert) {
-  json::array values;
-  for (const auto& item : items) values.push_back(convert(item));
   return values;
 }
 

@@ -1,12 +1,15 @@
 #include "services/pipeline/backfill_control.hpp"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 
-#include "base/text.hpp"
-
 namespace oxbow {
+namespace {
+
+// A range is not held open for longer than that between two chunks, however long it waited for its first one.
+constexpr Duration kRestMax = std::chrono::milliseconds(200);
+
+}  // namespace
+
 void BackfillControl::pause(std::optional<std::string> entity) {
   if (entity) {
     paused_.insert(*entity);
@@ -30,26 +33,23 @@ void BackfillControl::set_rate(Rate rate) {
   bytes_pace_ = Pace(rate.bytes_per_second_max);
 }
 
-void BackfillControl::observe(const SourceHealth& health, Duration lag) {
-  auto budget = limits_.retained_wal_bytes_max;
-  auto retained = health.retained_wal_bytes;
-  budget_ = budget == 0                  ? WalBudget::green
-            : retained >= budget         ? WalBudget::black
-            : retained >= budget / 4 * 3 ? WalBudget::red
-            : retained >= budget / 2     ? WalBudget::amber
-                                         : WalBudget::green;
-  throttle_reason_.clear();
-  if (budget_ != WalBudget::green) {
-    throttle_reason_ = fmt::format("the legacy server keeps {} of log for us, of {} allowed",
-                                   human_bytes(retained), human_bytes(budget));
-  } else if (lag > limits_.lag_max) {
-    throttle_reason_ = fmt::format("the stream is {} behind, {} are allowed", human_duration(lag),
-                                   human_duration(limits_.lag_max));
+int BackfillControl::workers() const {
+  switch (throttle_.pace) {
+    case BackfillPace::full:
+      return rate_.workers;
+    case BackfillPace::slow:
+      return 1;
+    case BackfillPace::stopped:
+      return 0;
   }
+  return 0;
 }
 
 Duration BackfillControl::spend(Instant now, std::uint64_t rows, std::uint64_t bytes) {
-  return std::max(rows_pace_.spend(now, rows), bytes_pace_.spend(now, bytes));
+  auto wait = std::max(rows_pace_.spend(now, rows), bytes_pace_.spend(now, bytes));
+  if (throttle_.pace != BackfillPace::full) wait = std::max(wait, std::min(now - at_work_since_, kRestMax));
+  at_work_since_ = now + wait;
+  return wait;
 }
 
 }  // namespace oxbow

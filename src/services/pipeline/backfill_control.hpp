@@ -1,5 +1,5 @@
-// What slows the backfill down: pauses by people, a rate by people, and what the databases say of themselves.
-// Belongs to the stream's thread.
+// What slows the backfill down: pauses by people, a rate by people, and the throttle. Belongs to the stream's
+// thread.
 #pragma once
 
 #include <optional>
@@ -7,9 +7,9 @@
 #include <string>
 
 #include "base/time.hpp"
+#include "core/throttle/throttle.hpp"
 #include "model/plane_status.hpp"
 #include "model/spec.hpp"
-#include "ports/admin.hpp"
 #include "services/pipeline/pace.hpp"
 
 namespace oxbow {
@@ -29,10 +29,11 @@ class BackfillControl {
   void set_rate(Rate rate);
   const Rate& rate() const { return rate_; }
 
-  // Takes notice of the databases; decides the budget level and whether copying has to wait.
-  void observe(const SourceHealth& health, Duration lag);
-  WalBudget budget() const { return budget_; }
-  const std::string& throttle_reason() const { return throttle_reason_; }
+  void observe(const LoadSigns& signs) { throttle_ = decide_throttle(limits_, signs); }
+  const Throttle& throttle() const { return throttle_; }
+
+  // How many workers may begin a range now. Those at work on one finish it: half a range is work for nothing.
+  int workers() const;
 
   // How long a worker must wait before it copies this much more; the amount is then spent.
   Duration spend(Instant now, std::uint64_t rows, std::uint64_t bytes);
@@ -42,10 +43,10 @@ class BackfillControl {
   Limits limits_;
   bool all_paused_ = false;
   std::set<std::string> paused_;
-  WalBudget budget_ = WalBudget::green;
-  std::string throttle_reason_;
+  Throttle throttle_;
   Pace rows_pace_;
   Pace bytes_pace_;
+  Instant at_work_since_{};
 };
 
 }  // namespace oxbow

@@ -28,7 +28,7 @@ LogFollower::LogFollower(SessionParts& parts)
 LogFollower::~LogFollower() = default;
 
 Task<void> LogFollower::begin(StreamPosition position) {
-  stored_ = position.lsn;
+  stored_ = parts_.status.applied = position.lsn;
   stored_at_ = monotonic_now();
   CO_TRY(co_await writer_->begin());
   CO_TRY(co_await writer_->commit(std::move(position)));
@@ -159,6 +159,7 @@ Task<Lsn> LogFollower::at_marker(std::function<Task<void>()> at_barrier) {
 
 void LogFollower::confirm() {
   log_->confirm(stored_);
+  parts_.status.applied = std::max(parts_.status.applied, stored_);
 }
 
 void LogFollower::end() {

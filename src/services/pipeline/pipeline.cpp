@@ -4,6 +4,7 @@
 
 #include "base/log.hpp"
 #include "runtime/cancellation.hpp"
+#include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
 #include "services/pipeline/verifier.hpp"
 
@@ -15,6 +16,7 @@ using std::chrono::seconds;
 
 constexpr Duration kRetryMin = milliseconds(200);
 constexpr Duration kRetryMax = seconds(10);
+constexpr Duration kStartMax = seconds(5);  // of one attempt to add cohorts; the next one goes on waiting
 
 // What a new session may mend. Everything else waits for a person: trying again would only repeat it.
 bool may_pass(ErrorCode code) {
@@ -30,44 +32,71 @@ Pipeline::Pipeline(boost::asio::any_io_executor executor, const Spec& spec, Pipe
       ports_(std::move(ports)),
       report_(std::move(report)),
       protections_(protections),
-      control_(spec.limits) {}
+      control_(spec.limits),
+      watch_({.executor = executor_,
+              .spec = spec_,
+              .ports = ports_,
+              .control = control_,
+              .lag = [this] { return session_ ? session_->stream_status().lag : Duration{}; },
+              .end_stream = [this](Error error) { fail(std::move(error)); },
+              .report = report_}) {}
 
 Pipeline::~Pipeline() = default;
 
 Task<void> Pipeline::run() {
+  TaskGroup group(executor_);
+  group.spawn(follow());
+  group.spawn(watch_.run());
+  group.spawn(measure_progress());
+  co_return co_await group.wait();
+}
+
+bool Pipeline::may_follow() const {
+  return !mirrored_.empty() && halted_.empty() && !failure_ && !stopping_cohorts_;
+}
+
+Task<void> Pipeline::follow() {
   Duration pause = kRetryMin;
   while (!co_await is_cancelled()) {
-    if (mirrored_.empty() || !halted_.empty() || stopping_cohorts_) {
-      phase_ = mirrored_.empty() ? StreamPhase::none : StreamPhase::stopped;
+    if (!may_follow()) {
+      phase_ = mirrored_.empty()             ? StreamPhase::none
+               : failure_ && halted_.empty() ? StreamPhase::failed
+                                             : StreamPhase::stopped;
       if (!co_await sleep_for(milliseconds(50))) break;
       continue;
     }
     auto ended = co_await run_session();
     if (co_await is_cancelled()) break;
-    if (ended || ended.error().code == ErrorCode::cancelled) {
+    if (!may_follow() || ended || ended.error().code == ErrorCode::cancelled) {
       pause = kRetryMin;
       continue;
     }
-    last_error_ = ended.error();
-    bool retry = may_pass(last_error_.code);
-    phase_ = retry ? StreamPhase::reconnecting : StreamPhase::failed;
-    log_warn("the stream stopped: {}", to_string(last_error_));
-    if (!retry) {
-      halted_ = to_string(last_error_);
+    if (!may_pass(ended.error().code)) {
+      fail(ended.error());
       continue;
     }
+    last_error_ = ended.error();
+    phase_ = StreamPhase::reconnecting;
+    log_warn("the stream stopped: {}", to_string(last_error_));
     if (!co_await sleep_for(pause)) break;
     pause = std::min(pause * 2, kRetryMax);
   }
   co_return Err(ErrorCode::cancelled);
 }
 
+void Pipeline::fail(Error error) {
+  log_error("the stream stopped: {}", to_string(error));
+  failure_ = std::move(error);
+  if (session_tasks_) session_tasks_->cancel();
+}
+
 // Connections, the migration's lock and the plan; kept as long as the connections live.
 Task<void> Pipeline::make_ready() {
   if (!source_) source_ = ports_.source_admin();
   if (!target_) {
-    target_ = ports_.target_admin();
-    CO_TRY(co_await target_->lock());
+    auto target = ports_.target_admin();
+    CO_TRY(co_await target->lock());
+    target_ = std::move(target);
   }
   if (!plan_) {
     auto legacy = CO_TRY(co_await source_->read_catalog());
@@ -79,9 +108,9 @@ Task<void> Pipeline::make_ready() {
 
 Task<void> Pipeline::run_session() {
   phase_ = StreamPhase::starting;
-  auto ready = co_await make_ready();
-  Status ended = ready;
-  if (ready) {
+  in_session_ = true;
+  auto ended = co_await make_ready();
+  if (ended && may_follow()) {
     session_ = std::make_unique<StreamSession>(SessionContext{
         executor_, spec_, *plan_, ports_, *source_, *target_, control_, mirrored_, report_, protections_});
     session_tasks_ = std::make_unique<TaskGroup>(executor_);
@@ -89,12 +118,16 @@ Task<void> Pipeline::run_session() {
     session_tasks_->spawn(session_->run());
     ended = co_await session_tasks_->wait();
     co_await end_verifications();
+    if (joining_) joining_->cancel();
+    while (joining_) co_await sleep_for(milliseconds(10));
+    last_stream_ = session_->stream_status();
     session_tasks_.reset();
     session_.reset();
   }
   source_.reset();
   target_.reset();
   plan_.reset();
+  in_session_ = false;
   co_return ended;
 }
 
@@ -113,37 +146,56 @@ Task<void> Pipeline::end_verifications() {
 }
 
 Task<void> Pipeline::start_mirror(MirrorScope scope) {
+  if (!halted_.empty()) {
+    mirrored_[scope.entity].insert(scope.cohorts.begin(), scope.cohorts.end());
+    co_return Status{};
+  }
   // Whether this can work at all is asked before anything is promised.
-  if (!session_) {
-    bool idle = mirrored_.empty();
-    if (idle) CO_TRY(co_await make_ready());
-  }
-  auto& mirrored = mirrored_[scope.entity];
-  auto before = mirrored;
-  mirrored.insert(scope.cohorts.begin(), scope.cohorts.end());
-  if (session_ && session_->is_following()) {
-    auto added = co_await session_->add_missing_jobs();
-    if (!added) mirrored = before;
-    co_return added;
-  }
-  for (int waited = 0; waited < 1200; ++waited) {
-    if (session_ && session_->is_following()) co_return Status{};
-    if (!halted_.empty()) {
-      auto error = last_error_;
-      mirrored = before;
-      if (mirrored.empty()) mirrored_.erase(scope.entity);
-      co_return std::unexpected(error);
+  if (mirrored_.empty() && !in_session_) CO_TRY(co_await make_ready());
+  has_prepared_ = true;
+  auto before = mirrored_;
+  mirrored_[scope.entity].insert(scope.cohorts.begin(), scope.cohorts.end());
+  auto give_up_at = monotonic_now() + kStartMax;
+  while (true) {
+    if (session_ && session_->is_following()) {
+      auto joined = co_await join_session();
+      bool session_is_over = !joined && joined.error().code == ErrorCode::cancelled;
+      if (!joined && !session_is_over) mirrored_ = before;
+      if (!session_is_over) co_return joined;
+    }
+    if (failure_) {
+      mirrored_ = before;
+      co_return std::unexpected(*failure_);
+    }
+    if (!halted_.empty()) co_return Err(ErrorCode::cancelled, "the migration is halted: {}", halted_);
+    if (monotonic_now() > give_up_at) {
+      co_return Err(ErrorCode::timeout,
+                    "the stream has not started yet; `oxbow status` says what it waits for");
     }
     CO_TRY(co_await sleep_for(milliseconds(50)));
   }
-  co_return Err(ErrorCode::timeout, "the stream did not start within a minute: {}", to_string(last_error_));
+}
+
+// Brings in what was added to `mirrored_`. A session that ends takes this with it; the next one begins with
+// all of it.
+Task<void> Pipeline::join_session() {
+  TaskGroup joining(executor_);
+  joining_ = &joining;
+  joining.spawn(session_->add_missing_jobs());
+  auto joined = co_await joining.wait();
+  joining_ = nullptr;
+  co_return joined;
 }
 
 Task<void> Pipeline::stop_mirror(MirrorScope scope) {
   auto at = mirrored_.find(scope.entity);
-  if (at == mirrored_.end()) co_return Status{};
-  for (auto cohort : scope.cohorts) at->second.erase(cohort);
-  if (at->second.empty()) mirrored_.erase(at);
+  // What was mirrored by an earlier run and could not be started by this one has left its traces all the
+  // same.
+  if (at == mirrored_.end() && !has_prepared_) co_return Status{};
+  if (at != mirrored_.end()) {
+    for (auto cohort : scope.cohorts) at->second.erase(cohort);
+    if (at->second.empty()) mirrored_.erase(at);
+  }
   stopping_cohorts_ = true;
   auto stopped = co_await forget(std::move(scope));
   stopping_cohorts_ = false;
@@ -152,19 +204,26 @@ Task<void> Pipeline::stop_mirror(MirrorScope scope) {
 
 // Between two sessions, so that what the next one loads is already without these cohorts.
 Task<void> Pipeline::forget(MirrorScope scope) {
-  if (session_tasks_) session_tasks_->cancel();
-  while (session_) CO_TRY(co_await sleep_for(milliseconds(20)));
-  CO_TRY(co_await make_ready());
-  if (mirrored_.empty()) {
-    CO_TRY(co_await source_->remove());
-    CO_TRY(co_await target_->forget_stream());
-  } else {
-    std::vector<std::uint32_t> tables;
-    for (const auto& table : plan_->tables) {
-      if (table.entity == scope.entity) tables.push_back(table.id);
-    }
-    CO_TRY(co_await target_->forget_cohorts(std::move(tables), scope.cohorts));
+  while (in_session_) {
+    if (session_tasks_) session_tasks_->cancel();
+    CO_TRY(co_await sleep_for(milliseconds(20)));
   }
+  CO_TRY(co_await make_ready());
+  std::vector<std::uint32_t> tables;
+  for (const auto& table : plan_->tables) {
+    if (table.entity == scope.entity) tables.push_back(table.id);
+  }
+  CO_TRY(co_await target_->forget_cohorts(std::move(tables), scope.cohorts));
+  auto stored = CO_TRY(co_await target_->load_stream());
+  bool others_are_left =
+      std::ranges::any_of(stored.ranges, [](const RangeRecord& record) { return !record.range.is_point(); });
+  if (!mirrored_.empty() || others_are_left) co_return Status{};
+  CO_TRY(co_await source_->remove());
+  CO_TRY(co_await target_->forget_stream());
+  has_prepared_ = false;
+  failure_.reset();
+  last_stream_ = {};
+  watch_.forget();
   co_return Status{};
 }
 
@@ -173,7 +232,10 @@ void Pipeline::pause(std::optional<std::string> entity) {
 }
 
 void Pipeline::resume(std::optional<std::string> entity) {
-  if (!entity) halted_.clear();
+  if (!entity) {
+    halted_.clear();
+    failure_.reset();
+  }
   control_.resume(std::move(entity));
 }
 
@@ -190,7 +252,7 @@ Result<VerifyId> Pipeline::start_verify(std::optional<std::string> entity,
                                         std::uint64_t rows_per_second_max) {
   if (!session_ || !session_->is_following()) {
     return Err(ErrorCode::illegal_transition, "nothing can be compared while the stream does not run: {}",
-               halted_.empty() ? "nothing is mirrored yet" : halted_);
+               mirrored_.empty() ? "nothing is mirrored yet" : why_it_does_not_follow());
   }
   if (entity && !mirrored_.contains(*entity))
     return Err(ErrorCode::illegal_transition,
@@ -209,25 +271,24 @@ Result<VerifyId> Pipeline::start_verify(std::optional<std::string> entity,
 
 Task<void> Pipeline::verify(VerifyId id, std::optional<std::string> entity,
                             std::uint64_t rows_per_second_max) {
-  VerifyReport report = *find_report(id);
-  std::vector<std::uint32_t> tables;
-  std::string unfinished;
-  for (const auto& table : session_->table_status()) {
-    bool wanted = entity ? table.entity == *entity : mirrored_.contains(table.entity);
-    if (!wanted) continue;
-    report.rows_estimated += table.rows_copied;
-    if (table.ranges_copied < table.ranges_total) unfinished = to_string(table.legacy);
-  }
-  for (const auto& table : plan_->tables) {
-    if (entity ? table.entity == *entity : mirrored_.contains(table.entity)) tables.push_back(table.id);
-  }
-  if (!unfinished.empty()) {
+  auto& report = *find_report(id);
+  auto is_wanted = [&](const std::string& name) {
+    return entity ? name == *entity : mirrored_.contains(name);
+  };
+  for (const auto& table : table_status()) {
+    if (!is_wanted(table.entity)) continue;
+    report.rows_estimated += std::max(table.rows_copied, table.rows_estimated);
+    if (table.ranges_copied == table.ranges_total) continue;
     report.state = VerifyState::incomplete;
-    report.reason = fmt::format("{} is still being copied", unfinished);
-    *find_report(id) = report;
-  } else {
-    Verifier verifier(spec_, *plan_, ports_, *source_, *session_, report_, *find_report(id),
-                      rows_per_second_max);
+    report.reason = fmt::format("{} is still being copied", to_string(table.legacy));
+  }
+  if (report.state == VerifyState::running) {
+    std::vector<std::uint32_t> tables;
+    for (const auto& table : plan_->tables) {
+      if (is_wanted(table.entity)) tables.push_back(table.id);
+    }
+    auto source = ports_.source_admin();
+    Verifier verifier(spec_, *plan_, ports_, *source, *session_, report_, report, rows_per_second_max);
     co_await verifier.run(tables);
   }
   verifying_ = false;
@@ -245,18 +306,66 @@ Result<VerifyReport> Pipeline::verify_report(VerifyId id) const {
   return *at;
 }
 
+// What is being copied moves; of everything else a speed would say nothing.
+Task<void> Pipeline::measure_progress() {
+  while (true) {
+    CO_TRY(co_await sleep_for(milliseconds(500)));
+    if (!session_) speeds_.clear();
+    if (!session_) continue;
+    auto tables = session_->table_status();
+    for (std::uint32_t id = 0; id < tables.size(); ++id) {
+      if (tables[id].phase != TablePhase::copying) {
+        speeds_.erase(id);
+        continue;
+      }
+      speeds_[id].rows.observe(monotonic_now(), tables[id].rows_copied);
+      speeds_[id].bytes.observe(monotonic_now(), tables[id].bytes_copied);
+    }
+  }
+}
+
+std::vector<TableStatus> Pipeline::table_status() const {
+  if (!session_) return {};
+  auto tables = session_->table_status();
+  for (std::uint32_t id = 0; id < tables.size(); ++id) {
+    auto& table = tables[id];
+    auto mirrored = mirrored_.find(table.entity);
+    if (mirrored != mirrored_.end())
+      table.rows_estimated = rows_expected(plan_->tables[id], mirrored->second);
+    auto speed = speeds_.find(id);
+    if (speed == speeds_.end()) continue;
+    table.rows_per_second = speed->second.rows.per_second();
+    table.bytes_per_second = speed->second.bytes.per_second();
+    table.eta = time_left(table.rows_copied, table.rows_estimated, table.rows_per_second);
+  }
+  return tables;
+}
+
+std::string Pipeline::why_it_does_not_follow() const {
+  if (!halted_.empty()) return halted_;
+  if (failure_) {
+    bool can_resume = failure_->code != ErrorCode::lost_position;
+    return to_string(*failure_) + (can_resume ? "; mend that, then run `oxbow resume`" : "");
+  }
+  if (session_) return session_->stream_status().reason;
+  return phase_ == StreamPhase::reconnecting ? to_string(last_error_) : "";
+}
+
 PlaneStatus Pipeline::status() const {
   PlaneStatus status;
   status.rate = control_.rate();
-  if (session_) {
-    status.tables = session_->table_status();
-    status.stream = session_->stream_status();
-  }
+  status.tables = table_status();
+  status.stream = session_ ? session_->stream_status() : last_stream_;
   if (!session_ || !session_->is_following()) {
     status.stream.phase = phase_;
-    if (phase_ == StreamPhase::reconnecting) status.stream.reason = to_string(last_error_);
-    if (!halted_.empty()) status.stream.reason = halted_;
+    status.stream.reason = why_it_does_not_follow();
   }
+  status.stream.waits = watch_.waits();
+  status.stream.retained_wal_bytes = watch_.retained_wal_bytes();
+  status.stream.retained_wal_bytes_max = spec_.limits.retained_wal_bytes_max;
+  status.stream.budget = control_.throttle().budget;
+  status.stream.pace = control_.throttle().pace;
+  status.stream.throttle_reason = control_.throttle().reason;
   status.verifications = reports_;
   return status;
 }

@@ -1,6 +1,6 @@
 // The data plane of one migration: sessions of the stream one after the other, with a pause that grows while
-// they fail, and verifications beside them. Implements what the control plane asks for. Lives on one executor
-// with one thread; run() is its life.
+// they fail, verifications and a watch beside them. Implements what the control plane asks for. Lives on one
+// executor with one thread; run() is its life.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -17,8 +17,10 @@
 #include "runtime/task_group.hpp"
 #include "services/control/data_plane.hpp"
 #include "services/pipeline/backfill_control.hpp"
+#include "services/pipeline/database_watch.hpp"
 #include "services/pipeline/plan.hpp"
 #include "services/pipeline/ports.hpp"
+#include "services/pipeline/progress.hpp"
 #include "services/pipeline/stream_session.hpp"
 
 namespace oxbow {
@@ -29,8 +31,7 @@ class Pipeline final : public DataPlane {
            std::function<void(Finding)> report, Protections protections = {});
   ~Pipeline() override;
 
-  // Works until it is asked to stop, or until something is wrong that no retry mends while nothing is
-  // mirrored.
+  // Works until it is asked to stop.
   Task<void> run();
 
   Task<void> start_mirror(MirrorScope scope) override;
@@ -46,12 +47,19 @@ class Pipeline final : public DataPlane {
   Result<std::vector<std::string>> explain_key(std::string key) const override;
 
  private:
+  bool may_follow() const;
+  Task<void> follow();
   Task<void> run_session();
+  Task<void> join_session();
+  Task<void> measure_progress();
   Task<void> make_ready();
   Task<void> forget(MirrorScope scope);
   Task<void> verify(VerifyId id, std::optional<std::string> entity, std::uint64_t rows_per_second_max);
   Task<void> end_verifications();
   VerifyReport* find_report(VerifyId id);
+  void fail(Error error);
+  std::vector<TableStatus> table_status() const;
+  std::string why_it_does_not_follow() const;
 
   boost::asio::any_io_executor executor_;
   const Spec& spec_;
@@ -63,15 +71,25 @@ class Pipeline final : public DataPlane {
   std::unique_ptr<TargetAdmin> target_;
   std::optional<Plan> plan_;
   BackfillControl control_;
+  DatabaseWatch watch_;
   std::map<std::string, std::set<CohortId>> mirrored_;
   std::unique_ptr<StreamSession> session_;
+  bool has_prepared_ = false;     // something may have been left in the databases
+  bool in_session_ = false;       // from its connections to their end
+  TaskGroup* joining_ = nullptr;  // cohorts on their way into the present session
+  StreamStatus last_stream_;      // of the session before
+  struct Speed {
+    RateWindow rows, bytes;
+  };
+  std::map<std::uint32_t, Speed> speeds_;     // of tables that are being copied
   std::unique_ptr<TaskGroup> session_tasks_;  // of the present session
   std::unique_ptr<TaskGroup> verifications_;  // of the present session
   std::vector<VerifyReport> reports_;
   std::uint64_t next_verify_ = 0;
   bool verifying_ = false;
   bool stopping_cohorts_ = false;
-  std::string halted_;  // why; empty: it is not
+  std::string halted_;            // by a person, and why; empty: it is not
+  std::optional<Error> failure_;  // what only a person can mend
   Error last_error_{ErrorCode::internal, {}};
   StreamPhase phase_ = StreamPhase::none;
 };

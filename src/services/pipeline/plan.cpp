@@ -88,11 +88,19 @@ Result<Plan> make_plan(const Spec& spec, const Catalog& legacy, const Catalog& n
       auto id = static_cast<std::uint32_t>(plan.tables.size());
       compiled.mapping->target.id = id;
       if (auto change = identity_change(*compiled.mapping, *from)) plan.identity_changes.push_back(*change);
-      plan.tables.push_back({id, entity.name, std::move(*compiled.mapping), plan.cohorts.back().get()});
+      auto rows_estimated = static_cast<std::uint64_t>(std::max(from->estimated_rows, 0.0));
+      plan.tables.push_back(
+          {id, entity.name, std::move(*compiled.mapping), plan.cohorts.back().get(), rows_estimated});
     }
   }
   if (!problems.empty()) return Err(ErrorCode::spec_invalid, "{}", problems);
   return plan;
+}
+
+std::uint64_t rows_expected(const PlannedTable& table, const std::set<CohortId>& cohorts) {
+  auto buckets = std::ranges::count_if(table.cohorts->by_bucket,
+                                       [&](CohortId cohort) { return cohorts.contains(cohort); });
+  return table.rows_estimated * static_cast<std::uint64_t>(buckets) / kBucketCount;
 }
 
 std::vector<std::string> schema_changes(const Plan& plan, Side side, const Catalog& before,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct PlannedTable {
   std::string entity;
   TableMapping mapping;
   const CohortTable* cohorts = nullptr;
+  std::uint64_t rows_estimated = 0;  // by the source's own statistics, when the plan was made
 };
 
 struct Plan {
@@ -34,6 +36,9 @@ struct Plan {
 
 // `spec_invalid` with all problems, one per line, if some table cannot be carried exactly.
 Result<Plan> make_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side);
+
+// About how many rows of the table belong to these cohorts; 0 where nothing can be said, as of named keys.
+std::uint64_t rows_expected(const PlannedTable& table, const std::set<CohortId>& cohorts);
 
 // What changed in the tables of the plan since `before`, one sentence each; empty: nothing.
 std::vector<std::string> schema_changes(const Plan& plan, Side side, const Catalog& before,

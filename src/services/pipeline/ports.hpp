@@ -9,6 +9,7 @@
 #include "ports/admin.hpp"
 #include "ports/log.hpp"
 #include "ports/rows.hpp"
+#include "ports/session_watch.hpp"
 #include "ports/target.hpp"
 
 namespace oxbow {
@@ -20,6 +21,7 @@ struct PipelinePorts {
   std::function<std::unique_ptr<SnapshotReader>(Side)> snapshot_reader;
   std::function<std::unique_ptr<TargetWriter>(int lane)> target_writer;
   std::function<std::unique_ptr<LogStream>(Lsn from)> log_stream;
+  std::function<std::unique_ptr<SessionWatch>(Side)> session_watch;
 };
 
 // Lane 0 applies the log; the others copy ranges.

@@ -28,7 +28,7 @@ Task<void> RangeCopier::work(int lane) {
   std::unique_ptr<SnapshotReader> reader;
   std::unique_ptr<TargetWriter> writer;
   while (!co_await is_cancelled()) {
-    bool may_copy = lane <= control.rate().workers && control.throttle_reason().empty();
+    bool may_copy = lane <= control.workers();
     auto next = may_copy ? next_range() : std::nullopt;
     if (!next) {
       CO_TRY(co_await sleep_for(kIdle));

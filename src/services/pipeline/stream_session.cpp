@@ -58,11 +58,22 @@ Task<void> StreamSession::run() {
 Task<void> StreamSession::set_up() {
   auto& source = parts_.context.source;
   auto& target = parts_.context.target;
+  auto& doing = parts_.status.reason;
+  doing = "both databases are being prepared";
   CO_TRY(co_await target.install(parts_.context.plan.new_tables(), kLanes));
   for (const auto& change : parts_.context.plan.identity_changes)
     CO_TRY(co_await source.change_identity(change));
-  auto slot_begins = CO_TRY(co_await source.ensure_stream(parts_.context.plan.legacy_tables()));
   auto stored = CO_TRY(co_await target.load_stream());
+  // A new slot would not bring what was lost with the old one, and would keep log for nobody.
+  auto health = CO_TRY(co_await source.read_health());
+  if (stored.position && health.slot_wal_status.empty()) {
+    co_return Err(ErrorCode::lost_position,
+                  "the new side stands at {}, but the legacy server has no slot of ours any more; roll every "
+                  "mirrored cohort back to `legacy` and advance it again",
+                  to_string(stored.position->lsn));
+  }
+  doing = "the slot is being made, which waits for all transactions that write at this moment";
+  auto slot_begins = CO_TRY(co_await source.ensure_stream(parts_.context.plan.legacy_tables()));
   auto snapshot = CO_TRY(co_await source.current_snapshot());
 
   // A transaction may have its commit in the log before the slot's beginning and still be invisible. The
@@ -74,7 +85,7 @@ Task<void> StreamSession::set_up() {
     co_return Err(
         ErrorCode::lost_position,
         "the target stands at {}, but the legacy server's log for us begins at {}: its slot was made anew; "
-        "go back to `legacy` and mirror again",
+        "roll every mirrored cohort back to `legacy` and advance it again",
         to_string(position.lsn), to_string(slot_begins));
   }
 
@@ -90,9 +101,12 @@ Task<void> StreamSession::set_up() {
   restore(stored, position);
   follower_ = std::make_unique<LogFollower>(parts_);
   CO_TRY(co_await follower_->begin(std::move(position)));
-  following_ = true;
+  doing = "the ranges of the tables are being planned";
+  CO_TRY(co_await add_missing_jobs());
+  doing.clear();
   parts_.status.phase = StreamPhase::running;
-  co_return co_await add_missing_jobs();
+  following_ = true;
+  co_return Status{};
 }
 
 void StreamSession::restore(const StoredStream& stored, const StreamPosition& position) {

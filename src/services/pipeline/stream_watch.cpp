@@ -15,7 +15,6 @@ Task<void> StreamWatch::watch_health() {
   auto source = parts_.context.ports.source_admin();
   auto& applier = *parts_.applier;
   auto& status = parts_.status;
-  auto& control = parts_.context.control;
   ApplyCounters before;
   Instant then = monotonic_now();
   while (true) {
@@ -27,15 +26,10 @@ Task<void> StreamWatch::watch_health() {
     bool behind = applier.group_is_open() || status.lag_bytes > (1u << 20);
     auto committed = applier.last_commit_time();
     status.lag = behind && committed ? std::max(Duration{}, Duration(wall_now() - *committed)) : Duration{};
-    status.retained_wal_bytes = health.retained_wal_bytes;
-    status.retained_wal_bytes_max = parts_.context.spec.limits.retained_wal_bytes_max;
-    control.observe(health, status.lag);
-    status.budget = control.budget();
-    status.throttle_reason = control.throttle_reason();
     if (health.slot_wal_status == "lost") {
       co_return Err(ErrorCode::lost_position,
-                    "the legacy server has given up the log that we had not read yet; go back "
-                    "to `legacy` and mirror again");
+                    "the legacy server has given up the log that we had not read yet; roll "
+                    "every mirrored cohort back to `legacy` and advance it again");
     }
     auto now = monotonic_now();
     const auto& counters = applier.counters();

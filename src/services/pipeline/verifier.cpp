@@ -65,6 +65,9 @@ Task<void> Verifier::run(const std::vector<std::uint32_t>& tables) {
   }
   report_.taken_at = wall_now();
   if (!ended && ended.error().code == ErrorCode::cancelled) co_return ended;  // who cancels it says why
+  auto elapsed = std::chrono::duration<double>(monotonic_now() - began_).count();
+  report_.rows_per_second = static_cast<double>(report_.rows_compared) / std::max(elapsed, 0.001);
+  report_.eta.reset();
   if (!ended) {
     report_.state =
         ended.error().code == ErrorCode::incomplete ? VerifyState::incomplete : VerifyState::failed;
@@ -89,8 +92,6 @@ Task<void> Verifier::verify_table(std::uint32_t table) {
       CO_TRY(co_await begin_stretch(table));
     CO_TRY(co_await compare_range(table, range));
     ++report_.ranges_done;
-    auto elapsed = std::chrono::duration<double>(monotonic_now() - began_).count();
-    report_.rows_per_second = elapsed > 0 ? static_cast<double>(report_.rows_compared) / elapsed : 0;
   }
   CO_TRY(co_await look_again(table));
   CO_TRY(co_await legacy_->end());
@@ -216,6 +217,7 @@ Task<RangeDigest> Verifier::digest(SnapshotReader& reader, RangeRead read,
     if (chunk.rows == 0) co_return digest;
     if (counted != nullptr) {
       *counted += chunk.rows;
+      note_progress();
       auto wait = pace_.spend(monotonic_now(), chunk.rows);
       if (wait > Duration{}) CO_TRY(co_await sleep_for(wait));
     }
@@ -230,6 +232,13 @@ Task<RangeDigest> Verifier::digest(SnapshotReader& reader, RangeRead read,
       digest.add(tuple);
     }
   }
+}
+
+void Verifier::note_progress() {
+  auto elapsed = std::chrono::duration<double>(monotonic_now() - began_).count();
+  if (elapsed < 1) return;
+  report_.rows_per_second = static_cast<double>(report_.rows_compared) / elapsed;
+  report_.eta = time_left(report_.rows_compared, report_.rows_estimated, report_.rows_per_second);
 }
 
 Task<RowComparison> Verifier::compare_rows(std::uint32_t table, RangeRead legacy, RangeRead new_side) {

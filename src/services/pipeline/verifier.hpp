@@ -17,6 +17,7 @@
 #include "services/pipeline/pace.hpp"
 #include "services/pipeline/plan.hpp"
 #include "services/pipeline/ports.hpp"
+#include "services/pipeline/progress.hpp"
 #include "services/pipeline/stream_session.hpp"
 
 namespace oxbow {
@@ -46,6 +47,7 @@ class Verifier {
   Task<void> look_again(std::uint32_t table);
   Task<RangeDigest> digest(SnapshotReader& reader, RangeRead read, const std::set<std::string>& excluded,
                            std::size_t key_fields, std::uint64_t* counted);
+  void note_progress();
   Task<RowComparison> compare_rows(std::uint32_t table, RangeRead legacy, RangeRead new_side);
   Task<void> both(Task<void> legacy, Task<void> new_side);
   Task<Finding> describe(std::uint32_t table, const RowComparison::Found& found);

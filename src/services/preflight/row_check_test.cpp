@@ -82,6 +82,7 @@ class FakeSource : public SourceAdmin {
   Task<SourceHealth> read_health() override { co_return SourceHealth{}; }
   Task<Snapshot> current_snapshot() override { co_return Snapshot{}; }
   Task<void> change_identity(IdentityChange) override { co_return Status{}; }
+  Task<void> give_up_stream() override { co_return Status{}; }
   Task<Lsn> ensure_stream(std::vector<TableName>) override { co_return Lsn{}; }
   Task<Lsn> emit_marker(std::string) override { co_return Lsn{}; }
   Task<std::vector<std::string>> remove() override { co_return std::vector<std::string>(); }
