@@ -107,6 +107,7 @@ class OrderRun {
   static std::string describe(const json::value& cohort) {
     auto line = fmt::format("{}/{}: {} -> {}", text(cohort.at("entity")), text(cohort.at("cohort")),
                             text(cohort.at("state")), text(cohort.at("moving_to")));
+    if (auto wait = text(cohort.at("waits_for")); !wait.empty()) return fmt::format("{} ({})", line, wait);
     const auto& problem = cohort.at("problem");
     if (!problem.is_null()) line += fmt::format(" ({}; trying again)", to_string(to_error(problem)));
     return line;

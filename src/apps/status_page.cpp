@@ -54,7 +54,10 @@ class Grid {
     for (const auto& row : rows_) {
       for (std::size_t i = 0; i < row.size(); ++i) {
         out += tinted(row[i].tint, row[i].text);
-        if (i + 1 < row.size()) out += std::string(widths_[i] - row[i].text.size() + 2, ' ');
+        bool last = std::all_of(row.begin() + static_cast<std::ptrdiff_t>(i) + 1, row.end(),
+                                [](const Cell& cell) { return cell.text.empty(); });
+        if (last) break;
+        out += std::string(widths_[i] - row[i].text.size() + 2, ' ');
       }
       out += '\n';
     }
@@ -110,6 +113,8 @@ std::string cohorts(const json::value& status) {
               {std::to_string(number(cohort.at("epoch")))},
               {text(cohort.at("envelope"))},
               proof_cell(cohort.at("proof"))});
+    if (auto wait = text(cohort.at("waits_for")); !wait.empty())
+      troubles += tinted(Tint::warning, fmt::format("{}: {}", scope, wait)) + "\n";
     for (const auto* field : {"problem", "last_failure"}) {
       const auto& error = cohort.at(field);
       if (error.is_null()) continue;
@@ -163,6 +168,15 @@ Cell phase_cell(const std::string& phase) {
   return {phase};
 }
 
+// "1,200 of about 5,000" while that is not known better.
+std::string rows_of(const json::value& table) {
+  auto copied = number(table.at("rows_copied"));
+  auto estimated = number(table.at("rows_estimated"));
+  bool under_way = number(table.at("ranges_copied")) < number(table.at("ranges_total"));
+  if (!under_way || estimated <= copied) return human_count(copied);
+  return fmt::format("{} of about {}", human_count(copied), human_count(estimated));
+}
+
 std::string progress_of(const json::value& table) {
   auto total = number(table.at("ranges_total"));
   auto copied = number(table.at("ranges_copied"));
@@ -187,13 +201,13 @@ std::string speed_of(const json::value& table) {
 
 std::string tables(const json::array& list) {
   if (list.empty()) return "";
-  Grid grid({"legacy table", "new table", "phase", "rows copied", "", ""});
+  Grid grid({"legacy table", "new table", "phase", "rows copied"});
   std::string reasons;
   for (const auto& table : list) {
     grid.add({{text(table.at("legacy"))},
               {text(table.at("new"))},
               phase_cell(text(table.at("phase"))),
-              {human_count(number(table.at("rows_copied")))},
+              {rows_of(table)},
               {progress_of(table)},
               {speed_of(table)}});
     if (auto reason = text(table.at("reason")); !reason.empty())
@@ -207,10 +221,7 @@ std::string verifications(const json::array& list) {
   for (const auto& each : list) {
     if (text(each.at("state")) != "running") continue;
     auto entity = text(each.at("entity"));
-    out +=
-        fmt::format("verify {}: {} of {} ranges, {} rows/s\n", entity.empty() ? "everything" : entity,
-                    human_count(number(each.at("ranges_done"))), human_count(number(each.at("ranges_total"))),
-                    human_count(static_cast<std::uint64_t>(real(each.at("rows_per_second")))));
+    out += fmt::format("verify {}: {}\n", entity.empty() ? "everything" : entity, verify_progress(each));
   }
   return out.empty() ? out : "\n" + out;
 }
@@ -226,6 +237,23 @@ std::string last_events(const json::array& events) {
 }
 
 }  // namespace
+
+std::string verify_progress(const json::value& report) {
+  auto compared = number(report.at("rows_compared"));
+  auto estimated = number(report.at("rows_estimated"));
+  auto line =
+      fmt::format("{} of about {} rows", human_count(compared), human_count(std::max(compared, estimated)));
+  if (estimated > 0) {
+    // An estimate that is used up does not mean that the comparison is complete.
+    auto fraction = std::min(static_cast<double>(compared) / static_cast<double>(estimated), 0.999);
+    line = fmt::format("{} {:5.1f} %  {}", progress_bar(fraction, 20), fraction * 100, line);
+  }
+  if (auto rate = real(report.at("rows_per_second")); rate >= 1)
+    line += fmt::format("  {} rows/s", human_count(static_cast<std::uint64_t>(rate)));
+  const auto& eta = report.at("eta_seconds");
+  if (!eta.is_null()) line += "  ETA " + human_seconds(real(eta));
+  return line;
+}
 
 std::string status_page(const json::value& status) {
   return heading(status) + "\n" + cohorts(status) + "\n" + stream(status.at("stream")) +

@@ -8,4 +8,7 @@ namespace oxbow {
 
 std::string status_page(const boost::json::value& status);
 
+// How far one verification is, on one line.
+std::string verify_progress(const boost::json::value& report);
+
 }  // namespace oxbow

@@ -25,7 +25,7 @@ bool stdout_is_terminal() {
 
 std::string tinted(Tint tint, std::string_view text) {
   static const bool welcome = stdout_is_terminal() && !std::getenv("NO_COLOR");
-  if (!welcome || tint == Tint::none) return std::string(text);
+  if (!welcome || tint == Tint::none || text.empty()) return std::string(text);
   return fmt::format("\x1b[{}m{}\x1b[0m", kCodes[static_cast<std::size_t>(tint)], text);
 }
 
@@ -38,12 +38,14 @@ std::string human_seconds(double seconds) {
   return human_duration(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds)));
 }
 
+ProgressLine::ProgressLine(bool wanted) : wanted_(wanted), last_(monotonic_now()) {}
+
 void ProgressLine::show(std::string_view text) {
   if (!wanted_) return;
   auto now = monotonic_now();
   if (stdout_is_terminal()) {
     fmt::print("\r\x1b[K{}", text);
-  } else if (!shown_ || now - last_ >= kPlainLineEvery) {
+  } else if (now - last_ >= kPlainLineEvery) {
     fmt::print("{}\n", text);
     last_ = now;
   }

@@ -20,10 +20,10 @@ std::string progress_bar(double fraction, std::size_t width);  // "[#####-----]"
 
 std::string human_seconds(double seconds);
 
-// One line that is written over on a terminal; elsewhere a line every few seconds.
+// One line that is written over on a terminal; elsewhere a line every few seconds, so none of short work.
 class ProgressLine {
  public:
-  explicit ProgressLine(bool wanted) : wanted_(wanted) {}
+  explicit ProgressLine(bool wanted);
   ~ProgressLine() { clear(); }
 
   void show(std::string_view text);
@@ -32,7 +32,7 @@ class ProgressLine {
  private:
   bool wanted_;
   bool shown_ = false;
-  Instant last_{};
+  Instant last_;
 };
 
 }  // namespace oxbow

@@ -6,6 +6,7 @@
 #include "apps/blocking.hpp"
 #include "apps/cli.hpp"
 #include "apps/daemon_client.hpp"
+#include "apps/status_page.hpp"
 #include "apps/terminal.hpp"
 #include "base/text.hpp"
 #include "runtime/sleep.hpp"
@@ -22,19 +23,6 @@ std::string text(const json::value& value) {
 }
 std::uint64_t number(const json::value& value) {
   return value.to_number<std::uint64_t>();
-}
-
-std::string progress_of(const json::value& report) {
-  auto done = number(report.at("ranges_done"));
-  auto total = number(report.at("ranges_total"));
-  double fraction = total ? static_cast<double>(done) / static_cast<double>(total) : 0;
-  auto line =
-      fmt::format("{} {:5.1f} %  {} rows  {} rows/s", progress_bar(fraction, 30), fraction * 100,
-                  human_count(number(report.at("rows_compared"))),
-                  human_count(static_cast<std::uint64_t>(report.at("rows_per_second").to_number<double>())));
-  const auto& eta = report.at("eta_seconds");
-  if (!eta.is_null()) line += "  ETA " + human_seconds(eta.to_number<double>());
-  return line;
 }
 
 void print_divergences(const json::value& report) {
@@ -85,7 +73,7 @@ struct VerifyCommand {
     while (true) {
       auto report = json::parse(TRY(daemon.get("verify/" + id)));
       if (text(report.at("state")) != "running") return report;
-      progress.show(progress_of(report));
+      progress.show(verify_progress(report));
       TRY(run_blocking(sleep_for(kAskAgainAfter)));
     }
   }

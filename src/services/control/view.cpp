@@ -1,5 +1,7 @@
 #include "services/control/view.hpp"
 
+#include <fmt/core.h>
+
 #include <boost/json.hpp>
 
 namespace oxbow {
@@ -45,12 +47,29 @@ json::value proof_value(const std::optional<ProofSummary>& proof, WallTime now) 
           {"age_seconds", seconds(now - proof->taken_at)}};
 }
 
-json::value cohort_value(const ControlService& service, const Scope& scope, WallTime now) {
+// What a cohort that is on its way waits for, as far as the data plane knows.
+std::string waits_for(const ControlService& service, const Scope& scope, const PlaneStatus& plane) {
+  if (service.lifecycle().halted) return "the halt to end: run `oxbow resume`";
+  if (!plane.stream.waits.empty()) return plane.stream.waits.front();
+  if (plane.stream.phase == StreamPhase::none) return "";  // the first attempt, or problem() says why not
+  if (plane.stream.phase != StreamPhase::running) {
+    const auto& reason = plane.stream.reason;
+    return fmt::format("the stream is {}{}{}", name(plane.stream.phase), reason.empty() ? "" : ": ", reason);
+  }
+  for (const auto& table : plane.tables)
+    if (table.entity == scope.entity && table.phase == TablePhase::planning)
+      return fmt::format("the ranges of {} are being planned", to_string(table.legacy));
+  return "the databases are being prepared";
+}
+
+json::value cohort_value(const ControlService& service, const Scope& scope, const PlaneStatus& plane,
+                         WallTime now) {
   const auto& life = service.lifecycle().cohorts.at(scope);
   return {{"entity", scope.entity},
           {"cohort", scope.cohort},
           {"state", name(life.state)},
           {"moving_to", life.moving_to ? json::value(name(*life.moving_to)) : json::value()},
+          {"waits_for", life.moving_to ? text_or_null(waits_for(service, scope, plane)) : json::value()},
           {"authority", name(authority(life.state))},
           {"epoch", life.epoch},
           {"since", to_string(life.since)},
@@ -62,11 +81,11 @@ json::value cohort_value(const ControlService& service, const Scope& scope, Wall
 }
 
 // In the order of the spec, which is the order in which its readers think.
-json::array cohort_values(const ControlService& service, WallTime now) {
+json::array cohort_values(const ControlService& service, const PlaneStatus& plane, WallTime now) {
   json::array values;
   for (const auto& entity : service.parts().spec.entities)
     for (const auto& cohort : entity.cohorts)
-      values.push_back(cohort_value(service, {entity.name, cohort.name}, now));
+      values.push_back(cohort_value(service, {entity.name, cohort.name}, plane, now));
   return values;
 }
 
@@ -188,7 +207,7 @@ std::string status_json(const StatusInput& input) {
                         {"started_at", to_string(service.started_at())},
                         {"halted", halted},
                         {"rate", rate_value(service.rate())},
-                        {"cohorts", cohort_values(service, now)},
+                        {"cohorts", cohort_values(service, input.plane, now)},
                         {"tables", each(input.plane.tables, table_value)},
                         {"stream", stream_value(input.plane.stream)},
                         {"verifications", each(input.plane.verifications, verify_value)},

@@ -28,7 +28,7 @@ class RateWindow {
 
  private:
   static constexpr Duration kWindow = std::chrono::seconds(10);
-  static constexpr Duration kShortest = std::chrono::seconds(1);
+  static constexpr Duration kShortest = std::chrono::seconds(2);
 
   struct Sample {
     Instant at;

@@ -1,0 +1,122 @@
+"""What `oxbow status` says of a migration that waits, copies or is compared."""
+
+import contextlib
+import subprocess
+
+import psycopg2
+import pytest
+
+from cluster import execute
+from migration import BINARY
+
+
+@contextlib.contextmanager
+def open_transaction(url, statement):
+    with contextlib.closing(psycopg2.connect(url, application_name="nightly job")) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+        yield connection
+
+
+def advancing(migration):
+    return subprocess.Popen([BINARY, "advance", "customer", "--to", "mirrored"], cwd=migration.directory,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def waits(migration):
+    return " ".join(migration.status()["stream"]["waits"])
+
+
+def test_an_advance_that_waits_for_a_transaction_names_its_session(shop_migration):
+    migration = shop_migration
+    migration.up()
+    with open_transaction(migration.legacy, "SELECT pg_current_xact_id()") as other:
+        order = advancing(migration)
+        migration.wait_until(lambda: f"waits for pid {other.info.backend_pid}" in waits(migration), 20, "the session is named")
+        assert "nightly job" in waits(migration) and "idle in a transaction" in waits(migration)
+        cohort = migration.status()["cohorts"][0]
+        assert cohort["moving_to"] == "mirrored" and str(other.info.backend_pid) in cohort["waits_for"]
+        assert f"customer/all: setting up the stream on the legacy side waits for pid {other.info.backend_pid}" in migration.oxbow("status").stdout
+    assert order.wait(30) == 0, order.stderr.read()
+    migration.wait_until_backfilled()
+    migration.wait_until(lambda: waits(migration) == "", 10, "nothing waits any more")
+
+
+def test_an_advance_that_waits_for_a_prepared_transaction_names_it(shop_migration):
+    migration = shop_migration
+    execute(migration.legacy, "BEGIN; UPDATE orders SET state = 'P'; PREPARE TRANSACTION 'forgotten'")
+    migration.up()
+    order = advancing(migration)
+    migration.wait_until(lambda: "waits for the prepared transaction forgotten" in waits(migration), 20, "it is named")
+    execute(migration.legacy, "COMMIT PREPARED 'forgotten'")
+    assert order.wait(30) == 0
+    migration.wait_until_equal()
+
+
+def test_an_advance_that_waits_can_be_called_back_and_leaves_no_slot(shop_migration):
+    migration = shop_migration
+    migration.up()
+    with open_transaction(migration.legacy, "SELECT pg_current_xact_id()"):
+        order = advancing(migration)
+        migration.wait_until(lambda: "waits for pid" in waits(migration), 20, "it waits")
+        migration.oxbow("rollback", "customer", "--to", "legacy")
+        assert order.wait(30) == 24
+        migration.wait_until(lambda: not migration.status()["cohorts"][0]["moving_to"], 20, "it is back")
+    assert execute(migration.legacy, "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()") == []
+
+
+def test_a_slot_that_a_killed_run_was_still_making_is_in_nobodys_way(shop_migration):
+    migration = shop_migration
+    migration.up()
+    with open_transaction(migration.legacy, "SELECT pg_current_xact_id()"):
+        advancing(migration)
+        migration.wait_until(lambda: "waits for pid" in waits(migration), 20, "it waits")
+        migration.kill()
+        migration.up()
+        migration.wait_until(lambda: "waits for pid" in waits(migration), 20, "it waits again")
+    migration.wait_until_backfilled()
+    migration.wait_until_equal()
+
+
+def test_a_stream_held_up_by_a_lock_on_the_new_side_says_by_whom(shop_migration):
+    migration = shop_migration
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    with open_transaction(migration.new, "LOCK TABLE shop.customer") as other:
+        execute(migration.legacy, "UPDATE customers SET name = 'x' WHERE customer_id = 1")
+        expected = f"applying changes waits for pid {other.info.backend_pid}"
+        migration.wait_until(lambda: expected in waits(migration), 20, "the session is named")
+        assert expected in migration.oxbow("status").stdout
+    migration.wait_until_equal()
+
+
+def test_progress_has_an_estimate_from_the_start_and_a_time_left_once_there_is_a_speed(databases, make_shop):
+    migration = make_shop(databases.legacy, databases.new, rows=40_000, extra="limits: { rows_per_second: 4000 }")
+    migration.up().advance("customer")
+    table = lambda: next(table for table in migration.tables() if table["legacy"] == "public.customers")
+    assert table()["rows_estimated"] == 40_000
+    assert "of about 40,000" in migration.oxbow("status").stdout
+    migration.wait_until(lambda: 3000 < table()["rows_per_second"] < 5000, 10, "the speed is known")
+    now = table()
+    assert now["eta_seconds"] == pytest.approx((40_000 - now["rows_copied"]) / now["rows_per_second"], rel=0.01)
+    migration.set_rate(0)
+    migration.wait_until_backfilled()
+    assert (table()["rows_per_second"], table()["eta_seconds"]) == (0, None)
+
+
+def test_a_quiet_source_has_no_lag(shop_migration):
+    migration = shop_migration
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    assert migration.status()["stream"]["applied_position"] != "0/0"
+    migration.wait_until(lambda: migration.status()["stream"]["lag_bytes"] < 1 << 16, 10, "what is written is read")
+
+
+def test_verify_without_a_terminal_prints_the_verdict_alone(shop_migration):
+    migration = shop_migration
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    lines = migration.oxbow("verify").stdout.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("equal: ")
+    report = migration.prove_equal()
+    assert report["rows_estimated"] == report["rows_compared"] > 2000 and report["rows_per_second"] > 0
