@@ -64,10 +64,10 @@ Task<void> Verifier::run(const std::vector<std::uint32_t>& tables) {
     report_.coverage_percent = 100.0 * tables_done_ / static_cast<double>(tables.size());
   }
   report_.taken_at = wall_now();
-  if (!ended && ended.error().code == ErrorCode::cancelled) co_return ended;  // who cancels it says why
   auto elapsed = std::chrono::duration<double>(monotonic_now() - began_).count();
   report_.rows_per_second = static_cast<double>(report_.rows_compared) / std::max(elapsed, 0.001);
   report_.eta.reset();
+  if (!ended && ended.error().code == ErrorCode::cancelled) co_return ended;  // who cancels it says why
   if (!ended) {
     report_.state =
         ended.error().code == ErrorCode::incomplete ? VerifyState::incomplete : VerifyState::failed;
