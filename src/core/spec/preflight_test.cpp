@@ -205,12 +205,27 @@ TEST(Preflight, WarnsOfKeysInTheOrderOfALocale) {
               ElementsAre(HasSubstr("ordered by collation de_DE, not C: the table is copied in one range")));
 }
 
-TEST(Preflight, WarnsOfConstraintsThatSpeakTooLate) {
+TEST(Preflight, RefusesConstraintsThatAReplicaDoesNotEnforce) {
   Scene scene;
-  scene.payment().indexes.push_back({.name = "u", .columns = {"a", "b"}, .unique = true, .immediate = false});
-  EXPECT_THAT(scene.on_new(),
-              ElementsAre(HasSubstr("| ALTER TABLE \"ledger\".\"payment\" DROP CONSTRAINT \"u\", ADD "
-                                    "CONSTRAINT \"u\" UNIQUE (\"a\", \"b\");")));
+  auto add = [&](Index index) { scene.payment().indexes.push_back(std::move(index)); };
+  add({.name = "u", .columns = {"a", "b"}, .unique = true, .immediate = false});
+  add({.name = "no_overlap", .immediate = false});
+  scene.payment().indexes.front().immediate = false;
+  EXPECT_THAT(
+      scene.on_new(),
+      ElementsAre(HasSubstr("ADD CONSTRAINT \"payment_pkey\" PRIMARY KEY (\"id\") NOT DEFERRABLE;"),
+                  "refusal: constraint u of ledger.payment is DEFERRABLE, and PostgreSQL enforces no such "
+                  "constraint in the sessions that oxbow writes with (session_replication_role = replica) | "
+                  "make it NOT DEFERRABLE until the migration is over: ALTER TABLE \"ledger\".\"payment\" DROP "
+                  "CONSTRAINT \"u\", ADD CONSTRAINT \"u\" UNIQUE (\"a\", \"b\") NOT DEFERRABLE;",
+                  HasSubstr("ADD CONSTRAINT \"no_overlap\" EXCLUDE ... NOT DEFERRABLE;")));
+}
+
+TEST(Preflight, LegacyConstraintsMayBeDeferrable) {
+  Scene scene;
+  scene.payments().indexes.push_back(
+      {.name = "u", .columns = {"a", "b"}, .unique = true, .immediate = false});
+  EXPECT_THAT(scene.on_legacy(), IsEmpty());
 }
 
 TEST(Preflight, ListsTablesThatNobodyCovers) {
