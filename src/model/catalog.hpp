@@ -86,7 +86,6 @@ struct Table {
   std::string replica_identity_index;
   bool partitioned = false;
   bool is_partition = false;  // its root carries it
-  bool has_row_security = false;
   double estimated_rows = 0;
   std::uint64_t bytes = 0;
 

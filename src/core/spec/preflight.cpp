@@ -168,7 +168,7 @@ class Judge {
       refuse(fmt::format("{} is a partition; rows may move out of it", to_string(name)),
              "name the partitioned table above it in the spec", spec.mark);
     judge_rights(name, spec.mark);
-    if (table->has_row_security && !facts_.is_superuser && !facts_.bypasses_row_security)
+    if (contains(facts_.rows_hidden, name))
       refuse(fmt::format("row security of {} may hide rows from role {}", to_string(name), facts_.user),
              fmt::format("ALTER ROLE {} BYPASSRLS;", role_), spec.mark);
     if (contains(facts_.unlogged, name))
@@ -274,9 +274,10 @@ class Judge {
   // PostgreSQL can change this in place for foreign keys only.
   static std::string not_deferrable(const Table& table, const Index& index) {
     auto constraint = quote_identifier(index.name);
-    auto remedy = fmt::format("make it NOT DEFERRABLE until the migration is over: ALTER TABLE {} DROP "
-                              "CONSTRAINT {}, ADD CONSTRAINT {} ",
-                              quoted(table.name), constraint, constraint);
+    auto remedy = fmt::format(
+        "make it NOT DEFERRABLE until the migration is over: ALTER TABLE {} DROP "
+        "CONSTRAINT {}, ADD CONSTRAINT {} ",
+        quoted(table.name), constraint, constraint);
     if (!index.unique) return remedy + "EXCLUDE ... NOT DEFERRABLE;";
     std::vector<std::string> columns;
     for (const auto& column : index.columns) columns.push_back(quote_identifier(column));
