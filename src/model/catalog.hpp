@@ -76,7 +76,10 @@ struct Index {
   friend bool operator==(const Index&, const Index&) = default;
 };
 
-enum class ReplicaIdentity { default_key, nothing, full, index };
+// What the log holds of an old row, by the letter that both the catalog and the log use for it.
+enum class ReplicaIdentity : char { default_key = 'd', nothing = 'n', full = 'f', index = 'i' };
+
+std::optional<ReplicaIdentity> to_replica_identity(char letter);
 
 struct Table {
   TableName name;

@@ -112,19 +112,6 @@ TypeKind kind_of(char typtype, bool is_array) {
   }
 }
 
-ReplicaIdentity identity_of(char relreplident) {
-  switch (relreplident) {
-    case 'n':
-      return ReplicaIdentity::nothing;
-    case 'f':
-      return ReplicaIdentity::full;
-    case 'i':
-      return ReplicaIdentity::index;
-    default:
-      return ReplicaIdentity::default_key;
-  }
-}
-
 class Types {
  public:
   explicit Types(const Rows& rows) {
@@ -165,7 +152,8 @@ class Types {
 Table make_table(const Rows& rows, int row) {
   Table table;
   table.name = {rows.text(row, 1), rows.text(row, 2)};
-  table.replica_identity = identity_of(rows.view(row, 3).front());
+  table.replica_identity =
+      to_replica_identity(rows.view(row, 3).front()).value_or(ReplicaIdentity::default_key);
   table.partitioned = rows.boolean(row, 4);
   table.is_partition = rows.boolean(row, 5);
   table.replica_identity_index = rows.text(row, 6);
