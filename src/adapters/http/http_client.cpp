@@ -1,25 +1,13 @@
 #include "adapters/http/http_client.hpp"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
-#include <boost/url.hpp>
 #include <optional>
+
+#include "adapters/http/local_http.hpp"
 
 namespace oxbow {
 namespace {
-
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
-
-using Local = asio::local::stream_protocol;
-
-constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 
 std::string target_of(const HttpRequest& request) {
   boost::urls::url url;
@@ -47,7 +35,7 @@ Error failure(beast::error_code error, Duration limit) {
 }
 
 Task<HttpResponse> call(std::string socket_path, HttpRequest request, Duration limit) {
-  beast::basic_stream<Local> stream(co_await asio::this_coro::executor);
+  LocalStream stream(co_await asio::this_coro::executor);
   stream.expires_after(limit);
   auto [connect_error] = co_await stream.async_connect(Local::endpoint(socket_path), kToken);
   if (connect_error) {

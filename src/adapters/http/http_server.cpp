@@ -4,34 +4,20 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
-#include <boost/url.hpp>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <optional>
 #include <string_view>
 
+#include "adapters/http/local_http.hpp"
 #include "base/log.hpp"
 #include "runtime/cancellation.hpp"
 #include "runtime/task_group.hpp"
 
 namespace oxbow {
 namespace {
-
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
-
-using Local = asio::local::stream_protocol;
-using Stream = beast::basic_stream<Local>;
-
-constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 
 constexpr std::string_view kTooBusy =
     "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
@@ -113,13 +99,13 @@ struct HttpServer::Impl {
         asio::write(socket, asio::buffer(kTooBusy), ignored);
         continue;
       }
-      connections.spawn(serve(Stream(std::move(socket))));
+      connections.spawn(serve(LocalStream(std::move(socket))));
     }
     co_return Status{};
   }
 
   // One connection until the client closes it, breaks a limit or the server stops. Its failures are its own.
-  Task<void> serve(Stream stream) {
+  Task<void> serve(LocalStream stream) {
     beast::flat_buffer buffer;
     bool keep_alive = true;
     while (keep_alive && !co_await is_cancelled()) {
@@ -163,7 +149,7 @@ struct HttpServer::Impl {
     co_return std::move(*response);
   }
 
-  asio::awaitable<bool> send(Stream& stream, HttpResponse response, unsigned version, bool keep_alive) {
+  asio::awaitable<bool> send(LocalStream& stream, HttpResponse response, unsigned version, bool keep_alive) {
     http::response<http::string_body> message(static_cast<http::status>(response.status), version);
     message.set(http::field::content_type, response.content_type);
     message.keep_alive(keep_alive);
