@@ -37,7 +37,6 @@ struct SideAnswer {
   ServerFacts facts;
 };
 
-template <class Admin>
 Task<SideAnswer> ask_side(std::unique_ptr<Admin> admin, Side side, std::vector<TableName> tables) {
   auto catalog = co_await admin->read_catalog();
   if (!catalog) co_return on_side(side, catalog.error());

@@ -37,7 +37,6 @@ Status write_new_file(const std::string& path, std::string_view text) {
   return Err(ErrorCode::store_full, "{} cannot be written: {}", path, std::strerror(errno));
 }
 
-template <class Admin>
 Task<Catalog> catalog_of(std::unique_ptr<Admin> admin) {
   co_return co_await admin->read_catalog();
 }
