@@ -35,9 +35,10 @@ Error failure(beast::error_code error, Duration limit) {
 }
 
 Task<HttpResponse> call(std::string socket_path, HttpRequest request, Duration limit) {
+  auto endpoint = CO_TRY(endpoint_at(socket_path));
   LocalStream stream(co_await asio::this_coro::executor);
   stream.expires_after(limit);
-  auto [connect_error] = co_await stream.async_connect(Local::endpoint(socket_path), kToken);
+  auto [connect_error] = co_await stream.async_connect(endpoint, kToken);
   if (connect_error) {
     co_return Err(ErrorCode::not_running, "nobody answers on {} ({}); start it with `oxbow up`", socket_path,
                   connect_error.message());

@@ -1,7 +1,6 @@
 #include "adapters/http/http_server.hpp"
 
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <boost/asio/write.hpp>
@@ -41,28 +40,29 @@ Result<HttpRequest> to_request(http::request<http::string_body>&& message) {
 }
 
 // Whether a process answers on the socket file, which decides if the file may be replaced.
-Result<bool> somebody_listens(const std::string& path) {
+Result<bool> somebody_listens(const Local::endpoint& endpoint) {
+  auto path = endpoint.path();
   struct stat info{};
   if (::lstat(path.c_str(), &info) != 0) return false;
   if (!S_ISSOCK(info.st_mode)) {
-    return Err(ErrorCode::already_running, "{} is in the way and is no socket; move it away", path);
+    return Err(ErrorCode::usage, "{} is in the way and is no socket; move it away", path);
   }
   asio::io_context context;
   Local::socket probe(context);
   boost::system::error_code error;
-  probe.connect(Local::endpoint(path), error);
+  probe.connect(endpoint, error);
   return !error;
 }
 
-Status bind_privately(Local::acceptor& acceptor, const std::string& path) {
+Status bind_privately(Local::acceptor& acceptor, const Local::endpoint& endpoint) {
   boost::system::error_code error;
   acceptor.open(Local(), error);
   // Linux gives the file the mode of the socket, so that there is no moment at which others could open it.
   if (!error && ::fchmod(acceptor.native_handle(), 0600) != 0)
     error.assign(errno, boost::system::system_category());
-  if (!error) acceptor.bind(Local::endpoint(path), error);
+  if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-  if (error) return Err(ErrorCode::store_full, "cannot listen on {}: {}", path, error.message());
+  if (error) return Err(ErrorCode::store_full, "cannot listen on {}: {}", endpoint.path(), error.message());
   return {};
 }
 
@@ -167,18 +167,14 @@ HttpServer::~HttpServer() = default;
 Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::any_io_executor executor,
                                                        std::string socket_path, HttpHandler handler,
                                                        HttpLimits limits) {
-  if (socket_path.size() >= sizeof(sockaddr_un::sun_path)) {
-    return Err(ErrorCode::usage,
-               "the socket path {} is longer than {} bytes; name a shorter directory with --state",
-               socket_path, sizeof(sockaddr_un::sun_path) - 1);
-  }
-  if (TRY(somebody_listens(socket_path))) {
+  auto endpoint = TRY(endpoint_at(socket_path));
+  if (TRY(somebody_listens(endpoint))) {
     return Err(ErrorCode::already_running,
                "somebody answers on {}; talk to it with `oxbow status`, or stop it first", socket_path);
   }
   ::unlink(socket_path.c_str());
   auto impl = std::make_unique<Impl>(std::move(executor), std::move(socket_path), std::move(handler), limits);
-  auto bound = bind_privately(impl->acceptor, impl->path);
+  auto bound = bind_privately(impl->acceptor, endpoint);
   if (!bound) return std::unexpected(bound.error());
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }
