@@ -7,31 +7,18 @@ import time
 
 import psycopg2
 
-from common import Scoreboard, bank_migration, binary, create_bank, create_empty_copy, execute, pgbench, run, say, servers, settle
+from common import THREE_TABLES, Scoreboard, bank_migration, binary, create_bank, create_empty_copy, execute, pgbench, run, say, servers, settle
 
 SCALE = 10  # 1 million accounts
 SMALL_TRANSACTIONS = 120_000
 STEADY_PER_SECOND = 2_000
 STEADY_S = 30
 
-SPEC = """
-migration: bank
-owners: {{ legacy: team-a, new: team-b, coexistence: team-c }}
-systems:
-  legacy: {{ database: "{legacy}" }}
-  new: {{ database: "{new}" }}
-entities:
-  branch:
-    key: bid
-    tables:
-      - {{ legacy: public.pgbench_branches, new: public.pgbench_branches }}
-      - {{ legacy: public.pgbench_tellers, new: public.pgbench_tellers }}
-      - {{ legacy: public.pgbench_accounts, new: public.pgbench_accounts }}
+SPEC = THREE_TABLES + """\
   probe:
     key: id
     tables: [ {{ legacy: public.probe, new: public.probe }} ]
 exclude: [ public.pgbench_history ]
-{extra}
 """
 
 SMALL = """

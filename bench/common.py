@@ -23,7 +23,7 @@ from oracle import Comparison  # noqa: E402
 OXBOW = os.path.join(ROOT, "build", "release", "src", "apps", "oxbow")
 DISK = "/var/tmp"  # a disk everywhere, where /tmp may be memory
 
-SPEC = """
+THREE_TABLES = """
 migration: bank
 owners: {{ legacy: team-a, new: team-b, coexistence: team-c }}
 systems:
@@ -36,8 +36,9 @@ entities:
       - {{ legacy: public.pgbench_branches, new: public.pgbench_branches }}
       - {{ legacy: public.pgbench_tellers, new: public.pgbench_tellers }}
       - {{ legacy: public.pgbench_accounts, new: public.pgbench_accounts }}
+"""
+SPEC = THREE_TABLES + """\
       - {{ legacy: public.pgbench_history, new: public.pgbench_history, identity: full-row }}
-{extra}
 """
 
 TABLES = ["pgbench_branches", "pgbench_tellers", "pgbench_accounts"]
@@ -104,9 +105,9 @@ def pgbench(url, *options):
 
 
 @contextlib.contextmanager
-def bank_migration(legacy_url, new_url, extra="", spec=SPEC, comparisons=COMPARISONS):
+def bank_migration(legacy_url, new_url, spec=SPEC, comparisons=COMPARISONS):
     with tempfile.TemporaryDirectory(prefix="oxbow-bench-") as directory:
-        text = spec.format(legacy=legacy_url, new=new_url, extra=extra)
+        text = spec.format(legacy=legacy_url, new=new_url)
         with Migration(directory, text, legacy_url, new_url, comparisons, binary=OXBOW) as migration:
             yield migration
 

@@ -2,6 +2,8 @@
 
 #include <filesystem>
 
+#include "core/spec/scalars.hpp"
+
 namespace oxbow {
 namespace {
 
@@ -24,6 +26,10 @@ CLI::App* Cli::add(const std::string& name, const std::string& purpose, std::fun
   auto* command = app.add_subcommand(name, purpose);
   command->callback([this, act = std::move(act)] { action = act; });
   return command;
+}
+
+std::string check_count(const std::string& text) {
+  return parse_count(text) ? "" : "`" + text + "` is no whole number from 0 on";
 }
 
 }  // namespace oxbow

@@ -29,6 +29,9 @@ struct Cli {
   CLI::App* add(const std::string& name, const std::string& purpose, std::function<Result<int>()> act);
 };
 
+// For options that are numbers: why the text is no whole number from 0 on; empty if it is one.
+std::string check_count(const std::string& text);
+
 void add_spec_commands(Cli& cli);      // init, check, schema
 void add_up_command(Cli& cli);         // up
 void add_status_command(Cli& cli);     // status

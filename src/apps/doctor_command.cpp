@@ -1,7 +1,6 @@
 #include <fmt/core.h>
 
 #include <boost/json.hpp>
-#include <filesystem>
 
 #include "adapters/postgres/postgres.hpp"
 #include "adapters/sqlite/sqlite_store.hpp"
@@ -64,7 +63,7 @@ struct DoctorCommand {
   Result<int> take_away(const Spec& spec) const {
     std::unique_ptr<SqliteStore> store;
     // Holding the store keeps `oxbow up` away meanwhile.
-    if (std::filesystem::exists(settings.store_path())) store = TRY(SqliteStore::open(settings.store_path()));
+    if (SqliteStore::exists(settings.store_path())) store = TRY(SqliteStore::open(settings.store_path()));
     auto target = postgres::make_target_admin(spec.new_side.database, spec.migration);
     auto source = postgres::make_source_admin(spec.legacy.database, spec.migration);
     auto removed = TRY(run_blocking(remove_from(std::move(target), std::move(source))));

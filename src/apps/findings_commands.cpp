@@ -101,7 +101,9 @@ void add_findings_commands(Cli& cli) {
   auto findings = std::make_shared<FindingsCommand>(FindingsCommand{cli.settings});
   auto* list = cli.add("findings", "what somebody has to look at", [findings] { return (*findings)(); });
   list->add_flag("--all", findings->all, "closed ones, too");
-  list->add_option("--limit", findings->limit, "how many, newest first (default: 100)")->type_name("N");
+  list->add_option("--limit", findings->limit, "how many, newest first (default: 100)")
+      ->type_name("N")
+      ->check(check_count);
 
   auto why = std::make_shared<WhyCommand>(WhyCommand{cli.settings});
   auto* explain = cli.add("why", "all that is known about one key", [why] { return (*why)(); });

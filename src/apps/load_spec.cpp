@@ -3,9 +3,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
-#include <iterator>
 
 #include "adapters/yaml/yaml_reader.hpp"
 #include "core/spec/parse.hpp"
@@ -21,14 +19,16 @@ std::optional<std::string> from_environment(std::string_view name) {
 }  // namespace
 
 Result<std::string> read_file(const std::string& path) {
-  if (std::filesystem::is_directory(path)) return Err(ErrorCode::spec_unreadable, "{} is a directory", path);
   std::ifstream file(path, std::ios::binary);
-  if (!file) {
+  std::string text(kSpecBytesMax + 1, '\0');  // more than a spec may have is not looked at
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.is_open() || file.bad()) {
     return Err(ErrorCode::spec_unreadable,
                "{}: {}; name another file with --spec, or write one with `oxbow init --legacy URL --new URL`",
                path, std::strerror(errno));
   }
-  return std::string(std::istreambuf_iterator<char>(file), {});
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  return text;
 }
 
 Result<Spec> load_spec(const Settings& settings) {

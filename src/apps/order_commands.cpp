@@ -175,9 +175,11 @@ void add_order_commands(Cli& cli) {
   resume->add_option("ENTITY", resume_order->entity, "one entity (default: all, and the halt)");
 
   auto [rate, rate_order] = add_order(cli, "rate", "set limits of the backfill while it runs; 0: no limit");
-  rate->add_option("--rows", rate_order->rows, "rows per second")->type_name("N");
-  rate->add_option("--bytes", rate_order->bytes, "bytes per second")->type_name("N");
-  rate->add_option("--workers", rate_order->workers, "ranges copied at the same time")->type_name("N");
+  rate->add_option("--rows", rate_order->rows, "rows per second")->type_name("N")->check(check_count);
+  rate->add_option("--bytes", rate_order->bytes, "bytes per second")->type_name("N")->check(check_count);
+  rate->add_option("--workers", rate_order->workers, "ranges copied at the same time")
+      ->type_name("N")
+      ->check(check_count);
 }
 
 }  // namespace oxbow

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <filesystem>
 
 #include "adapters/postgres/postgres.hpp"
 #include "adapters/sqlite/sqlite_store.hpp"
@@ -19,17 +18,10 @@ namespace {
 
 using Verdict = PreflightItem::Verdict;
 
-std::unexpected<Error> on_side(Side side, const Error& error) {
-  return std::unexpected(Error{error.code, fmt::format("{} side: {}", name(side), error.detail)});
-}
-
 Result<bool> has_begun(const Settings& settings) {
-  if (!std::filesystem::exists(settings.store_path())) return false;
+  if (!SqliteStore::exists(settings.store_path())) return false;
   auto store = TRY(SqliteStore::open_to_read(settings.store_path()));
-  auto journal = TRY(Journal::open(*store));
-  return std::ranges::any_of(journal.lifecycle().cohorts, [](const auto& entry) {
-    return entry.second.state != State::legacy || entry.second.moving_to;
-  });
+  return has_begun(*store);
 }
 
 struct SideAnswer {
@@ -37,14 +29,13 @@ struct SideAnswer {
   ServerFacts facts;
 };
 
-template <class Admin>
 Task<SideAnswer> ask_side(std::unique_ptr<Admin> admin, Side side, std::vector<TableName> tables) {
   auto catalog = co_await admin->read_catalog();
-  if (!catalog) co_return on_side(side, catalog.error());
+  if (!catalog) co_return std::unexpected(on_side(side, catalog.error()));
   // Facts are asked only of tables that exist; those that do not are reported from the catalog.
   std::erase_if(tables, [&](const TableName& table) { return !catalog->find(table); });
   auto facts = co_await admin->read_facts(std::move(tables));
-  if (!facts) co_return on_side(side, facts.error());
+  if (!facts) co_return std::unexpected(on_side(side, facts.error()));
   co_return SideAnswer{*std::move(catalog), *std::move(facts)};
 }
 
@@ -80,6 +71,17 @@ Tint tint_of(Verdict verdict) {
 }
 
 }  // namespace
+
+Error on_side(Side side, const Error& error) {
+  return {error.code, fmt::format("{} side: {}", name(side), error.detail)};
+}
+
+Result<bool> has_begun(EventStore& store) {
+  auto journal = TRY(Journal::open(store));
+  return std::ranges::any_of(journal.lifecycle().cohorts, [](const auto& entry) {
+    return entry.second.state != State::legacy || entry.second.moving_to;
+  });
+}
 
 std::size_t Preflight::refusals() const {
   return static_cast<std::size_t>(std::ranges::count(items, Verdict::refusal, &PreflightItem::verdict));

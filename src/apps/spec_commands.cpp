@@ -34,12 +34,21 @@ Status write_new_file(const std::string& path, std::string_view text) {
   if (file < 0) return Err(ErrorCode::usage, "{} cannot be written: {}", path, std::strerror(errno));
   bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   if (::close(file) == 0 && written) return {};
-  return Err(ErrorCode::store_full, "{} cannot be written: {}", path, std::strerror(errno));
+  auto failure = Err(ErrorCode::store_full, "{} cannot be written: {}", path, std::strerror(errno));
+  ::unlink(path.c_str());
+  return failure;
 }
 
-template <class Admin>
 Task<Catalog> catalog_of(std::unique_ptr<Admin> admin) {
   co_return co_await admin->read_catalog();
+}
+
+Result<Catalog> ask(Side side, std::unique_ptr<Admin> admin) {
+  auto catalog = run_blocking(catalog_of(std::move(admin)));
+  if (catalog) return catalog;
+  auto error = on_side(side, catalog.error());
+  if (error.code == ErrorCode::spec_invalid) error.code = ErrorCode::usage;  // there is no spec yet
+  return std::unexpected(std::move(error));
 }
 
 struct InitCommand {
@@ -49,8 +58,8 @@ struct InitCommand {
 
   Result<int> operator()() const {
     TRY(refuse_existing(settings.spec_path));
-    auto legacy_catalog = TRY(run_blocking(catalog_of(postgres::make_source_admin(legacy, "init"))));
-    auto new_catalog = TRY(run_blocking(catalog_of(postgres::make_target_admin(new_side, "init"))));
+    auto legacy_catalog = TRY(ask(Side::legacy, postgres::make_source_admin(legacy, "init")));
+    auto new_catalog = TRY(ask(Side::new_side, postgres::make_target_admin(new_side, "init")));
     TRY(write_new_file(settings.spec_path, draft_spec(legacy_catalog, new_catalog, legacy, new_side)));
     fmt::print("{} is written; decide what is marked DECIDE, then run `oxbow check --connect`\n",
                settings.spec_path);

@@ -14,6 +14,7 @@
 #include "apps/cli.hpp"
 #include "apps/load_spec.hpp"
 #include "apps/plane.hpp"
+#include "apps/preflight.hpp"
 #include "apps/service_manager.hpp"
 #include "base/log.hpp"
 #include "runtime/real_clock.hpp"
@@ -56,24 +57,35 @@ class StopSignals {
 
 // What only a person can mend is said at once. A database that is away may come back, so that is left to the
 // pipeline, which tries again.
-Status refuse_if_hopeless(std::string_view side, const Status& answer) {
+Status refuse_if_hopeless(Side side, const Result<Catalog>& answer) {
   if (answer) return {};
-  Error error{answer.error().code, fmt::format("{} side: {}", side, answer.error().detail)};
+  auto error = on_side(side, answer.error());
   if (!is_retryable(error.code)) return std::unexpected(std::move(error));
   log_warn("{}", to_string(error));
   return {};
 }
 
-Task<void> ask_legacy(const Spec& spec) {
+Task<Catalog> ask_legacy(const Spec& spec) {
   auto source = postgres::make_source_admin(spec.legacy.database, spec.migration);
-  CO_TRY(co_await source->read_facts({}));
-  co_return Status{};
+  co_return co_await source->read_catalog();
 }
 
 // Another oxbow, perhaps with another store, may be writing there.
-Task<void> ask_new_side(const Spec& spec) {
+Task<Catalog> ask_new_side(const Spec& spec) {
   auto target = postgres::make_target_admin(spec.new_side.database, spec.migration);
-  co_return co_await target->lock();
+  CO_TRY(co_await target->lock());
+  co_return co_await target->read_catalog();
+}
+
+// Once rows were copied, a table that no longer fits is a change during the migration: the pipeline reports
+// it, and for that oxbow must be up.
+Status refuse_if_unfit(const Spec& spec, SqliteStore& store) {
+  auto legacy = run_blocking(ask_legacy(spec));
+  TRY(refuse_if_hopeless(Side::legacy, legacy));
+  auto new_side = run_blocking(ask_new_side(spec));
+  TRY(refuse_if_hopeless(Side::new_side, new_side));
+  if (legacy && new_side && !TRY(has_begun(store))) TRY(make_plan(spec, *legacy, *new_side));
+  return {};
 }
 
 // Everything that works while oxbow is up. The first part that fails brings all down; what is in the
@@ -113,8 +125,7 @@ Result<int> up(const Settings& settings) {
   ::umask(0077);
   auto spec = TRY(load_spec(settings));
   auto store = TRY(SqliteStore::open(settings.store_path()));
-  TRY(refuse_if_hopeless("legacy", run_blocking(ask_legacy(spec))));
-  TRY(refuse_if_hopeless("new", run_blocking(ask_new_side(spec))));
+  TRY(refuse_if_unfit(spec, *store));
   TRY(run(settings, spec, *store));
   return 0;
 }

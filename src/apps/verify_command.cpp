@@ -104,7 +104,9 @@ void add_verify_command(Cli& cli) {
       cli.add("verify", "compare all rows of both sides at one logical point; exit code 0 means equal",
               [command] { return (*command)(); });
   app->add_option("--entity", command->entity, "one entity (default: all that are mirrored)");
-  app->add_option("--rate", command->rate, "rows per second at most (default: no limit)")->type_name("N");
+  app->add_option("--rate", command->rate, "rows per second at most (default: no limit)")
+      ->type_name("N")
+      ->check(check_count);
 }
 
 }  // namespace oxbow

@@ -28,7 +28,7 @@ namespace oxbow {
   X(rows_unexpected, "A table holds rows it should not, or lacks rows it should have", false, 409, 33) \
   X(unsupported, "This cannot be carried exactly, so it is not carried at all", false, 422, 34)        \
   X(store_full, "The control store cannot be written", true, 507, 40)                                  \
-  X(store_corrupt, "The control store is damaged", false, 500, 41)                                     \
+  X(store_corrupt, "The control store cannot be read", false, 500, 41)                                 \
   X(already_running, "Another oxbow runs this migration", false, 409, 42)                              \
   X(not_running, "No oxbow runs this migration", false, 503, 43)                                       \
   X(illegal_transition, "This is not allowed in the present state", false, 409, 44)                    \

@@ -50,6 +50,13 @@ bool same_values(const Type& a, const Type& b) {
   return false;
 }
 
+std::optional<ReplicaIdentity> to_replica_identity(char letter) {
+  using enum ReplicaIdentity;
+  for (auto identity : {default_key, nothing, full, index})
+    if (static_cast<char>(identity) == letter) return identity;
+  return std::nullopt;
+}
+
 const Column* Table::find_column(std::string_view column) const {
   auto index = column_index(column);
   return index ? &columns[*index] : nullptr;

@@ -76,7 +76,10 @@ struct Index {
   friend bool operator==(const Index&, const Index&) = default;
 };
 
-enum class ReplicaIdentity { default_key, nothing, full, index };
+// What the log holds of an old row, by the letter that both the catalog and the log use for it.
+enum class ReplicaIdentity : char { default_key = 'd', nothing = 'n', full = 'f', index = 'i' };
+
+std::optional<ReplicaIdentity> to_replica_identity(char letter);
 
 struct Table {
   TableName name;
@@ -86,7 +89,6 @@ struct Table {
   std::string replica_identity_index;
   bool partitioned = false;
   bool is_partition = false;  // its root carries it
-  bool has_row_security = false;
   double estimated_rows = 0;
   std::uint64_t bytes = 0;
 

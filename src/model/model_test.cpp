@@ -54,5 +54,13 @@ TEST(Catalog, QuotesWhatPeopleInvent) {
   EXPECT_EQ(quote_literal("a\\b"), " E'a\\\\b'");
 }
 
+TEST(Catalog, KnowsReplicaIdentitiesByTheirLetter) {
+  EXPECT_EQ(to_replica_identity('d'), ReplicaIdentity::default_key);
+  EXPECT_EQ(to_replica_identity('n'), ReplicaIdentity::nothing);
+  EXPECT_EQ(to_replica_identity('f'), ReplicaIdentity::full);
+  EXPECT_EQ(to_replica_identity('i'), ReplicaIdentity::index);
+  EXPECT_EQ(to_replica_identity('z'), std::nullopt);
+}
+
 }  // namespace
 }  // namespace oxbow

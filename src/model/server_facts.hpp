@@ -13,7 +13,6 @@ namespace oxbow {
 
 struct ServerFacts {
   std::string user;
-  bool is_superuser = false;
   bool in_recovery = false;
   std::string wal_level;
   int replication_slots_free = 0;
@@ -24,12 +23,12 @@ struct ServerFacts {
   bool may_create_in_database = false;     // a schema of our own, a publication
   bool may_use_origins = false;            // pg_replication_origin_* functions
   bool may_set_replication_role = false;
-  bool bypasses_row_security = false;   // BYPASSRLS attribute or superuser
   std::vector<TableName> not_readable;  // of the tables asked about
   std::vector<TableName> not_writable;
-  std::vector<TableName> not_owned;  // replica identity and triggers need ownership
-  std::map<TableName, bool> is_empty;
-  std::vector<TableName> unlogged;  // changes not in the log, rows gone after a crash
+  std::vector<TableName> not_owned;    // replica identity and triggers need ownership
+  std::vector<TableName> rows_hidden;  // row security decides which rows our role sees
+  std::map<TableName, bool> is_empty;  // of those that can be read in full
+  std::vector<TableName> unlogged;     // changes not in the log, rows gone after a crash
 };
 
 }  // namespace oxbow

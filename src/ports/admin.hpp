@@ -31,12 +31,20 @@ struct IdentityChange {
   std::string index;  // for ReplicaIdentity::index
 };
 
-class SourceAdmin {
+// What can be asked of either side.
+class Admin {
  public:
-  virtual ~SourceAdmin() = default;
+  virtual ~Admin() = default;
 
   virtual Task<Catalog> read_catalog() = 0;
   virtual Task<ServerFacts> read_facts(std::vector<TableName> tables) = 0;
+
+  // Takes everything of this migration away that is on this side. Returns what it did.
+  virtual Task<std::vector<std::string>> remove() = 0;
+};
+
+class SourceAdmin : public Admin {
+ public:
   virtual Task<SourceHealth> read_health() = 0;
   virtual Task<Snapshot> current_snapshot() = 0;
 
@@ -59,10 +67,6 @@ class SourceAdmin {
   // Bounds that cut the table into about `rows / rows_per_range` parts of similar size; empty if it is small.
   virtual Task<std::vector<KeyBound>> plan_ranges(TableName table, std::vector<KeyColumn> key,
                                                   std::uint64_t rows_per_range) = 0;
-
-  // Takes everything of this migration away: slot, publication, schema, identities as they were. Returns what
-  // it did.
-  virtual Task<std::vector<std::string>> remove() = 0;
 };
 
 // A write on a projection by somebody else, as the watching trigger saw it.
@@ -84,13 +88,8 @@ struct StoredStream {
   std::vector<QuarantineRecord> quarantine;
 };
 
-class TargetAdmin {
+class TargetAdmin : public Admin {
  public:
-  virtual ~TargetAdmin() = default;
-
-  virtual Task<Catalog> read_catalog() = 0;
-  virtual Task<ServerFacts> read_facts(std::vector<TableName> tables) = 0;
-
   // Takes the migration's lock for the life of this connection; `already_running` if somebody has it.
   virtual Task<void> lock() = 0;
 
@@ -106,8 +105,6 @@ class TargetAdmin {
   virtual Task<void> forget_cohorts(std::vector<std::uint32_t> tables, std::vector<CohortId> cohorts) = 0;
   virtual Task<void> save_ranges(std::vector<RangeRecord> records) = 0;
   virtual Task<std::vector<RogueWrite>> rogue_writes_after(std::uint64_t id) = 0;
-
-  virtual Task<std::vector<std::string>> remove() = 0;
 };
 
 }  // namespace oxbow

@@ -15,7 +15,8 @@ class RowTrial {
  public:
   virtual ~RowTrial() = default;
 
-  // From here on rows of this table are tried. REQUIRES: no column of it is computed by SQL.
+  // From here on rows of this table are tried. `spec_invalid` names the columns whose SQL the database does
+  // not understand.
   virtual Task<void> begin(const TargetTable& table) = 0;
 
   // Why the table refuses one of these tuples, which stand one behind the other; none if it takes them all.

@@ -64,21 +64,6 @@ Truncate decode_truncate(ByteReader& reader) {
   return truncate;
 }
 
-std::optional<ReplicaIdentity> identity_of(char letter) {
-  switch (letter) {
-    case 'd':
-      return ReplicaIdentity::default_key;
-    case 'n':
-      return ReplicaIdentity::nothing;
-    case 'f':
-      return ReplicaIdentity::full;
-    case 'i':
-      return ReplicaIdentity::index;
-    default:
-      return std::nullopt;
-  }
-}
-
 Result<Relation> decode_relation(ByteReader& reader) {
   constexpr std::uint8_t kInIdentity = 1;
   Relation relation;
@@ -96,7 +81,7 @@ Result<Relation> decode_relation(ByteReader& reader) {
     column.type_modifier = reader.number<std::int32_t>();
     relation.columns.push_back(std::move(column));
   }
-  auto identity = identity_of(letter);
+  auto identity = to_replica_identity(letter);
   if (!identity) {
     return Err(ErrorCode::malformed, "the replica identity of {} is {}", to_string(relation.name),
                shown(letter));

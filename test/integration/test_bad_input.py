@@ -1,8 +1,10 @@
 """Every mistake ends in one clear sentence, its own exit code and no loss."""
 
+import contextlib
 import os
 import resource
 import signal
+import sqlite3
 import subprocess
 
 import pytest
@@ -44,6 +46,28 @@ def test_a_spec_that_is_not_yaml_is_refused_with_its_line(shop_migration, comman
     assert code in (10, 11) and "oxbow.yaml:" in said
 
 
+@pytest.mark.parametrize("text, code, line", [
+    (b"", 10, "1:1"),
+    (b"migration: shop\n\towners: x\n", 10, "2:1"),
+    (b"migration: 'shop\n", 10, "1:12"),
+    (b"migration: shop\nmigration: shop\n", 11, "2:1"),
+    (b"migration: *nobody\n", 10, "1:12"),
+    (b"- migration\n", 11, "1:1"),
+    (bytes(range(256)), 10, "1:1"),
+    (b"migration: shop\n" * 700_000, 10, "1:1"),
+], ids=["empty", "tab", "open quote", "key twice", "unknown alias", "list", "binary", "10 MB"])
+def test_what_is_no_spec_is_refused_with_its_place(shop_migration, text, code, line):
+    with open(os.path.join(shop_migration.directory, "oxbow.yaml"), "wb") as file:
+        file.write(text)
+    assert (found := refusal(shop_migration, "check"))[0] == code and f"oxbow.yaml:{line}" in found[1]
+
+
+@pytest.mark.parametrize("path", ["/", "/dev/zero", "/proc/self/mem", "x" * 300], ids=["directory", "endless", "unreadable", "long"])
+def test_a_path_that_leads_to_no_spec_is_refused(shop_migration, path):
+    code, said = refusal(shop_migration, "check", "--spec", path)
+    assert code == 10 and path in said
+
+
 def test_all_mistakes_of_a_spec_are_reported_at_once_each_with_its_place_and_the_nearest_word(shop_migration):
     change_spec(shop_migration, "migration: shop", "migraton: shop")
     change_spec(shop_migration, "owners: {", "owners: { legcy: x,")
@@ -61,11 +85,74 @@ def test_a_table_that_does_not_exist_is_refused_with_the_nearest_name(shop_migra
     assert code in (11, 13) and "public.order" in said and "public.orders" in said
 
 
+def test_oxbow_does_not_start_with_a_spec_that_does_not_fit_the_tables(shop_migration):
+    change_spec(shop_migration, "name: full_name", "name: fullname")
+    code, said = refusal(shop_migration, "up")
+    assert code == 11 and "shop.customer has no column fullname; did you mean full_name?" in said
+
+
+def test_oxbow_starts_to_report_that_tables_have_changed_since_they_were_copied(shop_migration):
+    migration = shop_migration
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    migration.stop()
+    execute(migration.new, "ALTER TABLE shop.customer RENAME full_name TO whole_name")
+    migration.up()
+    migration.wait_until(lambda: "shop.customer has no column full_name" in migration.oxbow("status").stdout, 20,
+                         "the status tells what changed")
+
+
 def test_rows_that_the_new_schema_would_reject_are_counted_before_the_start(shop_migration):
     execute(shop_migration.legacy, "INSERT INTO customers SELECT 900000 + i, 'odd' || i, 'Odd', 'S', 0.1 + i FROM generate_series(1, 3) AS i")
     execute(shop_migration.new, "ALTER TABLE shop.customer ADD CONSTRAINT round CHECK (id < 900000)")
     code, said = refusal(shop_migration, "check", "--connect")
     assert code == 13 and "3" in said and "round" in said
+
+
+def with_sql(migration, expression):
+    """The new side computes shop.purchase.amount_minor."""
+    change_spec(migration, "          amount: { to: amount_minor, scale: 100 }\n", "")
+    change_spec(migration, "          placed: placed_at\n", f"""          placed: placed_at
+        add:
+          amount_minor: {{ sql: "{expression}", from: [ amount ], backward: "0" }}
+""")
+
+
+def test_rows_that_an_expression_of_the_spec_does_not_fit_are_counted_before_the_start(shop_migration):
+    with_sql(shop_migration, "(1 / (amount - 5))::bigint")
+    code, said = refusal(shop_migration, "check", "--connect")
+    assert code == 13 and "shop.purchase refuses 1 of" in said and "order_id=40: 22012 division by zero" in said
+
+
+def test_an_expression_that_the_new_side_does_not_understand_is_named_and_stops_the_stream(shop_migration):
+    with_sql(shop_migration, "no_such_function(amount)")
+    code, said = refusal(shop_migration, "check", "--connect")
+    assert code == 11 and "shop.purchase.amount_minor" in said and "no_such_function" in said
+    shop_migration.up().advance("customer")
+    shop_migration.wait_until(lambda: shop_migration.status()["stream"]["phase"] == "stopped", 20, "the stream has stopped")
+    assert "The spec has mistakes" in (reason := shop_migration.oxbow("status").stdout) and "no_such_function" in reason
+
+
+def test_a_constraint_that_would_not_be_enforced_is_refused_by_name(shop_migration):
+    execute(shop_migration.new, "ALTER TABLE shop.customer DROP CONSTRAINT customer_email_key")
+    execute(shop_migration.new, "ALTER TABLE shop.customer ADD CONSTRAINT one_address UNIQUE (email) DEFERRABLE")
+    for command, expected in ((["check", "--connect"], 13), (["up"], 11)):
+        code, said = refusal(shop_migration, *command)
+        assert code == expected and "one_address of shop.customer" in said and "NOT DEFERRABLE" in said
+
+
+def test_a_table_that_hides_rows_from_our_role_is_refused_by_name(make_shop, databases, legacy_cluster):
+    migration = make_shop(databases.legacy, databases.new,
+                          legacy_url=legacy_cluster.url(databases.names[0], "half_blind"))
+    execute(migration.legacy, "CREATE ROLE half_blind LOGIN REPLICATION")
+    try:
+        execute(migration.legacy, "GRANT pg_read_all_data TO half_blind")
+        execute(migration.legacy, "ALTER TABLE visits ENABLE ROW LEVEL SECURITY")
+        code, said = refusal(migration, "check", "--connect")
+        assert code == 13 and "row security of public.visits" in said and "BYPASSRLS" in said
+        assert "row security of public.orders" not in said
+    finally:
+        execute(migration.legacy, "DROP ROLE half_blind")
 
 
 def test_a_target_that_is_not_empty_is_refused(shop_migration):
@@ -135,6 +222,25 @@ def test_a_damaged_store_is_refused_and_nothing_is_lost(shop_migration):
     migration.wait_until_equal()
 
 
+def test_a_store_of_another_program_is_refused_and_left_alone(shop_migration):
+    path = os.path.join(shop_migration.directory, "oxbow.db")
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE somebody (name)")
+    for command in ("up", "audit"):
+        code, said = refusal(shop_migration, command)
+        assert code == 41 and "oxbow.db" in said
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("somebody",)]
+
+
+def test_what_stands_where_the_socket_belongs_is_named(shop_migration):
+    os.mkdir(os.path.join(shop_migration.directory, "oxbow.sock"))
+    code, said = refusal(shop_migration, "up")
+    assert code == 2 and "oxbow.sock" in said and "move it away" in said
+    code, said = refusal(shop_migration, "status", "--state", "x" * 120)
+    assert code == 2 and "--state" in said
+
+
 def test_a_store_that_cannot_grow_refuses_commands_and_loses_nothing(shop_migration):
     """A limit on file size stands in for a full disk: the next write to the store fails."""
     migration = shop_migration
@@ -167,12 +273,27 @@ def test_commands_say_what_to_do(shop_migration):
     migration = shop_migration
     assert refusal(migration, "status")[0] == 43
     assert refusal(migration, "fly")[0] == 2
+    for number in ("-5", "1.5", "many", "99999999999999999999"):
+        code, said = refusal(migration, "rate", "--rows", number)
+        assert code == 2 and number in said
     migration.up()
     code, said = refusal(migration, "advance", "custmer", "--to", "mirrored")
     assert code == 45 and "customer" in said
     code, said = refusal(migration, "advance", "customer", "--to", "new-read")
     assert code == 44 and "mirrored" in said
     assert refusal(migration, "advance", "customer", "--to", "mirored")[0] == 2
+
+
+def test_init_says_which_address_is_wrong_and_writes_nothing(tmp_path, databases):
+    migration = Migration(tmp_path, "", databases.legacy, databases.new, [])
+    os.remove(tmp_path / "oxbow.yaml")
+    away = f"postgresql://postgres@127.0.0.1:{free_port()}/x"
+    for legacy, new, expected, side in (("nonsense", databases.new, 2, "legacy"), (databases.legacy, "nonsense", 2, "new"),
+                                        (away, databases.new, 20, "legacy"), (databases.legacy, away, 20, "new"),
+                                        (databases.legacy, databases.new + "_not", 45, "new")):
+        code, said = refusal(migration, "init", "--legacy", legacy, "--new", new)
+        assert code == expected and f"{side} side: " in said
+    assert not (tmp_path / "oxbow.yaml").exists()
 
 
 def test_init_writes_a_spec_whose_open_decisions_are_refused_until_made(tmp_path, databases):

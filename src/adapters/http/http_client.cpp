@@ -1,25 +1,13 @@
 #include "adapters/http/http_client.hpp"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
-#include <boost/url.hpp>
 #include <optional>
+
+#include "adapters/http/local_http.hpp"
 
 namespace oxbow {
 namespace {
-
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
-
-using Local = asio::local::stream_protocol;
-
-constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 
 std::string target_of(const HttpRequest& request) {
   boost::urls::url url;
@@ -47,9 +35,10 @@ Error failure(beast::error_code error, Duration limit) {
 }
 
 Task<HttpResponse> call(std::string socket_path, HttpRequest request, Duration limit) {
-  beast::basic_stream<Local> stream(co_await asio::this_coro::executor);
+  auto endpoint = CO_TRY(endpoint_at(socket_path));
+  LocalStream stream(co_await asio::this_coro::executor);
   stream.expires_after(limit);
-  auto [connect_error] = co_await stream.async_connect(Local::endpoint(socket_path), kToken);
+  auto [connect_error] = co_await stream.async_connect(endpoint, kToken);
   if (connect_error) {
     co_return Err(ErrorCode::not_running, "nobody answers on {} ({}); start it with `oxbow up`", socket_path,
                   connect_error.message());

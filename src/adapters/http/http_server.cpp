@@ -1,37 +1,22 @@
 #include "adapters/http/http_server.hpp"
 
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
-#include <boost/url.hpp>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <optional>
 #include <string_view>
 
+#include "adapters/http/local_http.hpp"
 #include "base/log.hpp"
 #include "runtime/cancellation.hpp"
 #include "runtime/task_group.hpp"
 
 namespace oxbow {
 namespace {
-
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
-
-using Local = asio::local::stream_protocol;
-using Stream = beast::basic_stream<Local>;
-
-constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 
 constexpr std::string_view kTooBusy =
     "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
@@ -55,28 +40,29 @@ Result<HttpRequest> to_request(http::request<http::string_body>&& message) {
 }
 
 // Whether a process answers on the socket file, which decides if the file may be replaced.
-Result<bool> somebody_listens(const std::string& path) {
+Result<bool> somebody_listens(const Local::endpoint& endpoint) {
+  auto path = endpoint.path();
   struct stat info{};
   if (::lstat(path.c_str(), &info) != 0) return false;
   if (!S_ISSOCK(info.st_mode)) {
-    return Err(ErrorCode::already_running, "{} is in the way and is no socket; move it away", path);
+    return Err(ErrorCode::usage, "{} is in the way and is no socket; move it away", path);
   }
   asio::io_context context;
   Local::socket probe(context);
   boost::system::error_code error;
-  probe.connect(Local::endpoint(path), error);
+  probe.connect(endpoint, error);
   return !error;
 }
 
-Status bind_privately(Local::acceptor& acceptor, const std::string& path) {
+Status bind_privately(Local::acceptor& acceptor, const Local::endpoint& endpoint) {
   boost::system::error_code error;
   acceptor.open(Local(), error);
   // Linux gives the file the mode of the socket, so that there is no moment at which others could open it.
   if (!error && ::fchmod(acceptor.native_handle(), 0600) != 0)
     error.assign(errno, boost::system::system_category());
-  if (!error) acceptor.bind(Local::endpoint(path), error);
+  if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-  if (error) return Err(ErrorCode::store_full, "cannot listen on {}: {}", path, error.message());
+  if (error) return Err(ErrorCode::store_full, "cannot listen on {}: {}", endpoint.path(), error.message());
   return {};
 }
 
@@ -113,13 +99,13 @@ struct HttpServer::Impl {
         asio::write(socket, asio::buffer(kTooBusy), ignored);
         continue;
       }
-      connections.spawn(serve(Stream(std::move(socket))));
+      connections.spawn(serve(LocalStream(std::move(socket))));
     }
     co_return Status{};
   }
 
   // One connection until the client closes it, breaks a limit or the server stops. Its failures are its own.
-  Task<void> serve(Stream stream) {
+  Task<void> serve(LocalStream stream) {
     beast::flat_buffer buffer;
     bool keep_alive = true;
     while (keep_alive && !co_await is_cancelled()) {
@@ -163,7 +149,7 @@ struct HttpServer::Impl {
     co_return std::move(*response);
   }
 
-  asio::awaitable<bool> send(Stream& stream, HttpResponse response, unsigned version, bool keep_alive) {
+  asio::awaitable<bool> send(LocalStream& stream, HttpResponse response, unsigned version, bool keep_alive) {
     http::response<http::string_body> message(static_cast<http::status>(response.status), version);
     message.set(http::field::content_type, response.content_type);
     message.keep_alive(keep_alive);
@@ -181,18 +167,14 @@ HttpServer::~HttpServer() = default;
 Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::any_io_executor executor,
                                                        std::string socket_path, HttpHandler handler,
                                                        HttpLimits limits) {
-  if (socket_path.size() >= sizeof(sockaddr_un::sun_path)) {
-    return Err(ErrorCode::usage,
-               "the socket path {} is longer than {} bytes; name a shorter directory with --state",
-               socket_path, sizeof(sockaddr_un::sun_path) - 1);
-  }
-  if (TRY(somebody_listens(socket_path))) {
+  auto endpoint = TRY(endpoint_at(socket_path));
+  if (TRY(somebody_listens(endpoint))) {
     return Err(ErrorCode::already_running,
                "somebody answers on {}; talk to it with `oxbow status`, or stop it first", socket_path);
   }
   ::unlink(socket_path.c_str());
   auto impl = std::make_unique<Impl>(std::move(executor), std::move(socket_path), std::move(handler), limits);
-  auto bound = bind_privately(impl->acceptor, impl->path);
+  auto bound = bind_privately(impl->acceptor, endpoint);
   if (!bound) return std::unexpected(bound.error());
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }

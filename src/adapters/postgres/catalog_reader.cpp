@@ -47,8 +47,8 @@ constexpr std::string_view kTypesSql = R"sql(
 // estimate, and the size must do.
 constexpr std::string_view kTablesSql = R"sql(
   WITH t AS MATERIALIZED ({})
-  SELECT t.oid, n.nspname, t.relname, t.relreplident, t.relkind = 'p', t.relispartition, t.relrowsecurity,
-         ri.relname, s.rows, s.bytes
+  SELECT t.oid, n.nspname, t.relname, t.relreplident, t.relkind = 'p', t.relispartition, ri.relname,
+         s.rows, s.bytes
   FROM t JOIN pg_namespace n ON n.oid = t.relnamespace
   LEFT JOIN pg_index i ON i.indrelid = t.oid AND i.indisreplident
   LEFT JOIN pg_class ri ON ri.oid = i.indexrelid,
@@ -112,19 +112,6 @@ TypeKind kind_of(char typtype, bool is_array) {
   }
 }
 
-ReplicaIdentity identity_of(char relreplident) {
-  switch (relreplident) {
-    case 'n':
-      return ReplicaIdentity::nothing;
-    case 'f':
-      return ReplicaIdentity::full;
-    case 'i':
-      return ReplicaIdentity::index;
-    default:
-      return ReplicaIdentity::default_key;
-  }
-}
-
 class Types {
  public:
   explicit Types(const Rows& rows) {
@@ -165,13 +152,13 @@ class Types {
 Table make_table(const Rows& rows, int row) {
   Table table;
   table.name = {rows.text(row, 1), rows.text(row, 2)};
-  table.replica_identity = identity_of(rows.view(row, 3).front());
+  table.replica_identity =
+      to_replica_identity(rows.view(row, 3).front()).value_or(ReplicaIdentity::default_key);
   table.partitioned = rows.boolean(row, 4);
   table.is_partition = rows.boolean(row, 5);
-  table.has_row_security = rows.boolean(row, 6);
-  table.replica_identity_index = rows.text(row, 7);
-  table.estimated_rows = static_cast<double>(rows.number<std::int64_t>(row, 8));
-  table.bytes = rows.number<std::uint64_t>(row, 9);
+  table.replica_identity_index = rows.text(row, 6);
+  table.estimated_rows = static_cast<double>(rows.number<std::int64_t>(row, 7));
+  table.bytes = rows.number<std::uint64_t>(row, 8);
   return table;
 }
 

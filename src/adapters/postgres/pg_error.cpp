@@ -38,6 +38,8 @@ constexpr std::array kMappings = {
     Mapping{"42703", ErrorCode::schema_drift},  // a column is gone
     Mapping{"42704", ErrorCode::schema_drift},  // a type is gone
     Mapping{"42804", ErrorCode::schema_drift},  // a type is another one
+    Mapping{"42601", ErrorCode::spec_invalid},  // SQL of ours is sound, so it is that of a spec
+    Mapping{"42883", ErrorCode::spec_invalid},  // a function that nobody knows
     Mapping{"0A", ErrorCode::unsupported},
 };
 
@@ -68,6 +70,20 @@ std::string_view find_sqlstate(std::string_view message) {
   for (std::size_t at = message.find(": "); at != std::string_view::npos; at = message.find(": ", at + 1))
     if (at >= 5 && is_sqlstate(message.substr(at - 5, 5))) return message.substr(at - 5, 5);
   return {};
+}
+
+std::string_view advice_on_connecting(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::unreachable:
+      return "; is the server up, and its address right?";
+    case ErrorCode::access_denied:
+      return "; correct user and password in the address, or let the server admit them (pg_hba.conf, GRANT "
+             "CONNECT)";
+    case ErrorCode::not_found:
+      return "; correct the address, or create the database";
+    default:
+      return "";
+  }
 }
 
 }  // namespace
@@ -109,7 +125,8 @@ Error connect_error(std::string_view message, const Endpoint& endpoint) {
   if (code == ErrorCode::connection_lost) code = ErrorCode::unreachable;
   // libpq itself asks for a password only before it has sent one, and has no SQLSTATE for that.
   if (state.empty() && message.find("password") != std::string_view::npos) code = ErrorCode::access_denied;
-  return {code, fmt::format("{}: {}", to_string(endpoint), first_line(message))};
+  return {code,
+          fmt::format("{}: {}{}", to_string(endpoint), first_line(message), advice_on_connecting(code))};
 }
 
 Error broken_error(std::string_view message, const Endpoint& endpoint) {

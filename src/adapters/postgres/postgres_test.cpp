@@ -66,6 +66,7 @@ TEST(PgError, CodesFollowWhatTheCallerCanDo) {
   EXPECT_EQ(code_of("57P01"), ErrorCode::connection_lost);
   EXPECT_EQ(code_of("40P01"), ErrorCode::connection_lost);
   EXPECT_EQ(code_of("42501"), ErrorCode::access_denied);
+  EXPECT_EQ(code_of("42883"), ErrorCode::spec_invalid);
   EXPECT_EQ(code_of("55006"), ErrorCode::already_running);
   EXPECT_EQ(code_of("XX000"), ErrorCode::internal);
 }

@@ -1,4 +1,5 @@
-// Tries rows on a temporary twin of a table: nothing is logged, nothing stays, and nobody else sees it.
+// Tries rows on a temporary twin of a table: nothing is logged, nothing stays, and nobody else sees it. Where
+// SQL computes columns, rows are staged in a second temporary table and computed from there.
 #pragma once
 
 #include "adapters/postgres/connection.hpp"
@@ -14,11 +15,14 @@ class PgRowTrial final : public RowTrial {
   Task<std::optional<std::string>> refusal(std::string_view tuples) override;
 
  private:
-  Task<void> copy(std::string_view tuples);
+  Task<void> stage(const TargetTable& table);
+  Task<void> check_expressions(const TargetTable& table);
+  Task<void> take(std::string_view tuples);
 
   ConnectionSettings settings_;
   std::unique_ptr<Connection> connection_;
-  std::string columns_;
+  std::string copy_;     // where tuples go
+  std::string compute_;  // and how they get into the twin from there; empty: they are in it already
 };
 
 }  // namespace oxbow::postgres

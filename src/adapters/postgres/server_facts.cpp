@@ -9,7 +9,7 @@ namespace {
 
 // {} is how this version says whether a role may SET a parameter.
 constexpr std::string_view kServerSql = R"sql(
-  SELECT current_user, r.rolsuper, pg_is_in_recovery(), current_setting('wal_level'),
+  SELECT current_user, pg_is_in_recovery(), current_setting('wal_level'),
          current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots),
          current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_replication),
          current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
@@ -30,7 +30,7 @@ constexpr std::string_view kTablesSql = R"sql(
   SELECT n.nspname, c.relname, has_table_privilege(c.oid, 'SELECT'),
          has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')
            AND has_table_privilege(c.oid, 'DELETE') AND has_table_privilege(c.oid, 'TRUNCATE'),
-         pg_has_role(c.relowner, 'USAGE'), c.relpersistence = 'u'
+         pg_has_role(c.relowner, 'USAGE'), c.relpersistence = 'u', row_security_active(c.oid)
   FROM unnest($1::text[], $2::text[]) asked(schema_name, table_name)
   JOIN pg_namespace n ON n.nspname = asked.schema_name
   JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = asked.table_name
@@ -49,17 +49,16 @@ Task<ServerFacts> read_facts(Connection& connection, std::vector<TableName> tabl
                                                 : "r.rolsuper")));
   ServerFacts facts;
   facts.user = server.text(0, 0);
-  facts.is_superuser = server.boolean(0, 1);
-  facts.in_recovery = server.boolean(0, 2);
-  facts.wal_level = server.text(0, 3);
-  facts.replication_slots_free = server.number<int>(0, 4);
-  facts.wal_senders_free = server.number<int>(0, 5);
-  facts.connections_free = server.number<int>(0, 6);
-  facts.wal_keep_limit_bytes = server.number(0, 7);
-  facts.may_replicate = server.boolean(0, 8);
-  facts.may_create_in_database = server.boolean(0, 9);
-  facts.may_use_origins = server.boolean(0, 10);
-  facts.may_set_replication_role = server.boolean(0, 11);
+  facts.in_recovery = server.boolean(0, 1);
+  facts.wal_level = server.text(0, 2);
+  facts.replication_slots_free = server.number<int>(0, 3);
+  facts.wal_senders_free = server.number<int>(0, 4);
+  facts.connections_free = server.number<int>(0, 5);
+  facts.wal_keep_limit_bytes = server.number(0, 6);
+  facts.may_replicate = server.boolean(0, 7);
+  facts.may_create_in_database = server.boolean(0, 8);
+  facts.may_use_origins = server.boolean(0, 9);
+  facts.may_set_replication_role = server.boolean(0, 10);
 
   std::vector<std::string> schemas;
   std::vector<std::string> names;
@@ -76,7 +75,9 @@ Task<ServerFacts> read_facts(Connection& connection, std::vector<TableName> tabl
     if (!rows.boolean(row, 3)) facts.not_writable.push_back(table);
     if (!rows.boolean(row, 4)) facts.not_owned.push_back(table);
     if (rows.boolean(row, 5)) facts.unlogged.push_back(table);
-    if (!readable) continue;
+    bool hides_rows = rows.boolean(row, 6);
+    if (hides_rows) facts.rows_hidden.push_back(table);
+    if (!readable || hides_rows) continue;
     Rows empty =
         CO_TRY(co_await connection.exec(fmt::format("SELECT NOT EXISTS (SELECT FROM {})", quoted(table))));
     facts.is_empty.emplace(table, empty.boolean(0, 0));

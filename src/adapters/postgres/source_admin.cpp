@@ -4,12 +4,10 @@
 
 #include <algorithm>
 
-#include "adapters/postgres/catalog_reader.hpp"
 #include "adapters/postgres/locked_change.hpp"
 #include "adapters/postgres/names.hpp"
 #include "adapters/postgres/range_planner.hpp"
 #include "adapters/postgres/schema.hpp"
-#include "adapters/postgres/server_facts.hpp"
 #include "adapters/postgres/session.hpp"
 
 namespace oxbow::postgres {
@@ -52,43 +50,12 @@ std::string identity_clause(ReplicaIdentity identity, std::string_view index) {
   return "DEFAULT";
 }
 
-// As pg_class.relreplident writes it.
-char letter_of(ReplicaIdentity identity) {
-  switch (identity) {
-    case ReplicaIdentity::default_key:
-      return 'd';
-    case ReplicaIdentity::nothing:
-      return 'n';
-    case ReplicaIdentity::full:
-      return 'f';
-    case ReplicaIdentity::index:
-      return 'i';
-  }
-  return 'd';
-}
-
-ReplicaIdentity identity_of(char letter) {
-  for (auto identity : {ReplicaIdentity::nothing, ReplicaIdentity::full, ReplicaIdentity::index})
-    if (letter_of(identity) == letter) return identity;
-  return ReplicaIdentity::default_key;
-}
-
 }  // namespace
 
 Task<Connection*> PgSourceAdmin::session() {
   CO_TRY(co_await ensure_open(connection_, settings_, "SET synchronous_commit = local"));
   connection_->set_silence_max(settings_.silence_max);
   co_return connection_.get();
-}
-
-Task<Catalog> PgSourceAdmin::read_catalog() {
-  auto* connection = CO_TRY(co_await session());
-  co_return co_await postgres::read_catalog(*connection);
-}
-
-Task<ServerFacts> PgSourceAdmin::read_facts(std::vector<TableName> tables) {
-  auto* connection = CO_TRY(co_await session());
-  co_return co_await postgres::read_facts(*connection, std::move(tables));
 }
 
 Task<SourceHealth> PgSourceAdmin::read_health() {
@@ -130,7 +97,7 @@ Task<void> PgSourceAdmin::change_identity(IdentityChange change) {
     if (by_index && tables.view(row, 4).empty())
       co_return Err(ErrorCode::not_found, "{} has no index that corresponds to {}", to_string(table),
                     change.index);
-    bool is_so_already = tables.view(row, 2).front() == letter_of(change.identity) &&
+    bool is_so_already = to_replica_identity(tables.view(row, 2).front()) == change.identity &&
                          (!by_index || tables.view(row, 3) == tables.view(row, 4));
     if (is_so_already) continue;
     CO_TRY(co_await change_under_lock(
@@ -241,13 +208,13 @@ Task<void> PgSourceAdmin::restore_identities(Connection& connection, std::vector
       {{migration_}}));
   for (int row = 0; row < rows.size(); ++row) {
     TableName table{rows.text(row, 0), rows.text(row, 1)};
-    auto clause = identity_clause(identity_of(rows.view(row, 2).front()), rows.view(row, 3));
+    auto before = to_replica_identity(rows.view(row, 2).front()).value_or(ReplicaIdentity::default_key);
     CO_TRY(co_await change_under_lock(
         connection,
         fmt::format("ALTER TABLE {} REPLICA IDENTITY {}; DELETE FROM oxbow.identity WHERE migration = {} "
                     "AND table_schema = {} AND table_name = {}",
-                    quoted(table), clause, quote_literal(migration_), quote_literal(table.schema),
-                    quote_literal(table.name))));
+                    quoted(table), identity_clause(before, rows.view(row, 3)), quote_literal(migration_),
+                    quote_literal(table.schema), quote_literal(table.name))));
     done.push_back(fmt::format("restored the replica identity of {}", to_string(table)));
   }
   co_return Status{};

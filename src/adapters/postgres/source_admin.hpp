@@ -1,18 +1,14 @@
 // Sets up, watches and takes away what a migration needs on the side it reads.
 #pragma once
 
-#include "adapters/postgres/connection.hpp"
-#include "ports/admin.hpp"
+#include "adapters/postgres/admin_base.hpp"
 
 namespace oxbow::postgres {
 
-class PgSourceAdmin final : public SourceAdmin {
+class PgSourceAdmin final : public AdminBase<SourceAdmin> {
  public:
-  PgSourceAdmin(ConnectionSettings settings, std::string migration)
-      : settings_(std::move(settings)), migration_(std::move(migration)) {}
+  using AdminBase::AdminBase;
 
-  Task<Catalog> read_catalog() override;
-  Task<ServerFacts> read_facts(std::vector<TableName> tables) override;
   Task<SourceHealth> read_health() override;
   Task<Snapshot> current_snapshot() override;
   Task<void> change_identity(IdentityChange change) override;
@@ -24,15 +20,11 @@ class PgSourceAdmin final : public SourceAdmin {
   Task<std::vector<std::string>> remove() override;
 
  private:
-  Task<Connection*> session();
+  Task<Connection*> session() override;
   Task<void> ensure_publication(Connection& connection, std::vector<TableName> tables);
   Task<Lsn> ensure_slot(Connection& connection);
   Task<void> restore_identities(Connection& connection, std::vector<std::string>& done);
   Task<void> drop_slot(Connection& connection, std::vector<std::string>& done);
-
-  ConnectionSettings settings_;
-  std::string migration_;
-  std::unique_ptr<Connection> connection_;
 };
 
 }  // namespace oxbow::postgres

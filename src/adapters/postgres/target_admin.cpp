@@ -3,11 +3,9 @@
 
 #include <fmt/format.h>
 
-#include "adapters/postgres/catalog_reader.hpp"
 #include "adapters/postgres/locked_change.hpp"
 #include "adapters/postgres/names.hpp"
 #include "adapters/postgres/schema.hpp"
-#include "adapters/postgres/server_facts.hpp"
 #include "adapters/postgres/session.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
@@ -52,16 +50,6 @@ Task<Connection*> PgTargetAdmin::session() {
                   to_string(connection_->endpoint()));
   CO_TRY(co_await ensure_open(connection_, settings_, ""));
   co_return connection_.get();
-}
-
-Task<Catalog> PgTargetAdmin::read_catalog() {
-  auto* connection = CO_TRY(co_await session());
-  co_return co_await postgres::read_catalog(*connection);
-}
-
-Task<ServerFacts> PgTargetAdmin::read_facts(std::vector<TableName> tables) {
-  auto* connection = CO_TRY(co_await session());
-  co_return co_await postgres::read_facts(*connection, std::move(tables));
 }
 
 Task<void> PgTargetAdmin::lock() {

@@ -3,20 +3,16 @@
 
 #include <set>
 
-#include "adapters/postgres/connection.hpp"
-#include "ports/admin.hpp"
+#include "adapters/postgres/admin_base.hpp"
 
 namespace oxbow::postgres {
 
-class PgTargetAdmin final : public TargetAdmin {
+class PgTargetAdmin final : public AdminBase<TargetAdmin> {
  public:
   // The application name in `settings` is that of this process: a session that holds the lock under the same
   // name is one that this process has lost, and is ended.
-  PgTargetAdmin(ConnectionSettings settings, std::string migration)
-      : settings_(std::move(settings)), migration_(std::move(migration)) {}
+  using AdminBase::AdminBase;
 
-  Task<Catalog> read_catalog() override;
-  Task<ServerFacts> read_facts(std::vector<TableName> tables) override;
   Task<void> lock() override;
   Task<void> install(std::vector<TableName> tables, int lanes) override;
   Task<StoredStream> load_stream() override;
@@ -29,14 +25,11 @@ class PgTargetAdmin final : public TargetAdmin {
  private:
   // Opens itself when needed. After lock() a broken session is not replaced: somebody else may have had the
   // lock meanwhile, so whoever relied on it has to begin again, with lock().
-  Task<Connection*> session();
+  Task<Connection*> session() override;
   Task<bool> try_lock(Connection& connection);
   Task<void> end_lanes(Connection& connection);
   Task<void> remember_seen(Connection& connection, std::uint64_t id);
 
-  ConnectionSettings settings_;
-  std::string migration_;
-  std::unique_ptr<Connection> connection_;
   bool locked_ = false;
   std::optional<std::set<std::uint64_t>> seen_;  // rogue writes given out, the newest ones
 };

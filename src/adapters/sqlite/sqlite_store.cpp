@@ -74,9 +74,10 @@ Status check_pages(Database& database, const std::string& path) {
 Status check_format(Database& database, const std::string& path) {
   auto format = TRY(single_number(database, "PRAGMA user_version"));
   if (format == kFormat) return {};
-  return Err(ErrorCode::unsupported,
-             "{} has format {}, this oxbow knows format {}; use the version that wrote it", path, format,
-             kFormat);
+  return Err(ErrorCode::store_corrupt,
+             "{} has format {}, and this oxbow knows format {} only; use the program that wrote it, or name "
+             "another directory with --state",
+             path, format, kFormat);
 }
 
 Status create_schema(Database& database) {
@@ -129,6 +130,11 @@ struct SqliteStore::Impl {
 SqliteStore::SqliteStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 SqliteStore::~SqliteStore() = default;
 
+bool SqliteStore::exists(const std::string& path) {
+  std::error_code unknown;
+  return std::filesystem::exists(path, unknown) || unknown;
+}
+
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path) {
   auto lock = TRY(StoreLock::take(path));
   auto database = TRY(Database::open(path, true));
@@ -141,7 +147,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path) 
 }
 
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open_to_read(const std::string& path) {
-  if (!std::filesystem::exists(path)) {
+  if (!exists(path)) {
     return Err(ErrorCode::not_found,
                "{} does not exist; `oxbow up` creates it, or name its directory with --state", path);
   }

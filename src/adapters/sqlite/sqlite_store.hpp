@@ -12,6 +12,9 @@ namespace oxbow {
 
 class SqliteStore : public EventStore, public FindingStore {
  public:
+  // False only if there certainly is none: a file that we may not see is one.
+  static bool exists(const std::string& path);
+
   // For the one process that runs the migration: creates the file where it is missing, takes the lock
   // (`already_running`) and checks every page (`store_corrupt`).
   static Result<std::unique_ptr<SqliteStore>> open(const std::string& path);

@@ -143,7 +143,7 @@ TEST_F(Store, AFormatOfANewerOxbowIsRefused) {
   store.reset();
   ASSERT_EQ(std::system(fmt::format("sqlite3 {} 'PRAGMA user_version = 9'", path).c_str()), 0);
   auto error = open_error();
-  EXPECT_EQ(error.code, ErrorCode::unsupported);
+  EXPECT_EQ(error.code, ErrorCode::store_corrupt);
   EXPECT_THAT(error.detail, HasSubstr("has format 9"));
 }
 

@@ -12,7 +12,6 @@
 namespace oxbow {
 namespace {
 
-constexpr std::size_t kBytesMax = 4 << 20;
 constexpr std::size_t kDepthMax = 50;
 constexpr std::size_t kNodesMax = 200'000;
 
@@ -220,7 +219,7 @@ std::unexpected<Error> unreadable(std::string_view file_name, Mark mark, std::st
 
 Result<SpecNode> read_yaml(std::string_view text, std::string_view file_name) {
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-  if (text.size() > kBytesMax)
+  if (text.size() > kSpecBytesMax)
     return unreadable(file_name, {1, 1}, "the file is larger than 4 MiB; is it a spec?");
   Places places(text);
   if (auto bad = find_non_text(text); bad != std::string_view::npos)

@@ -68,6 +68,13 @@ class Compiler {
     for (const auto* table : {&legacy_, &new_})
       if (table->is_partition)
         problem(spec_.mark, "{} is a partition: name the table that it is a part of", to_string(table->name));
+    for (const auto& index : new_.indexes)
+      if (!index.immediate)
+        problem(
+            spec_.mark,
+            "constraint {} of {} is DEFERRABLE, and PostgreSQL enforces no such constraint in the sessions "
+            "that oxbow writes with: make it NOT DEFERRABLE until the migration is over",
+            index.name, to_string(new_.name));
   }
 
   std::size_t place_of(std::string_view legacy_column) const {

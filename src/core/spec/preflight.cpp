@@ -168,7 +168,7 @@ class Judge {
       refuse(fmt::format("{} is a partition; rows may move out of it", to_string(name)),
              "name the partitioned table above it in the spec", spec.mark);
     judge_rights(name, spec.mark);
-    if (table->has_row_security && !facts_.is_superuser && !facts_.bypasses_row_security)
+    if (contains(facts_.rows_hidden, name))
       refuse(fmt::format("row security of {} may hide rows from role {}", to_string(name), facts_.user),
              fmt::format("ALTER ROLE {} BYPASSRLS;", role_), spec.mark);
     if (contains(facts_.unlogged, name))
@@ -263,22 +263,25 @@ class Judge {
     if (auto empty = facts_.is_empty.find(table.name); empty != facts_.is_empty.end() && !empty->second)
       refuse(fmt::format("{} holds rows already, and oxbow has written none of them", name),
              fmt::format("TRUNCATE {}; if nobody needs them", quoted(table.name)), spec.mark);
-    for (const auto& index : table.indexes) {
-      if (!index.unique || index.immediate) continue;
-      warn(fmt::format("constraint {} of {} is deferrable: a violation may show only at the end of a "
-                       "transaction, where "
-                       "it cannot be traced to one row",
-                       index.name, name),
-           deferrable_remedy(table, index), spec.mark);
-    }
+    for (const auto& index : table.indexes)
+      if (!index.immediate)
+        refuse(fmt::format("constraint {} of {} is DEFERRABLE, and PostgreSQL enforces no such constraint in "
+                           "the sessions that oxbow writes with (session_replication_role = replica)",
+                           index.name, name),
+               not_deferrable(table, index), spec.mark);
   }
 
-  static std::string deferrable_remedy(const Table& table, const Index& index) {
+  // PostgreSQL can change this in place for foreign keys only.
+  static std::string not_deferrable(const Table& table, const Index& index) {
+    auto constraint = quote_identifier(index.name);
+    auto remedy = fmt::format(
+        "make it NOT DEFERRABLE until the migration is over: ALTER TABLE {} DROP "
+        "CONSTRAINT {}, ADD CONSTRAINT {} ",
+        quoted(table.name), constraint, constraint);
+    if (!index.unique) return remedy + "EXCLUDE ... NOT DEFERRABLE;";
     std::vector<std::string> columns;
     for (const auto& column : index.columns) columns.push_back(quote_identifier(column));
-    auto constraint = quote_identifier(index.name);
-    return fmt::format("ALTER TABLE {} DROP CONSTRAINT {}, ADD CONSTRAINT {} {} ({});", quoted(table.name),
-                       constraint, constraint, index.primary ? "PRIMARY KEY" : "UNIQUE",
+    return fmt::format("{}{} ({}) NOT DEFERRABLE;", remedy, index.primary ? "PRIMARY KEY" : "UNIQUE",
                        fmt::join(columns, ", "));
   }
 

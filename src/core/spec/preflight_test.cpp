@@ -158,16 +158,17 @@ TEST(Preflight, RefusesATargetThatHoldsRows) {
 
 TEST(Preflight, RefusesTablesWhoseRowsItCannotTrust) {
   Scene scene;
-  scene.payments().has_row_security = true;
+  scene.facts.rows_hidden = {kPayments};
   scene.facts.unlogged = {kPayments, kPayment};
-  EXPECT_THAT(scene.on_legacy(),
-              ElementsAre(HasSubstr("ALTER ROLE \"oxbow\" BYPASSRLS;"),
-                          HasSubstr("unlogged: its changes are not in the log | ALTER TABLE "
-                                    "\"public\".\"payments\" SET LOGGED;")));
+  EXPECT_THAT(
+      scene.on_legacy(),
+      ElementsAre("refusal: row security of public.payments may hide rows from role oxbow | ALTER ROLE "
+                  "\"oxbow\" BYPASSRLS;",
+                  HasSubstr("unlogged: its changes are not in the log | ALTER TABLE "
+                            "\"public\".\"payments\" SET LOGGED;")));
   EXPECT_THAT(scene.on_new(), ElementsAre(HasSubstr("unlogged: a crash would empty it")));
-  scene.facts.unlogged.clear();
-  scene.facts.bypasses_row_security = true;
-  EXPECT_THAT(scene.on_legacy(), IsEmpty());
+  scene.facts.rows_hidden = {kPayment};
+  EXPECT_THAT(scene.on_new(), testing::Contains(HasSubstr("row security of ledger.payment may hide rows")));
 }
 
 TEST(Preflight, RefusesPartitions) {
@@ -205,12 +206,28 @@ TEST(Preflight, WarnsOfKeysInTheOrderOfALocale) {
               ElementsAre(HasSubstr("ordered by collation de_DE, not C: the table is copied in one range")));
 }
 
-TEST(Preflight, WarnsOfConstraintsThatSpeakTooLate) {
+TEST(Preflight, RefusesConstraintsThatAReplicaDoesNotEnforce) {
   Scene scene;
-  scene.payment().indexes.push_back({.name = "u", .columns = {"a", "b"}, .unique = true, .immediate = false});
-  EXPECT_THAT(scene.on_new(),
-              ElementsAre(HasSubstr("| ALTER TABLE \"ledger\".\"payment\" DROP CONSTRAINT \"u\", ADD "
-                                    "CONSTRAINT \"u\" UNIQUE (\"a\", \"b\");")));
+  auto add = [&](Index index) { scene.payment().indexes.push_back(std::move(index)); };
+  add({.name = "u", .columns = {"a", "b"}, .unique = true, .immediate = false});
+  add({.name = "no_overlap", .immediate = false});
+  scene.payment().indexes.front().immediate = false;
+  EXPECT_THAT(
+      scene.on_new(),
+      ElementsAre(
+          HasSubstr("ADD CONSTRAINT \"payment_pkey\" PRIMARY KEY (\"id\") NOT DEFERRABLE;"),
+          "refusal: constraint u of ledger.payment is DEFERRABLE, and PostgreSQL enforces no such "
+          "constraint in the sessions that oxbow writes with (session_replication_role = replica) | "
+          "make it NOT DEFERRABLE until the migration is over: ALTER TABLE \"ledger\".\"payment\" DROP "
+          "CONSTRAINT \"u\", ADD CONSTRAINT \"u\" UNIQUE (\"a\", \"b\") NOT DEFERRABLE;",
+          HasSubstr("ADD CONSTRAINT \"no_overlap\" EXCLUDE ... NOT DEFERRABLE;")));
+}
+
+TEST(Preflight, LegacyConstraintsMayBeDeferrable) {
+  Scene scene;
+  scene.payments().indexes.push_back(
+      {.name = "u", .columns = {"a", "b"}, .unique = true, .immediate = false});
+  EXPECT_THAT(scene.on_legacy(), IsEmpty());
 }
 
 TEST(Preflight, ListsTablesThatNobodyCovers) {

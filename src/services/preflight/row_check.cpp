@@ -1,7 +1,5 @@
 #include "services/preflight/row_check.hpp"
 
-#include <algorithm>
-
 #include "core/cohort/cohorts.hpp"
 #include "core/mapping/row_mapper.hpp"
 #include "core/merge/key_order.hpp"
@@ -118,8 +116,6 @@ Task<std::vector<KeyBound>> bounds_of(const TableMapping& mapping, SourceAdmin& 
 Task<RowCheck> check_rows(const TableMapping& mapping, SourceAdmin& source, SnapshotReader& reader,
                           RowTrial& trial, RowCheckProgress progress) {
   Checker checker(mapping, reader, trial);
-  auto is_computed = [](const TargetTable::Column& column) { return !column.sql.empty(); };
-  if (std::ranges::any_of(mapping.target.columns, is_computed)) co_return checker.take();
   CO_TRY(co_await trial.begin(mapping.target));
   auto bounds = CO_TRY(co_await bounds_of(mapping, source));
   for (std::size_t i = 0; i <= bounds.size() && !checker.is_over(); ++i) {

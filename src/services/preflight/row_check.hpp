@@ -33,8 +33,7 @@ struct RowCheck {
 // Told how many rows were tried so far.
 using RowCheckProgress = std::function<void(std::uint64_t rows)>;
 
-// Reads the table range by range, each under a snapshot of its own, so that none is held for long. A table
-// with columns that the new side computes by SQL cannot be tried: nothing is, then.
+// Reads the table range by range, each under a snapshot of its own, so that none is held for long.
 Task<RowCheck> check_rows(const TableMapping& mapping, SourceAdmin& source, SnapshotReader& reader,
                           RowTrial& trial, RowCheckProgress progress);
 

@@ -149,10 +149,5 @@ TEST_F(RowCheckTest, GivesUpOnATableInWhichNothingFits) {
   EXPECT_TRUE(stopped_early) << "the server need not send the rest";
 }
 
-TEST_F(RowCheckTest, ATableWithComputedColumnsIsNotTried) {
-  mapping_.target.columns[1].sql = "upper(s.name)";
-  EXPECT_EQ(check(10, 10).tried, 0u);
-}
-
 }  // namespace
 }  // namespace oxbow

@@ -71,8 +71,8 @@ TEST_F(SourceAdminTest, TellsWhatTheServerAllows) {
   auto facts =
       must(admin_->read_facts({{"public", "full_one"}, {"public", "empty_one"}, {"public", "nowhere"}}));
   EXPECT_EQ(facts.user, "postgres");
-  EXPECT_TRUE(facts.is_superuser && facts.may_replicate && facts.may_create_in_database &&
-              facts.may_use_origins && facts.may_set_replication_role);
+  EXPECT_TRUE(facts.may_replicate && facts.may_create_in_database && facts.may_use_origins &&
+              facts.may_set_replication_role);
   EXPECT_FALSE(facts.in_recovery);
   EXPECT_EQ(facts.wal_level, "logical");
   EXPECT_EQ(facts.wal_keep_limit_bytes, -1);
@@ -88,11 +88,38 @@ TEST_F(SourceAdminTest, TellsWhatAPoorUserMayNot) {
   sql("CREATE TABLE public.t (a int); CREATE ROLE poor_" + database_ + " LOGIN");
   auto poor = make_source_admin(the_cluster().url(database_, "poor_" + database_), migration_);
   auto facts = must(poor->read_facts({{"public", "t"}}));
-  EXPECT_FALSE(facts.is_superuser || facts.may_replicate || facts.may_create_in_database ||
-               facts.may_use_origins || facts.may_set_replication_role);
+  EXPECT_FALSE(facts.may_replicate || facts.may_create_in_database || facts.may_use_origins ||
+               facts.may_set_replication_role);
   EXPECT_THAT(facts.not_readable, SizeIs(1));
   EXPECT_THAT(facts.not_writable, SizeIs(1));
   EXPECT_THAT(facts.not_owned, SizeIs(1));
+}
+
+// Row security spares superusers, roles that bypass it, and owners unless it is forced on them.
+TEST_F(AdminTest, TellsOnEitherSideFromWhichTablesRowSecurityHidesRows) {
+  sql(fmt::format(
+      "CREATE ROLE reader_{0} LOGIN; CREATE ROLE bypassing_{0} LOGIN BYPASSRLS;"
+      "CREATE TABLE public.open (a int); CREATE TABLE public.secured (a int); CREATE TABLE public.owned (a "
+      "int); CREATE TABLE public.forced (a int);"
+      "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader_{0}, bypassing_{0};"
+      "ALTER TABLE public.secured ENABLE ROW LEVEL SECURITY; ALTER TABLE public.owned ENABLE ROW LEVEL "
+      "SECURITY; ALTER TABLE public.forced ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
+      "ALTER TABLE public.owned OWNER TO reader_{0}; ALTER TABLE public.forced OWNER TO reader_{0}",
+      database_));
+  const std::vector<TableName> all = {
+      {"public", "open"}, {"public", "secured"}, {"public", "owned"}, {"public", "forced"}};
+  auto hidden_from = [&](const std::string& role) {
+    auto address = the_cluster().url(database_, role);
+    auto on_legacy = must(make_source_admin(address, migration_)->read_facts(all));
+    auto on_new = must(make_target_admin(address, migration_)->read_facts(all));
+    EXPECT_EQ(on_legacy.rows_hidden, on_new.rows_hidden);
+    EXPECT_EQ(on_legacy.rows_hidden.size() + on_legacy.is_empty.size(), all.size());
+    return on_legacy.rows_hidden;
+  };
+  EXPECT_THAT(hidden_from("reader_" + database_),
+              UnorderedElementsAre(TableName{"public", "secured"}, TableName{"public", "forced"}));
+  EXPECT_THAT(hidden_from("bypassing_" + database_), IsEmpty());
+  EXPECT_THAT(hidden_from("postgres"), IsEmpty());
 }
 
 TEST_F(SourceAdminTest, TheStreamIsMadeOnceAndGrowsByTables) {

@@ -121,15 +121,13 @@ TEST_F(CatalogTest, SeesPartitionsTheirRootAndItsSize) {
   EXPECT_TRUE(read_table("t1").is_partition);
 }
 
-TEST_F(CatalogTest, SeesReplicaIdentityAndRowSecurity) {
+TEST_F(CatalogTest, SeesReplicaIdentity) {
   sql("CREATE TABLE public.t (id int NOT NULL); CREATE UNIQUE INDEX t_id ON public.t (id);"
-      "ALTER TABLE public.t REPLICA IDENTITY USING INDEX t_id; ALTER TABLE public.t ENABLE ROW LEVEL "
-      "SECURITY;"
+      "ALTER TABLE public.t REPLICA IDENTITY USING INDEX t_id;"
       "CREATE TABLE public.u (id int); ALTER TABLE public.u REPLICA IDENTITY FULL");
   Table table = read_table("t");
   EXPECT_EQ(table.replica_identity, ReplicaIdentity::index);
   EXPECT_EQ(table.replica_identity_index, "t_id");
-  EXPECT_TRUE(table.has_row_security);
   EXPECT_EQ(read_table("u").replica_identity, ReplicaIdentity::full);
 }
 

@@ -60,6 +60,21 @@ TEST_F(ConnectionTest, SpeaksAFixedDialectWhateverTheDatabaseSays) {
   EXPECT_EQ(rows.text(0, 2), "oxbow test");
 }
 
+TEST_F(ConnectionTest, IsRefusedATableRatherThanShownAPartOfIt) {
+  auto reader = "half_blind_" + database_;
+  sql(fmt::format(
+      "CREATE ROLE {0} LOGIN; CREATE TABLE public.t (id int); INSERT INTO public.t VALUES (1), (2);"
+      "GRANT SELECT ON public.t TO {0}; ALTER TABLE public.t ENABLE ROW LEVEL SECURITY;"
+      "CREATE POLICY half ON public.t USING (id = 1)",
+      reader));
+  auto as_reader = settings();
+  as_reader.url = the_cluster().url(database_, reader);
+  auto connection = must(Connection::open(as_reader));
+  auto read = run(connection->exec("SELECT id FROM public.t"));
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().code, ErrorCode::access_denied);
+}
+
 TEST_F(ConnectionTest, KeepsTheOptionsOfTheUser) {
   auto with_option = settings();
   with_option.url += "?options=-c%20work_mem%3D7MB";
