@@ -333,7 +333,7 @@ std::vector<TableStatus> Pipeline::table_status() const {
     if (mirrored != mirrored_.end())
       table.rows_estimated = rows_expected(plan_->tables[id], mirrored->second);
     auto speed = speeds_.find(id);
-    if (speed == speeds_.end()) continue;
+    if (speed == speeds_.end() || table.phase == TablePhase::following) continue;
     table.rows_per_second = speed->second.rows.per_second();
     table.bytes_per_second = speed->second.bytes.per_second();
     table.eta = time_left(table.rows_copied, table.rows_estimated, table.rows_per_second);

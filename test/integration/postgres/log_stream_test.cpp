@@ -222,7 +222,7 @@ TEST_F(LogStreamTest, ASlotThatIsGoneIsALostPosition) {
   auto result = run(stream.read(events));
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, ErrorCode::lost_position);
-  EXPECT_THAT(result.error().detail, HasSubstr("oxbow doctor --remove"));
+  EXPECT_THAT(result.error().detail, HasSubstr("advance it again"));
 }
 
 TEST_F(LogStreamTest, ATerminatedSessionIsALostConnection) {
