@@ -129,7 +129,7 @@ def test_an_expression_that_the_new_side_does_not_understand_is_named_and_stops_
     code, said = refusal(shop_migration, "check", "--connect")
     assert code == 11 and "shop.purchase.amount_minor" in said and "no_such_function" in said
     shop_migration.up().advance("customer")
-    shop_migration.wait_until(lambda: shop_migration.status()["stream"]["phase"] == "stopped", 20, "the stream has stopped")
+    shop_migration.wait_until(lambda: shop_migration.status()["stream"]["phase"] == "failed", 20, "the stream has failed")
     assert "The spec has mistakes" in (reason := shop_migration.oxbow("status").stdout) and "no_such_function" in reason
 
 

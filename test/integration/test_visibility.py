@@ -18,6 +18,7 @@ from oracle import Comparison
 CLIENTS = 24
 TABLES = 40  # one range each
 ROWS_OF_A_CLIENT = 80  # alive at the same time, over all tables
+PAUSE_S = 0.004  # between two transactions of a client: the tables are hot, the machine need not drown
 
 SPEC = """
 migration: hot
@@ -62,6 +63,7 @@ def hot_clients(url):
                     table, key = alive.pop(0)
                     cursor.execute(f"DELETE FROM hot_{table} WHERE id = %s", (key,))
                 connection.commit()
+                stopping.wait(PAUSE_S)
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
     for thread in threads:
