@@ -1,5 +1,8 @@
 #include "core/merge/row_merger.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include "model/tuple.hpp"
 
 namespace oxbow {
@@ -87,18 +90,21 @@ Status RowMerger::remove(std::string_view tuple, Lsn lsn, bool missing_allowed) 
 }
 
 std::vector<MergedRow> RowMerger::take() {
-  std::vector<MergedRow> out;
-  out.reserve(rows_.size());
-  for (RowOp op : {RowOp::remove, RowOp::update, RowOp::insert}) {
-    for (auto& row : rows_) {
-      auto& merged = row.merged;
-      if (merged.copies < 0) {
-        merged.op = RowOp::remove;
-        merged.copies = -merged.copies;
-      }
-      if (merged.op == op && !row.gone && merged.copies > 0) out.push_back(std::move(merged));
+  static_assert(RowOp::remove < RowOp::update && RowOp::update < RowOp::insert);
+  std::vector<Row*> rows;
+  rows.reserve(rows_.size());
+  for (auto& row : rows_) {
+    if (row.merged.copies < 0) {
+      row.merged.op = RowOp::remove;
+      row.merged.copies = -row.merged.copies;
     }
+    if (!row.gone && row.merged.copies > 0) rows.push_back(&row);
   }
+  auto place = [](const Row* row) { return std::pair(row->merged.op, row->key); };
+  if (!std::ranges::is_sorted(rows, {}, place)) std::ranges::sort(rows, {}, place);
+  std::vector<MergedRow> out;
+  out.reserve(rows.size());
+  for (auto* row : rows) out.push_back(std::move(row->merged));
   rows_.clear();
   by_key_.clear();
   bytes_ = 0;
@@ -106,17 +112,18 @@ std::vector<MergedRow> RowMerger::take() {
 }
 
 RowMerger::Row* RowMerger::find(std::string_view key) {
-  auto at = by_key_.find(std::string(key));
+  auto at = by_key_.find(key);
   return at == by_key_.end() ? nullptr : &rows_[at->second];
 }
 
 RowMerger::Row& RowMerger::add(std::string_view key, std::string_view tuple, RowOp op, Lsn lsn) {
-  by_key_.insert_or_assign(std::string(key), rows_.size());
+  auto at = by_key_.insert_or_assign(std::string(key), rows_.size()).first;
   bytes_ += tuple.size() + key.size();
   Row row;
   row.merged.op = op;
   row.merged.tuple = tuple;
   row.merged.lsn = lsn;
+  row.key = at->first;
   return rows_.emplace_back(std::move(row));
 }
 

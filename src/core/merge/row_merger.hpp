@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -44,13 +45,15 @@ class RowMerger {
   std::size_t bytes() const { return bytes_; }
   bool empty() const { return rows_.empty(); }
 
-  // In order: removes, updates, inserts; within each, in order of first appearance. Empties the merger.
+  // In order: removes, updates, inserts; within each, by the bytes of the key, so that rows that are
+  // neighbours on the target are written together. Empties the merger.
   std::vector<MergedRow> take();
 
  private:
   struct Row {
     MergedRow merged;
-    bool gone = false;  // inserted and removed again: nothing to do
+    std::string_view key;  // of by_key_
+    bool gone = false;     // inserted and removed again: nothing to do
   };
 
   Row* find(std::string_view key);
@@ -58,8 +61,13 @@ class RowMerger {
   std::string_view key_of(std::string_view tuple);
   void count(std::string_view tuple, std::int64_t delta, Lsn lsn);
 
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view key) const { return std::hash<std::string_view>()(key); }
+  };
+
   std::vector<std::size_t> key_fields_;
-  std::unordered_map<std::string, std::size_t> by_key_;
+  std::unordered_map<std::string, std::size_t, Hash, std::equal_to<>> by_key_;
   std::vector<Row> rows_;
   std::size_t bytes_ = 0;
   std::string key_;  // scratch
