@@ -48,7 +48,14 @@ std::string BatchSql::create_type() const {
   return fmt::format("CREATE TYPE {} AS ({})", rows_type, fmt::join(fields, ", "));
 }
 
-std::string BatchSql::rows(std::size_t parameter) const {
+// Numbers are not free, so who does not return them does without.
+std::string BatchSql::rows() const {
+  std::vector<std::string> names;
+  for (const auto* column : staged(table)) names.push_back(quote_identifier(column->name));
+  return fmt::format("unnest($1::{}[]) AS s({})", rows_type, fmt::join(names, ", "));
+}
+
+std::string BatchSql::numbered_rows(std::size_t parameter) const {
   std::vector<std::string> names;
   for (const auto* column : staged(table)) names.push_back(quote_identifier(column->name));
   return fmt::format("unnest(${}::{}[]) WITH ORDINALITY AS s({}, oxbow_row)", parameter, rows_type,
@@ -112,7 +119,8 @@ std::string BatchSql::rewrite(const std::vector<std::vector<bool>>& sent_of_batc
   for (std::size_t i = 1; i <= sent_of_batches.size(); ++i) {
     sql += fmt::format(
         "gone_{0} AS (DELETE FROM {1} AS t USING {2} WHERE {3} RETURNING {4}, s.oxbow_row AS oxbow_row), ", i,
-        quoted(table.name), rows(i), keys_match(), fmt::join(new_values(sent_of_batches[i - 1]), ", "));
+        quoted(table.name), numbered_rows(i), keys_match(),
+        fmt::join(new_values(sent_of_batches[i - 1]), ", "));
     all_gone.push_back(fmt::format("SELECT {0} AS oxbow_batch, * FROM gone_{0}", i));
   }
   // Sorting makes the removal complete before the first row goes in again.
@@ -129,7 +137,7 @@ std::string BatchSql::rewrite(const std::vector<std::vector<bool>>& sent_of_batc
 std::string BatchSql::remove() const {
   if (!table.has_key) return remove_by_value();
   return fmt::format("DELETE FROM {} AS t USING {} WHERE {} RETURNING s.oxbow_row", quoted(table.name),
-                     rows(), keys_match());
+                     numbered_rows(), keys_match());
 }
 
 // Equal rows are the ones that print the same. That also holds for types without an equality of their own,
@@ -148,12 +156,12 @@ std::string BatchSql::remove_by_value() const {
       "WHERE f.image IN (SELECT given.image FROM given)) "
       "DELETE FROM {3} AS t USING given g JOIN found f ON f.image = g.image AND f.nth = g.nth "
       "WHERE t.ctid = f.place AND t.tableoid = f.part RETURNING g.oxbow_row",
-      values_of(table.columns), rows(), fmt::join(stored, ", "), quoted(table.name));
+      values_of(table.columns), numbered_rows(), fmt::join(stored, ", "), quoted(table.name));
 }
 
 std::string BatchSql::missing() const {
-  return fmt::format("SELECT s.oxbow_row FROM {} WHERE NOT EXISTS (SELECT FROM {} AS t WHERE {})", rows(),
-                     quoted(table.name), keys_match());
+  return fmt::format("SELECT s.oxbow_row FROM {} WHERE NOT EXISTS (SELECT FROM {} AS t WHERE {})",
+                     numbered_rows(), quoted(table.name), keys_match());
 }
 
 }  // namespace oxbow::postgres

@@ -1,5 +1,5 @@
 // The set-based statements of a target table, as text. Each takes its rows as parameter $1, an array of the
-// composite type `rows_type`, and numbers them from 1 as s.oxbow_row.
+// composite type `rows_type`; those that return rows number them from 1 as s.oxbow_row.
 #pragma once
 
 #include <string>
@@ -33,7 +33,8 @@ struct BatchSql {
   std::string missing() const;
 
  private:
-  std::string rows(std::size_t parameter = 1) const;
+  std::string rows() const;
+  std::string numbered_rows(std::size_t parameter = 1) const;
   std::vector<std::string> new_values(const std::vector<bool>& sent) const;
   std::string keys_match() const;
   std::string remove_by_value() const;

@@ -353,8 +353,16 @@ Task<void> Connection::prepare(std::string name, std::string sql) {
 Task<std::vector<Rows>> Connection::pipeline(std::vector<Statement> statements) {
   if (!impl_->conn) co_return impl_->closed();
   PQenterPipelineMode(impl_->conn);
-  for (const auto& statement : statements)
-    if (!impl_->send(statement, Format::text)) co_return impl_->broken();
+  while (auto statement = next()) {
+    if (!impl_->send(*statement, Format::text)) co_return impl_->broken();
+    if (PQflush(impl_->conn) < 0) co_return impl_->broken();
+  }
+  co_return co_await pipeline([&, i = std::size_t{0}]() mutable {
+    return i < statements.size() ? std::optional(std::move(statements[i++])) : std::nullopt;
+  });
+}
+
+Task<std::vector<Rows>> Connection::pipeline(std::function<std::optional<Statement>()> next) {
   if (!PQpipelineSync(impl_->conn)) co_return impl_->broken();
   CO_TRY(co_await impl_->flush());
   std::vector<Rows> results;

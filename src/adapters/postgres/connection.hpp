@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -61,6 +62,10 @@ class Connection {
   Task<std::vector<Rows>> pipeline(std::vector<Statement> statements);
 
   // COPY ... TO STDOUT. copy_out_next() gives one message at a time; nothing after the last.
+  // The same with statements that `next` makes one after the other: the server works on the first while the
+  // second is made.
+  Task<std::vector<Rows>> pipeline(std::function<std::optional<Statement>()> next);
+
   Task<void> copy_out_begin(std::string sql);
   Task<std::optional<std::string_view>> copy_out_next();  // valid until the next call
 

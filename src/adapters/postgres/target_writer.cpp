@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <numeric>
 
 #include "adapters/postgres/array_text.hpp"
@@ -37,8 +38,9 @@ constexpr std::string_view kScanOff =
     "SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_seqscan', 'off', true)";
 
 constexpr Duration kSilenceWhileScanning = 15min;  // whole tables; everything else is quick
-constexpr std::size_t kPieceBytes = 16
-                                    << 20;  // of one message to the server, which keeps several copies of it
+// Of one message to the server: it works on the first while we make the second, and its copies stay in the
+// cache.
+constexpr std::size_t kPieceBytes = 512 << 10;
 constexpr std::size_t kWholeBytes = 900 << 20;  // as much as one message may hold
 constexpr std::size_t kStatementsMax = 500;     // prepared ones per table
 constexpr Duration kOriginBusyMax = 10s;  // the server needs a moment to notice that our last session is dead
@@ -163,41 +165,42 @@ Task<std::string> PgTargetWriter::prepared(Staging& staging, std::string sql) {
   co_return name;
 }
 
-Task<std::vector<Rows>> PgTargetWriter::run_or_undo(std::vector<Statement> statements) {
-  statements.insert(statements.begin(), Statement{"SAVEPOINT oxbow"});
-  statements.push_back({"RELEASE SAVEPOINT oxbow"});
-  auto results = co_await connection_->pipeline(std::move(statements));
-  if (results) {
-    results->erase(results->begin());
-    results->pop_back();
-    co_return results;
-  }
-  if (results.error().code == ErrorCode::row_rejected) CO_TRY(co_await connection_->exec(std::string(kUndo)));
-  co_return results;
-}
-
 Task<std::vector<PgTargetWriter::Piece>> PgTargetWriter::run_in_pieces(Staging& staging, std::string sql,
                                                                        const std::string& tuples,
                                                                        std::size_t piece_bytes) {
   auto name = CO_TRY(co_await prepared(staging, std::move(sql)));
   bool scans = !staging.sql.table.has_key;
-  std::vector<Statement> statements;
-  std::vector<std::uint64_t> counts;
-  for (std::string_view rest = tuples; !rest.empty();) {
-    auto array = take_record_array(staging.layout, rest, piece_bytes, counts.emplace_back());
-    statements.push_back({name, {{std::move(array), true}}, true});
-  }
+  std::deque<std::string_view> before = {"SAVEPOINT oxbow"};
+  std::deque<std::string_view> after = {"RELEASE SAVEPOINT oxbow"};
   if (scans) {
     connection_->set_silence_max(kSilenceWhileScanning);
-    statements.insert(statements.begin(), Statement{std::string(kScanOn)});
-    statements.push_back({std::string(kScanOff)});
+    before.push_back(kScanOn);
+    after.push_front(kScanOff);
   }
-  auto results = CO_TRY(co_await run_or_undo(std::move(statements)));
+  auto first_piece = before.size();
+  std::string_view rest = tuples;
+  std::vector<std::uint64_t> counts;
+  auto take = [](std::deque<std::string_view>& sql) {
+    Statement statement{std::string(sql.front())};
+    sql.pop_front();
+    return statement;
+  };
+  auto results = co_await connection_->pipeline([&]() -> std::optional<Statement> {
+    if (!before.empty()) return take(before);
+    if (rest.empty()) return after.empty() ? std::nullopt : std::optional(take(after));
+    auto array = take_record_array(staging.layout, rest, piece_bytes, counts.emplace_back());
+    return Statement{name, {{std::move(array), true}}, true};
+  });
   connection_->set_silence_max(settings_.silence_max);
+  if (!results) {
+    if (results.error().code == ErrorCode::row_rejected)
+      CO_TRY(co_await connection_->exec(std::string(kUndo)));
+    co_return std::unexpected(std::move(results).error());
+  }
   std::vector<Piece> pieces;
   std::uint64_t first = 0;
   for (std::size_t i = 0; i < counts.size(); ++i) {
-    pieces.push_back({std::move(results[i + (scans ? 1 : 0)]), first});
+    pieces.push_back({std::move((*results)[first_piece + i]), first});
     first += counts[i];
   }
   co_return pieces;

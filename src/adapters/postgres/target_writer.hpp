@@ -62,7 +62,6 @@ class PgTargetWriter final : public TargetWriter {
   };
   Task<std::vector<Piece>> run_in_pieces(Staging& staging, std::string sql, const std::string& tuples,
                                          std::size_t piece_bytes);
-  Task<std::vector<Rows>> run_or_undo(std::vector<Statement> statements);
 
   Task<BatchOutcome> apply_insert(Staging& staging, const RowBatch& batch);
   Task<BatchOutcome> apply_update(Staging& staging, const RowBatch& batch);
