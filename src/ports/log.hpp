@@ -23,7 +23,7 @@ class LogStream {
   virtual bool idle() const = 0;
 
   // Everything before `position` is durable on the other side, so the server may forget it. Sent with the
-  // next status message, at most a second later.
+  // next status message, at most a second later, and at the latest when the stream is destroyed.
   virtual void confirm(Lsn position) = 0;
 };
 

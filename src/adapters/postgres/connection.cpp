@@ -19,6 +19,9 @@ namespace {
 using WaitFor = asio::posix::stream_descriptor::wait_type;
 using Clock = std::chrono::steady_clock;
 
+// Who is asked to stop in the middle of a statement cannot know what becomes of it, so its session is closed.
+enum class OnCancel { close, stay_open };
+
 constexpr int kOldestServer = 140000;  // the first that puts logical messages into pgoutput
 
 // Every session speaks the same dialect, whatever the role or the database has set: text forms that read back
@@ -79,7 +82,7 @@ std::optional<std::string> options_in(const std::string& url) {
 }
 
 PGconn* start_connect(const ConnectionSettings& settings, const std::string& user_options) {
-  std::string options = user_options + " " + std::string(kSessionOptions);
+  auto options = fmt::format("{} {} {}", settings.defaults, user_options, kSessionOptions);
   // What stands before dbname is a default that the URL may change; what stands behind it is not negotiable.
   std::array<const char*, 10> keys = {"keepalives_idle",
                                       "keepalives_interval",
@@ -140,13 +143,15 @@ struct Connection::Impl {
     return std::unexpected(std::move(error));
   }
 
+  std::unexpected<Error> cancelled(OnCancel on_cancel) {
+    if (on_cancel == OnCancel::close) close();
+    return Err(ErrorCode::cancelled);
+  }
+
   // Waits until the socket can be read or written. Closes the session on any error.
-  Task<void> wait(WaitFor what, Clock::time_point until) {
+  Task<void> wait(WaitFor what, Clock::time_point until, OnCancel on_cancel = OnCancel::close) {
     auto state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none) {
-      close();
-      co_return Err(ErrorCode::cancelled);
-    }
+    if (state.cancelled() != asio::cancellation_type::none) co_return cancelled(on_cancel);
     dog->until = until;
     if (!dog->armed || dog->timer.expiry() > until) arm(dog);
     auto [error] = co_await dog->socket.async_wait(what, asio::as_tuple(asio::use_awaitable));
@@ -157,10 +162,7 @@ struct Connection::Impl {
       co_return Err(ErrorCode::timeout, "{} has not answered for {}", to_string(endpoint),
                     human_duration(silence_max));
     }
-    if (error) {
-      close();
-      co_return Err(ErrorCode::cancelled);
-    }
+    if (error) co_return cancelled(on_cancel);
     co_return Status{};
   }
 
@@ -173,7 +175,9 @@ struct Connection::Impl {
     return true;
   }
 
-  Task<void> wait_readable() { return wait(WaitFor::wait_read, Clock::now() + silence_max); }
+  Task<void> wait_readable(OnCancel on_cancel = OnCancel::close) {
+    return wait(WaitFor::wait_read, Clock::now() + silence_max, on_cancel);
+  }
 
   // The server may answer only after a send is complete, and it sends no notices, so nothing needs reading
   // meanwhile.
@@ -351,18 +355,18 @@ Task<void> Connection::prepare(std::string name, std::string sql) {
 }
 
 Task<std::vector<Rows>> Connection::pipeline(std::vector<Statement> statements) {
-  if (!impl_->conn) co_return impl_->closed();
-  PQenterPipelineMode(impl_->conn);
-  while (auto statement = next()) {
-    if (!impl_->send(*statement, Format::text)) co_return impl_->broken();
-    if (PQflush(impl_->conn) < 0) co_return impl_->broken();
-  }
   co_return co_await pipeline([&, i = std::size_t{0}]() mutable {
     return i < statements.size() ? std::optional(std::move(statements[i++])) : std::nullopt;
   });
 }
 
 Task<std::vector<Rows>> Connection::pipeline(std::function<std::optional<Statement>()> next) {
+  if (!impl_->conn) co_return impl_->closed();
+  PQenterPipelineMode(impl_->conn);
+  while (auto statement = next()) {
+    if (!impl_->send(*statement, Format::text)) co_return impl_->broken();
+    if (PQflush(impl_->conn) < 0) co_return impl_->broken();
+  }
   if (!PQpipelineSync(impl_->conn)) co_return impl_->broken();
   CO_TRY(co_await impl_->flush());
   std::vector<Rows> results;
@@ -455,7 +459,7 @@ Task<std::string_view> Connection::copy_both_receive() {
       co_return std::unexpected(broken_error("the server ended the stream", impl_->endpoint));
     }
     CO_TRY(co_await impl_->flush());
-    CO_TRY(co_await impl_->wait_readable());
+    CO_TRY(co_await impl_->wait_readable(OnCancel::stay_open));
     if (impl_->consume()) continue;
     message = CO_TRY(impl_->take_copied(ended));
     if (message) co_return *message;

@@ -23,6 +23,7 @@ namespace oxbow::postgres {
 struct ConnectionSettings {
   std::string url;               // URL or key=value string, as libpq takes it
   std::string application_name;  // what pg_stat_activity shows
+  std::string defaults;          // settings as in `options`, which the URL's own may change
   bool replication = false;  // the session can stream the log; it then knows no parameters, only plain SQL
   Duration connect_max = std::chrono::seconds(10);
   Duration silence_max = std::chrono::seconds(60);
@@ -61,11 +62,11 @@ class Connection {
   // Sends all statements at once and collects their results: one round trip. The first that fails ends it.
   Task<std::vector<Rows>> pipeline(std::vector<Statement> statements);
 
-  // COPY ... TO STDOUT. copy_out_next() gives one message at a time; nothing after the last.
   // The same with statements that `next` makes one after the other: the server works on the first while the
   // second is made.
   Task<std::vector<Rows>> pipeline(std::function<std::optional<Statement>()> next);
 
+  // COPY ... TO STDOUT. copy_out_next() gives one message at a time; nothing after the last.
   Task<void> copy_out_begin(std::string sql);
   Task<std::optional<std::string_view>> copy_out_next();  // valid until the next call
 
@@ -75,7 +76,7 @@ class Connection {
   Task<std::uint64_t> copy_in_end();
 
   // START_REPLICATION: copy in both directions. `receive` waits for a message, `poll` takes one that is there
-  // already.
+  // already. A `receive` that is asked to stop has taken nothing, so the session stays open.
   Task<void> copy_both_begin(std::string sql);
   Task<std::string_view> copy_both_receive();  // valid until the next receive or poll
   Result<std::optional<std::string_view>> copy_both_poll();

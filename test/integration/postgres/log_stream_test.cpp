@@ -195,6 +195,52 @@ TEST_F(LogStreamTest, WhatWasConfirmedIsForgottenByTheServer) {
   must(with_deadline(forgotten(), 20s));
 }
 
+TEST_F(LogStreamTest, AStreamThatEndsSaysHowFarItWas) {
+  sql("INSERT INTO public.t VALUES (1, 'x')");
+  sql("INSERT INTO public.t VALUES (2, 'y')");
+  auto commits = only<Commit>(read_all());
+  TaskGroup group(io_.get_executor());
+  auto reader = [&]() -> Task<void> {
+    std::vector<LogEvent> events;
+    while (true) CO_TRY(co_await stream_->read(events));
+  };
+  auto stop_reading = [&]() -> Task<void> {
+    group.spawn(reader());
+    CO_TRY(co_await sleep_for(20ms));  // the reader waits for the server by now
+    group.cancel();
+    co_await group.wait();
+    stream_->confirm(commits[0].end_lsn);
+    stream_->confirm(commits[1].end_lsn);  // so soon that it is not sent by itself
+    stream_.reset();
+    co_return Status{};
+  };
+  must(with_deadline(stop_reading(), 20s));
+  sql("DO $$ BEGIN WHILE (SELECT active FROM pg_replication_slots WHERE database = current_database()) LOOP "
+      "PERFORM pg_sleep(0.01); END LOOP; END $$");
+  EXPECT_EQ(sql_value("SELECT confirmed_flush_lsn >= '" + to_string(commits[1].end_lsn) +
+                      "' FROM pg_replication_slots WHERE database = current_database()"),
+            "t");
+}
+
+TEST_F(LogStreamTest, ATransactionOf100MegabytesStaysInTheServersMemoryUnlessTheUrlSaysLess) {
+  auto spilled = [&] {
+    return sql_value(
+        "SELECT spill_txns > 0 FROM pg_stat_replication_slots s JOIN pg_replication_slots USING "
+        "(slot_name) WHERE database = current_database()");
+  };
+  sql("ALTER TABLE public.t ALTER v SET STORAGE EXTERNAL; INSERT INTO public.t SELECT i, repeat('x', "
+      "1000000) "
+      "FROM generate_series(1, 100) i");
+  read_all();
+  EXPECT_EQ(spilled(), "f");
+  auto modest = stream_settings();
+  modest.url += "?options=-c%20logical_decoding_work_mem%3D1MB";
+  stream_.reset();
+  stream_ = std::make_unique<PgLogStream>(modest, migration_, start_);
+  read_all();
+  EXPECT_EQ(spilled(), "t");
+}
+
 TEST_F(LogStreamTest, ANewStreamContinuesBehindItsStart) {
   sql("INSERT INTO public.t VALUES (1, 'seen')");
   auto seen = only<Commit>(read_all()).back().end_lsn;
