@@ -165,6 +165,7 @@ void LogFollower::confirm() {
 void LogFollower::end() {
   for (auto& [content, barrier] : barriers_) barrier->done.close();
   barriers_.clear();
+  confirm();
 }
 
 }  // namespace oxbow

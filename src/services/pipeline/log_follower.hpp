@@ -33,7 +33,8 @@ class LogFollower {
   // Lets the source forget what the target has stored.
   void confirm();
 
-  // Nobody reads the log any more, so whoever waits for a marker waits in vain.
+  // Nobody reads the log any more, so whoever waits for a marker waits in vain. The source hears what is
+  // stored.
   void end();
 
  private:
