@@ -49,7 +49,7 @@ def tps_beside_verify(source, migration):
 
     def again_and_again():
         while not stopping.is_set():
-            migration.oxbow("verify", "--rate", str(GENTLE_ROWS_PER_SECOND), check=False, timeout=900)
+            verify(migration, "--rate", str(GENTLE_ROWS_PER_SECOND))
 
     thread = threading.Thread(target=again_and_again)
     thread.start()

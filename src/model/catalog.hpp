@@ -83,6 +83,7 @@ std::optional<ReplicaIdentity> to_replica_identity(char letter);
 
 struct Table {
   TableName name;
+  std::uint32_t oid = 0;  // another one means that the table was made anew, or that another took its name
   std::vector<Column> columns;
   std::vector<Index> indexes;
   ReplicaIdentity replica_identity = ReplicaIdentity::default_key;

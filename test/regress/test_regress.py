@@ -1,11 +1,16 @@
 """Errors that were mended: each test fails on the code of before."""
 
 import json
+import os
+import signal
 import subprocess
 import time
 
+import pytest
+
 import shop
 from cluster import execute
+from oracle import Comparison
 from scenario_fixtures import versions_of_new_rows
 
 
@@ -77,3 +82,115 @@ def test_a_verification_that_loses_its_stream_says_so_and_the_next_one_works(sho
     assert verify.returncode not in (0, 50)
     migration.wait_until(lambda: migration.status()["stream"]["phase"] == "running", 30, "the stream runs again")
     migration.prove_equal()
+
+
+def follow_rows_with_an_expression(databases, make_shop, identity=""):
+    """Orders with a new column that the new database computes; returns their migration, copied."""
+    migration = make_shop(databases.legacy, databases.new)
+    execute(migration.new, "ALTER TABLE shop.purchase ADD doubled numeric(10, 1)")
+    column = '        add: { doubled: { sql: "amount * 2", from: [ amount ] } }\n'
+    with open(f"{migration.directory}/oxbow.yaml", encoding="utf-8") as file:
+        spec = file.read()
+    before = "          placed: placed_at\n"
+    migration.write_spec(spec.replace(before, before + column + identity))
+    execute(migration.legacy, "UPDATE orders SET state = 'O', doc = NULL, amount = 1.25")
+    migration.comparisons = [Comparison("orders", "SELECT order_id, (amount * 2)::numeric(10, 1), customer_id FROM orders",
+                                        "SELECT id, doubled, customer_id FROM shop.purchase")]
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    return migration
+
+
+@pytest.mark.parametrize("identity", ["", "        identity: full-row\n"])
+def test_rows_with_an_expression_can_be_deleted_and_change_their_key(databases, make_shop, identity):
+    migration = follow_rows_with_an_expression(databases, make_shop, identity)
+    execute(migration.legacy, "DELETE FROM orders WHERE order_id % 3 = 0")
+    execute(migration.legacy, "UPDATE orders SET order_id = order_id + 100000 WHERE order_id % 3 = 1")
+    execute(migration.legacy, "UPDATE orders SET amount = 3.35 WHERE order_id % 3 = 2")
+    migration.wait_until_equal()
+    assert migration.findings() == []
+
+
+COHORTS = '    cohorts: [ { name: pilot, keys: ["1", "2"] }, { name: rest } ]'
+
+
+def mirror(migration, cohort):
+    migration.oxbow("advance", "customer", "--cohort", cohort, "--to", "mirrored")
+
+
+def test_a_row_that_moves_to_a_followed_cohort_does_not_wait_for_the_copy_of_the_other(databases, make_shop):
+    migration = make_shop(databases.legacy, databases.new, rows=60_000, cohorts=COHORTS)
+    migration.up()
+    mirror(migration, "pilot")
+    migration.wait_until_backfilled()
+    migration.set_rate(40_000)
+    mirror(migration, "rest")
+    for low in range(0, 5000, 50):
+        execute(migration.legacy, f"UPDATE orders SET customer_id = 1 + order_id % 4 WHERE order_id BETWEEN {low} AND {low + 50}")
+    migration.set_rate(0)
+    migration.wait_until_backfilled(40)
+    migration.wait_until_equal()
+    assert migration.findings() == []
+
+
+def test_a_row_that_moves_away_while_the_stream_lags_is_placed_behind_it(databases, make_shop):
+    migration = make_shop(databases.legacy, databases.new, cohorts=COHORTS)
+    migration.up()
+    mirror(migration, "pilot")
+    migration.wait_until_backfilled()
+    walsender = execute(migration.legacy, "SELECT active_pid FROM pg_replication_slots WHERE database = current_database()")[0][0]
+    os.kill(walsender, signal.SIGSTOP)
+    try:
+        execute(migration.legacy, "UPDATE orders SET customer_id = 7 WHERE customer_id IN (1, 2)")
+        mirror(migration, "rest")
+        time.sleep(2)
+    finally:
+        os.kill(walsender, signal.SIGCONT)
+    migration.wait_until_backfilled()
+    migration.wait_until_equal()
+    assert migration.findings() == []
+
+
+def test_a_cohort_that_goes_back_leaves_no_row_in_the_way_of_others(databases, make_shop):
+    migration = make_shop(databases.legacy, databases.new, cohorts=COHORTS)
+    migration.up()
+    mirror(migration, "pilot")
+    mirror(migration, "rest")
+    migration.wait_until_backfilled()
+    migration.oxbow("rollback", "customer", "--cohort", "rest", "--to", "legacy")
+    migration.wait_until(lambda: "legacy" in [cohort["state"] for cohort in migration.status()["cohorts"]], 30, "rest is back")
+    execute(migration.legacy, "UPDATE orders SET customer_id = 1 WHERE order_id BETWEEN 100 AND 200")
+    mirror(migration, "rest")
+    migration.wait_until_backfilled()
+    migration.wait_until_equal()
+    assert migration.findings() == []
+
+
+@pytest.mark.parametrize("on_ddl", ["pause", "continue"])
+def test_changes_of_a_table_under_another_name_are_not_passed_over(databases, make_shop, on_ddl):
+    migration = make_shop(databases.legacy, databases.new, extra=f"limits: {{ on_ddl: {on_ddl} }}")
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    execute(migration.legacy, "ALTER TABLE visits RENAME TO visits_for_a_moment")
+    execute(migration.legacy, "INSERT INTO visits_for_a_moment VALUES (900001, 1, '/seen')")
+    execute(migration.legacy, "ALTER TABLE visits_for_a_moment RENAME TO visits")
+    migration.wait_until(lambda: migration.status()["stream"]["phase"] == "failed", 20, "the stream stops")
+    assert "visits_for_a_moment" in migration.status()["stream"]["reason"]
+
+
+def test_a_table_that_was_made_anew_is_noticed(shop_migration):
+    migration = shop_migration
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    execute(migration.legacy, "CREATE TABLE other AS TABLE visits; DROP TABLE visits; ALTER TABLE other RENAME TO visits")
+    migration.wait_until(lambda: migration.status()["stream"]["phase"] == "failed", 20, "the stream stops")
+    assert any("visits" in finding["sentence"] and "anew" in finding["sentence"] for finding in migration.findings("drift"))
+
+
+def test_a_pause_does_not_hold_a_row_that_has_to_be_read_again(shop_migration):
+    migration = shop_migration
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    migration.oxbow("pause")
+    execute(migration.legacy, "UPDATE customers SET customer_id = 500000 WHERE customer_id = 20")
+    migration.wait_until_equal(20)

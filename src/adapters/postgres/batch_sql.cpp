@@ -144,8 +144,11 @@ std::string BatchSql::remove() const {
 // such as json and point, and does not take 1.0 for 1.00. Equal rows are numbered on both sides and paired by
 // number.
 std::string BatchSql::remove_by_value() const {
-  std::vector<std::string> stored;
-  for (const auto& column : table.columns) stored.push_back("t." + quote_identifier(column.name));
+  std::vector<std::string> given, stored;
+  for (const auto& column : table.columns) {
+    given.push_back(fmt::format("{}::{}", value_of(column), column.sql_type));
+    stored.push_back("t." + quote_identifier(column.name));
+  }
   return fmt::format(
       "WITH given AS MATERIALIZED (SELECT g.oxbow_row, g.image, row_number() OVER (PARTITION BY g.image) AS "
       "nth "
@@ -156,7 +159,7 @@ std::string BatchSql::remove_by_value() const {
       "WHERE f.image IN (SELECT given.image FROM given)) "
       "DELETE FROM {3} AS t USING given g JOIN found f ON f.image = g.image AND f.nth = g.nth "
       "WHERE t.ctid = f.place AND t.tableoid = f.part RETURNING g.oxbow_row",
-      values_of(table.columns), numbered_rows(), fmt::join(stored, ", "), quoted(table.name));
+      fmt::join(given, ", "), numbered_rows(), fmt::join(stored, ", "), quoted(table.name));
 }
 
 std::string BatchSql::missing() const {

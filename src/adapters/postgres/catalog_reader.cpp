@@ -152,6 +152,7 @@ class Types {
 Table make_table(const Rows& rows, int row) {
   Table table;
   table.name = {rows.text(row, 1), rows.text(row, 2)};
+  table.oid = rows.number<Oid>(row, 0);
   table.replica_identity =
       to_replica_identity(rows.view(row, 3).front()).value_or(ReplicaIdentity::default_key);
   table.partitioned = rows.boolean(row, 4);

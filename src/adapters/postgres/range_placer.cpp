@@ -51,7 +51,7 @@ RangePlacer::RangePlacer(Connection& connection, const TargetTable& table, std::
       table_(table),
       stage_(std::move(stage)),
       selection_(selection_predicate(rows)),
-      knows_leftovers_(!rows.cohorts || !rows.cohorts->members.empty()) {
+      beside_other_cohorts_(rows.cohorts.has_value()) {
   for (const auto& name : all_columns) all_columns_.push_back(quote_identifier(name));
   for (const auto& column : table.columns) columns_.push_back(quote_identifier(column.name));
   if (!table.has_key) return;
@@ -130,7 +130,7 @@ Task<void> RangePlacer::place() {
   auto present = CO_TRY(co_await connection_.exec(
       fmt::format("SELECT EXISTS (SELECT FROM {} WHERE {})", quoted(table_.name), selection_)));
   std::string sql = "SAVEPOINT oxbow_place";
-  if (present.boolean(0, 0) || !knows_leftovers_) {
+  if (present.boolean(0, 0) || beside_other_cohorts_) {
     sql += "; " + remove_leftovers();
     if (!keys_.empty()) sql += "; " + rewrite_changed();
     sql += "; " + insert_missing(fmt::format("s.ctid IN ({})", find_missing()));

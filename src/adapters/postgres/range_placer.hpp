@@ -46,7 +46,7 @@ class RangePlacer {
   const TargetTable& table_;
   std::string stage_;
   std::string selection_;
-  bool knows_leftovers_;                  // false: nothing tells which rows of the table belong to the range
+  bool beside_other_cohorts_;             // keys of this range may stand there as rows of another
   std::vector<std::string> all_columns_;  // quoted
   std::vector<std::string> columns_;      // quoted; those that are written
   std::vector<std::string> keys_;         // quoted, in the order of the identity; empty: full-row identity

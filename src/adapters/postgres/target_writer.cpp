@@ -374,8 +374,11 @@ Task<bool> PgTargetWriter::holds_rows(RangeRead rows) {
 }
 
 Task<void> PgTargetWriter::remove_rows(RangeRead rows) {
-  CO_TRY(co_await connection_->exec(
-      fmt::format("DELETE FROM {} WHERE {}", quoted(rows.table), selection_predicate(rows))));
+  connection_->set_silence_max(kSilenceWhileScanning);
+  auto removed = co_await connection_->exec(
+      fmt::format("DELETE FROM {} WHERE {}", quoted(rows.table), selection_predicate(rows)));
+  connection_->set_silence_max(settings_.silence_max);
+  CO_TRY(std::move(removed));
   co_return Status{};
 }
 

@@ -38,7 +38,7 @@ std::vector<bool> sent_fields(std::string_view tuple) {
 
 // A tuple of the whole target layout that holds only the key; a remove needs no more.
 void key_only_tuple(const TableMapping& mapping, std::string_view key, std::string& out) {
-  std::vector<Field> fields(mapping.target.columns.size());
+  std::vector<Field> fields(mapping.target.columns.size() + mapping.target.staged_only.size());
   FieldReader reader(key);
   for (std::size_t place : mapping.target_key_fields) fields[place] = reader.next();
   out += make_tuple_bytes(fields);
@@ -138,6 +138,15 @@ Status Applier::commit(const Commit& commit) {
 
 Status Applier::relation(const Relation& relation) {
   std::vector<Route> routes;
+  bool is_ours = std::ranges::any_of(
+      tables_, [&](const TableState& state) { return state.table.mapping->legacy == relation.name; });
+  if (!is_ours) {
+    return Err(
+        ErrorCode::schema_drift,
+        "the log has changes of {}, which the spec does not name: was one of its tables renamed? Bring "
+        "spec and schema together, then resume",
+        to_string(relation.name));
+  }
   for (std::uint32_t t = 0; t < tables_.size(); ++t) {
     const auto& table = tables_[t].table;
     if (table.mapping->legacy != relation.name) continue;
@@ -452,8 +461,12 @@ std::vector<WriteStep> Applier::close_range(std::uint32_t table, RangeId id, con
   return steps;
 }
 
-bool Applier::closes_behind_snapshot(std::uint32_t table) const {
-  return protections_.close_behind_snapshot && tables_[table].table.mapping->rows_exclude_each_other;
+bool Applier::closes_behind_snapshot(std::uint32_t table, RangeId id) {
+  const auto& mirrored = tables_[table].table;
+  const auto& record = tables_[table].fences.find(id)->record;
+  bool beside_other_cohorts = mirrored.cohort_count > 1 && record.cohorts.size() < mirrored.cohort_count;
+  return protections_.close_behind_snapshot &&
+         (mirrored.mapping->rows_exclude_each_other || beside_other_cohorts);
 }
 
 void Applier::undo_close() {

@@ -36,6 +36,7 @@ struct MirroredTable {
   const TableMapping* mapping = nullptr;  // outlive the applier
   const CohortTable* cohorts = nullptr;
   bool follow_new_columns = false;  // a column that appears on the source is left out instead of stopping us
+  std::size_t cohort_count = 1;     // of the entity
 };
 
 struct ApplyLimits {
@@ -127,9 +128,11 @@ class Applier {
   bool needs_another_snapshot(std::uint32_t table, RangeId id, const CopiedRange& copied);
   std::vector<WriteStep> close_range(std::uint32_t table, RangeId id, const CopiedRange& copied);
 
-  // True if the range of a copy may be closed only when the stream has passed its snapshot: rows of this
-  // table exclude each other, so all that stand on the target have to be of one moment.
-  bool closes_behind_snapshot(std::uint32_t table) const;
+  // True if the copy of this range may be closed only when the stream has passed its snapshot, and must be
+  // placed at once then: rows of this table exclude each other, or a row may come over from other cohorts
+  // that have ranges of their own. So all rows that stand on the target are of one moment. REQUIRES: it is in
+  // the book.
+  bool closes_behind_snapshot(std::uint32_t table, RangeId id);
 
   // Takes the last close_range() back, because its steps were rolled back: the range is pending again.
   // REQUIRES: no event since.

@@ -41,7 +41,7 @@ RangeCopy::Next RangeCopy::close() {
   if (is_abandoned()) return Next::roll_back;
   auto position = applier_.confirmable();
   bool passed = position && *position >= copied_.snapshot_at;
-  if (applier_.closes_behind_snapshot(table_) && !passed) return Next::close_later;
+  if (applier_.closes_behind_snapshot(table_, id_) && !passed) return Next::close_later;
   steps_ = applier_.close_range(table_, id_, copied_);
   return Next::write_and_commit;
 }

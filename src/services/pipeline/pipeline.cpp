@@ -213,11 +213,11 @@ Task<void> Pipeline::forget(MirrorScope scope) {
   for (const auto& table : plan_->tables) {
     if (table.entity == scope.entity) tables.push_back(table.id);
   }
-  CO_TRY(co_await target_->forget_cohorts(std::move(tables), scope.cohorts));
+  CO_TRY(co_await target_->forget_cohorts(tables, scope.cohorts));
   auto stored = CO_TRY(co_await target_->load_stream());
   bool others_are_left =
       std::ranges::any_of(stored.ranges, [](const RangeRecord& record) { return !record.range.is_point(); });
-  if (!mirrored_.empty() || others_are_left) co_return Status{};
+  if (!mirrored_.empty() || others_are_left) co_return co_await remove_rows_of(scope);
   CO_TRY(co_await source_->remove());
   CO_TRY(co_await target_->forget_stream());
   has_prepared_ = false;
@@ -225,6 +225,22 @@ Task<void> Pipeline::forget(MirrorScope scope) {
   last_stream_ = {};
   watch_.forget();
   co_return Status{};
+}
+
+// Rows of a cohort that nobody follows would stand in the way of rows that move to another cohort. Where
+// nothing is mirrored any more they stay: the next copy changes only what differs.
+Task<void> Pipeline::remove_rows_of(const MirrorScope& scope) {
+  if (!mirrored_.contains(scope.entity)) co_return Status{};
+  auto writer = ports_.target_writer(0);
+  CO_TRY(co_await writer->begin());
+  for (const auto& table : plan_->tables) {
+    if (table.entity != scope.entity || table.mapping.new_entity_key.empty()) continue;
+    RangeRead rows{.table = table.mapping.new_side, .cohorts = CohortFilter{*table.cohorts, scope.cohorts}};
+    std::ranges::sort(rows.cohorts->members);
+    rows.cohorts->table.key_column = table.mapping.new_entity_key;
+    CO_TRY(co_await writer->remove_rows(std::move(rows)));
+  }
+  co_return co_await writer->commit(std::nullopt);
 }
 
 void Pipeline::pause(std::optional<std::string> entity) {

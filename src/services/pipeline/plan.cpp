@@ -16,7 +16,8 @@ std::vector<TableName> distinct(std::vector<TableName> names) {
 // The log must carry the identity that we find rows by.
 std::optional<IdentityChange> identity_change(const TableMapping& mapping, const Table& table) {
   if (mapping.identity_needs_full) {
-    if (table.replica_identity == ReplicaIdentity::full) return std::nullopt;
+    // Partitions have identities of their own, and a new one begins with the default.
+    if (table.replica_identity == ReplicaIdentity::full && !table.partitioned) return std::nullopt;
     return IdentityChange{table.name, ReplicaIdentity::full, {}};
   }
   if (table.replica_identity == ReplicaIdentity::full) return std::nullopt;
@@ -25,7 +26,7 @@ std::optional<IdentityChange> identity_change(const TableMapping& mapping, const
     return IdentityChange{table.name, ReplicaIdentity::default_key, {}};
   }
   if (table.replica_identity == ReplicaIdentity::index &&
-      table.replica_identity_index == mapping.identity_index)
+      table.replica_identity_index == mapping.identity_index && !table.partitioned)
     return std::nullopt;
   return IdentityChange{table.name, ReplicaIdentity::index, mapping.identity_index};
 }
@@ -35,6 +36,7 @@ std::string describe(const Column& column) {
 }
 
 void compare_tables(const Table& before, const Table& now, std::vector<std::string>& changes) {
+  if (before.oid != now.oid) changes.push_back("the table was made anew, or another took its name");
   for (const auto& column : before.columns) {
     const auto* present = now.find_column(column.name);
     if (present == nullptr) {

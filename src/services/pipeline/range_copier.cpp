@@ -46,12 +46,20 @@ Task<void> RangeCopier::work(int lane) {
   co_return Err(ErrorCode::cancelled);
 }
 
+// A key that is read again is a mutation on its way; only hydration pauses.
+bool RangeCopier::is_paused(const PlannedTable& table, const RangeRecord& record) const {
+  return parts_.context.control.is_paused(table.entity) && !record.range.is_point();
+}
+
+bool RangeCopier::stands_among_others(const Attempt& attempt) const {
+  return attempt.table.mapping.rows_exclude_each_other || is_some_cohorts(attempt);
+}
+
 // Tables in the order of the spec.
 std::optional<std::pair<std::uint32_t, RangeId>> RangeCopier::next_range() {
   for (const auto& table : parts_.context.plan.tables) {
-    if (parts_.context.control.is_paused(table.entity)) continue;
     auto* range = parts_.applier->fences(table.id).next_pending();
-    if (range != nullptr) return std::pair(table.id, range->record.id);
+    if (range != nullptr && !is_paused(table, range->record)) return std::pair(table.id, range->record.id);
   }
   return std::nullopt;
 }
@@ -87,7 +95,7 @@ Task<bool> RangeCopier::take_snapshot(Attempt& attempt) {
 }
 
 Task<bool> RangeCopier::needs_stage(const Attempt& attempt) {
-  if (attempt.table.mapping.rows_exclude_each_other || lessons_.contains(attempt.record.id)) co_return true;
+  if (stands_among_others(attempt) || lessons_.contains(attempt.record.id)) co_return true;
   if (attempt.record.range.is_point()) co_return false;
   co_return co_await attempt.writer.holds_rows(rows_on_new(attempt));
 }
@@ -111,7 +119,7 @@ Task<std::uint64_t> RangeCopier::copy_rows(Attempt& attempt) {
   RowChunk chunk;
   std::uint64_t rows = 0;
   while (true) {
-    if (attempt.copy.is_abandoned() || control.is_paused(attempt.table.entity))
+    if (attempt.copy.is_abandoned() || is_paused(attempt.table, attempt.record))
       co_return Err(ErrorCode::incomplete, "the copy of a range was interrupted");
     CO_TRY(co_await rows_in->read(chunk));
     if (chunk.rows == 0) break;
@@ -258,8 +266,7 @@ Task<void> RangeCopier::make_room(Attempt& attempt) {
 Task<void> RangeCopier::step_back(Attempt& attempt, Error reason) {
   auto& fences = parts_.applier->fences(attempt.table.id);
   bool was_last = fences.find(attempt.record.id)->after_others && fences.others_settled();
-  if (!attempt.table.mapping.rows_exclude_each_other || was_last)
-    co_return co_await learn(attempt, std::move(reason));
+  if (!stands_among_others(attempt) || was_last) co_return co_await learn(attempt, std::move(reason));
   CO_TRY(co_await attempt.writer.rollback());
   CO_TRY(co_await attempt.writer.begin());
   CO_TRY(co_await make_room(attempt));
@@ -291,7 +298,7 @@ Task<void> RangeCopier::write(Attempt& attempt, std::vector<WriteStep> steps) {
 
 bool RangeCopier::is_some_cohorts(const Attempt& attempt) const {
   const auto* entity = parts_.context.spec.find_entity(attempt.table.entity);
-  return !attempt.record.cohorts.empty() && attempt.record.cohorts.size() < entity->cohorts.size();
+  return entity->cohorts.size() > 1 && attempt.record.cohorts.size() < entity->cohorts.size();
 }
 
 RangeRead RangeCopier::rows_on_legacy(const Attempt& attempt) const {
@@ -303,7 +310,9 @@ RangeRead RangeCopier::rows_on_legacy(const Attempt& attempt) const {
   } else {
     read.range = attempt.record.range;
   }
-  if (is_some_cohorts(attempt)) read.cohorts = CohortFilter{*attempt.table.cohorts, attempt.record.cohorts};
+  bool is_point = attempt.record.range.is_point();
+  if (is_some_cohorts(attempt) && !is_point)
+    read.cohorts = CohortFilter{*attempt.table.cohorts, attempt.record.cohorts};
   return read;
 }
 

@@ -58,6 +58,8 @@ class RangeCopier {
   RangeRead rows_on_legacy(const Attempt& attempt) const;
   RangeRead rows_on_new(const Attempt& attempt) const;
   bool is_some_cohorts(const Attempt& attempt) const;
+  bool stands_among_others(const Attempt& attempt) const;
+  bool is_paused(const PlannedTable& table, const RangeRecord& record) const;
   std::string identity_of(const TableMapping& mapping, std::string_view target_tuple) const;
 
   SessionParts& parts_;

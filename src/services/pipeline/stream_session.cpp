@@ -91,7 +91,8 @@ Task<void> StreamSession::set_up() {
 
   std::vector<MirroredTable> tables;
   for (const auto& table : parts_.context.plan.tables) {
-    tables.push_back({&table.mapping, table.cohorts, parts_.context.spec.limits.on_ddl == OnDdl::carry_on});
+    tables.push_back({&table.mapping, table.cohorts, parts_.context.spec.limits.on_ddl == OnDdl::carry_on,
+                      parts_.context.spec.find_entity(table.entity)->cohorts.size()});
   }
   parts_.applier = std::make_unique<Applier>(std::move(tables), ApplyLimits{}, parts_.context.protections);
   parts_.applier->restore(position, stored.quarantine);
@@ -202,10 +203,11 @@ Task<void> StreamSession::settle_ranges(TargetAdmin& target, Lsn passed) {
   for (const auto& table : parts_.context.plan.tables) {
     std::ranges::move(parts_.applier->fences(table.id).settle(passed), std::back_inserter(settled));
   }
+  // Still inside: a TRUNCATE that starts these ranges over must not be overtaken by this record.
+  Status saved;
+  if (!settled.empty()) saved = co_await target.save_ranges(std::move(settled));
   parts_.gate.leave();
-  if (!settled.empty()) CO_TRY(co_await target.save_ranges(std::move(settled)));
-  parts_.status.applied = passed;
-  co_return Status{};
+  co_return saved;
 }
 
 std::optional<std::vector<CohortId>> StreamSession::mirrored_cohorts(const std::string& entity) const {

@@ -77,6 +77,7 @@ Task<void> StreamWatch::watch_schemas() {
     CO_TRY(co_await sleep_for(seconds(4)));
     auto legacy_now = CO_TRY(co_await source->read_catalog());
     auto new_now = CO_TRY(co_await target->read_catalog());
+    if (legacy_now.tables.size() != legacy.tables.size()) CO_TRY(co_await watch_new_partitions(*source));
     auto changes = schema_changes(plan, Side::legacy, legacy, legacy_now);
     std::ranges::move(schema_changes(plan, Side::new_side, new_side, new_now), std::back_inserter(changes));
     report_schemas(changes, legacy_now);
@@ -87,6 +88,14 @@ Task<void> StreamWatch::watch_schemas() {
     legacy = std::move(legacy_now);
     new_side = std::move(new_now);
   }
+}
+
+// A new partition begins with the default identity, and the application's UPDATE fails there until it has
+// ours.
+Task<void> StreamWatch::watch_new_partitions(SourceAdmin& source) {
+  for (const auto& change : parts_.context.plan.identity_changes)
+    CO_TRY(co_await source.change_identity(change));
+  co_return Status{};
 }
 
 void StreamWatch::report_schemas(const std::vector<std::string>& changes, const Catalog& legacy) {

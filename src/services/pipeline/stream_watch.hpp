@@ -17,6 +17,7 @@ class StreamWatch {
   Task<void> watch_schemas();
 
  private:
+  Task<void> watch_new_partitions(SourceAdmin& source);
   void report_schemas(const std::vector<std::string>& changes, const Catalog& legacy);
 
   SessionParts& parts_;
