@@ -1,4 +1,5 @@
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <boost/json.hpp>
 #include <optional>
@@ -46,12 +47,15 @@ void print_verdict(const json::value& report) {
   auto state = text(report.at("state"));
   auto entity = text(report.at("entity"));
   print_divergences(report);
-  auto facts =
-      fmt::format("{} rows of {} compared, coverage {:.4g} %, proof taken at position {}",
-                  human_count(number(report.at("rows_compared"))), entity.empty() ? "all entities" : entity,
-                  report.at("coverage_percent").to_number<double>(), text(report.at("position")));
+  auto facts = fmt::format("{} rows of {} compared, coverage {:.4g} %, proof taken at position {}",
+                           human_count(number(report.at("rows_compared"))),
+                           entity.empty() ? "what is mirrored" : entity,
+                           report.at("coverage_percent").to_number<double>(), text(report.at("position")));
   auto allowed = number(report.at("allowed_differences"));
   if (allowed) facts += fmt::format(", {} differences that the spec allows", human_count(allowed));
+  std::vector<std::string> left_out;
+  for (const auto& name : report.at("left_out").as_array()) left_out.push_back(text(name));
+  if (!left_out.empty()) facts += fmt::format("; not mirrored, so not proven: {}", fmt::join(left_out, ", "));
   auto reason = text(report.at("reason"));
   if (state == "equal") {
     fmt::print("{}: {}\n", tinted(Tint::good, "equal"), facts);

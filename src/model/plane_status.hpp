@@ -133,8 +133,9 @@ struct VerifyReport {
   double rows_per_second = 0;
   std::uint64_t ranges_done = 0;
   std::uint64_t ranges_total = 0;
-  double coverage_percent = 0;  // compared / eligible
-  Lsn position;                 // the proof holds for this point: the oldest of its ranges
+  double coverage_percent = 0;        // compared / eligible: the tables of what is mirrored
+  std::vector<std::string> left_out;  // entity/cohort that is not mirrored, so nothing is claimed of it
+  Lsn position;                       // the proof holds for this point: the oldest of its ranges
   Lsn position_newest;
   WallTime taken_at{};  // when the last range was compared
   std::optional<Duration> eta;

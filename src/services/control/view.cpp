@@ -156,6 +156,7 @@ json::value verify_value(const VerifyReport& report) {
           {"ranges_done", report.ranges_done},
           {"ranges_total", report.ranges_total},
           {"coverage_percent", report.coverage_percent},
+          {"left_out", each(report.left_out, [](const std::string& name) { return json::value(name); })},
           {"position", to_string(report.position)},
           {"position_newest", to_string(report.position_newest)},
           {"taken_at", to_string(report.taken_at)},

@@ -291,6 +291,14 @@ Task<void> Pipeline::verify(VerifyId id, std::optional<std::string> entity,
   auto is_wanted = [&](const std::string& name) {
     return entity ? name == *entity : mirrored_.contains(name);
   };
+  for (const auto& of_spec : spec_.entities) {
+    if (entity && of_spec.name != *entity) continue;
+    auto mirrored = mirrored_.find(of_spec.name);
+    for (std::uint32_t i = 0; i < of_spec.cohorts.size(); ++i) {
+      if (mirrored == mirrored_.end() || !mirrored->second.contains(CohortId(i)))
+        report.left_out.push_back(of_spec.name + "/" + of_spec.cohorts[i].name);
+    }
+  }
   for (const auto& table : table_status()) {
     if (!is_wanted(table.entity)) continue;
     report.rows_estimated += std::max(table.rows_copied, table.rows_estimated);
