@@ -91,10 +91,8 @@ TEST(CohortPredicate, NamesNoBucketWhereItNeedsNone) {
   auto table = resolve_cohorts(
       payment({{.name = "pilot", .keys = {"4711", "it's"}}, {.name = "rest", .rest = true}}), "m");
   EXPECT_EQ(cohort_predicate_sql(filter_of(table, {0, 1}), "\"k\""), "true");
-  EXPECT_EQ(cohort_predicate_sql(filter_of(table, {0}), "\"k\""),
-            "\"k\"::text IN ('4711', 'it''s')");
-  EXPECT_EQ(cohort_predicate_sql(filter_of(table, {1}), "\"k\""),
-            "\"k\"::text NOT IN ('4711', 'it''s')");
+  EXPECT_EQ(cohort_predicate_sql(filter_of(table, {0}), "\"k\""), "\"k\"::text IN ('4711', 'it''s')");
+  EXPECT_EQ(cohort_predicate_sql(filter_of(table, {1}), "\"k\""), "\"k\"::text NOT IN ('4711', 'it''s')");
 }
 
 TEST(CohortPredicate, TakesTheSlicesOfItsMembers) {

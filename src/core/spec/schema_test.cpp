@@ -54,7 +54,8 @@ entities:
     reads: {consistency: new-write, latency: new-read, bulk: mirrored, historical: fully-cutover}
     invariants: [{name: i, transition: {column: j, never: ["a -> b"]}}]
 exclude: [public.audit_log]
-limits: {workers: 4, rows_per_second: 5000, bytes_per_second: 50MB, retained_wal: 1GB, lag: 5s, active_sessions: 20, on_ddl: pause}
+limits: {workers: 4, rows_per_second: 5000, bytes_per_second: 50MB, retained_wal: 1GB, lag: 5s,
+  active_sessions: 20, on_ddl: pause}
 gates:
   mirrored: {lag_max: 1s}
   new-write: {proof_age_max: 15m, divergence_max: 0, coverage_min: 99.9%, lag_max: 500ms}
