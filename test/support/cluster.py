@@ -49,6 +49,7 @@ DURABLE = {
     "full_page_writes": "on",
     "shared_buffers": "1GB",
     "max_wal_size": "8GB",
+    "min_wal_size": "8GB",  # files of the log are used again, so that the first run alone pays for making them
     "checkpoint_timeout": "15min",
 }
 

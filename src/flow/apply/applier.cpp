@@ -138,15 +138,6 @@ Status Applier::commit(const Commit& commit) {
 
 Status Applier::relation(const Relation& relation) {
   std::vector<Route> routes;
-  bool is_ours = std::ranges::any_of(
-      tables_, [&](const TableState& state) { return state.table.mapping->legacy == relation.name; });
-  if (!is_ours) {
-    return Err(
-        ErrorCode::schema_drift,
-        "the log has changes of {}, which the spec does not name: was one of its tables renamed? Bring "
-        "spec and schema together, then resume",
-        to_string(relation.name));
-  }
   for (std::uint32_t t = 0; t < tables_.size(); ++t) {
     const auto& table = tables_[t].table;
     if (table.mapping->legacy != relation.name) continue;
@@ -193,9 +184,22 @@ Status Applier::relation(const Relation& relation) {
   return {};
 }
 
+// A relation without a route is announced for each partition of a table; changes come under the table's own
+// name. What does come under an unknown name must not be passed over.
+Result<const std::vector<Applier::Route>*> Applier::routes_of(RelationId relation) const {
+  auto routes = routes_.find(relation);
+  if (routes != routes_.end() && !routes->second.empty()) return &routes->second;
+  auto known = relations_.find(relation);
+  return Err(
+      ErrorCode::schema_drift,
+      "the log has changes of {}, which the spec does not name: was one of its tables renamed? Bring spec "
+      "and schema together",
+      known == relations_.end() ? "a table" : to_string(known->second.name));
+}
+
 Status Applier::insert(RelationId relation, std::string_view after) {
   if (transaction_->already_applied) return {};
-  for (const auto& route : routes_[relation]) {
+  for (const auto& route : *TRY(routes_of(relation))) {
     std::string scratch;
     TRY(route_change(tables_[route.table], RowOp::insert, projected(after, route.fields, scratch)));
   }
@@ -204,7 +208,7 @@ Status Applier::insert(RelationId relation, std::string_view after) {
 
 Status Applier::update(RelationId relation, std::string_view before, std::string_view after) {
   if (transaction_->already_applied) return {};
-  for (const auto& route : routes_[relation]) {
+  for (const auto& route : *TRY(routes_of(relation))) {
     std::string old_scratch, new_scratch;
     auto old_row = before.empty() ? before : projected(before, route.fields, old_scratch);
     TRY(update_row(tables_[route.table], old_row, projected(after, route.fields, new_scratch)));
@@ -214,7 +218,7 @@ Status Applier::update(RelationId relation, std::string_view before, std::string
 
 Status Applier::remove(RelationId relation, std::string_view before) {
   if (transaction_->already_applied) return {};
-  for (const auto& route : routes_[relation]) {
+  for (const auto& route : *TRY(routes_of(relation))) {
     std::string scratch;
     TRY(route_change(tables_[route.table], RowOp::remove, projected(before, route.fields, scratch)));
   }
@@ -338,7 +342,7 @@ std::vector<WriteStep> Applier::read_again_later(const RowWrite& write, std::siz
 Status Applier::truncate(const Truncate& truncate) {
   if (transaction_->already_applied) return {};
   for (auto relation : truncate.relations) {
-    for (const auto& route : routes_[relation]) {
+    for (const auto& route : *TRY(routes_of(relation))) {
       TableState& state = tables_[route.table];
       ++counters_.changes;
       flush_mergers();

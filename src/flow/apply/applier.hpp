@@ -198,6 +198,7 @@ class Applier {
   Status begin(const Begin& begin, Instant now);
   Status commit(const Commit& commit);
   Status relation(const Relation& relation);
+  Result<const std::vector<Route>*> routes_of(RelationId relation) const;
   Status insert(RelationId relation, std::string_view after);
   Status update(RelationId relation, std::string_view before, std::string_view after);
   Status remove(RelationId relation, std::string_view before);

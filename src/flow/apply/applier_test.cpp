@@ -163,6 +163,18 @@ TEST_F(ApplierTest, AColumnThatTheSpecDoesNotKnowStopsTheStreamByName) {
   EXPECT_NE(fed.error().detail.find("surprise"), std::string::npos);
 }
 
+TEST_F(ApplierTest, ChangesUnderANameThatTheSpecDoesNotKnowStopTheStream) {
+  auto renamed = test::one_table_relation();
+  renamed.id = RelationId(7);
+  renamed.name = {"public", "renamed"};
+  EXPECT_TRUE(applier->on_event(renamed, {})) << "partitions are announced, too";
+  EXPECT_TRUE(applier->on_event(Begin{Lsn(500), {}, 5}, {}));
+  auto fed = applier->on_event(Insert{RelationId(7), row_of(1, 10, "a")}, {});
+  ASSERT_FALSE(fed);
+  EXPECT_EQ(fed.error().code, ErrorCode::schema_drift);
+  EXPECT_NE(fed.error().detail.find("public.renamed"), std::string::npos);
+}
+
 TEST_F(ApplierTest, MarkersAreReachedAtTheEndOfTheirTransaction) {
   EXPECT_TRUE(applier->on_event(Begin{Lsn(500), {}, 5}, {}));
   EXPECT_TRUE(applier->on_event(Message{Lsn(450), true, "oxbow", "m1"}, {}));
