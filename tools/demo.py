@@ -38,7 +38,8 @@ def show_progress(migration):
         finished = migration.is_backfilled()
         share = 100 if finished else min(99, 100 * done // total)
         left = f", {max(0, (total - done) / rate):.0f} s left" if rate and not finished else ""
-        line = f"  [{'#' * (share // 4):<25}] {share:3d} %  {done:,} rows  {rate:,.0f} rows/s{left}"
+        speed = f"  {rate:,.0f} rows/s" if rate else ""  # not known in the first moments
+        line = f"  [{'#' * (share // 4):<25}] {share:3d} %  {done:,} rows{speed}{left}"
         if ON_TERMINAL:
             print(f"\r{line:<78}", end="", flush=True)
         elif share // 10 > shown // 10:
