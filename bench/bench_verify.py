@@ -45,11 +45,14 @@ def transactions_per_second(source, what):
 
 def tps_beside_verify(source, migration):
     """The verification is repeated for as long as the load is measured."""
-    stopping = threading.Event()
+    stopping, failures = threading.Event(), []
 
     def again_and_again():
-        while not stopping.is_set():
-            verify(migration, "--rate", str(GENTLE_ROWS_PER_SECOND))
+        try:
+            while not stopping.is_set():
+                verify(migration, "--rate", str(GENTLE_ROWS_PER_SECOND))
+        except Exception as failure:  # raised below, where the benchmark can fail by it
+            failures.append(failure)
 
     thread = threading.Thread(target=again_and_again)
     thread.start()
@@ -58,6 +61,8 @@ def tps_beside_verify(source, migration):
     finally:
         stopping.set()
         thread.join()
+        if failures:
+            raise failures[0]
 
 
 def measure(share):

@@ -63,6 +63,10 @@ def test_somebody_elses_write_on_the_new_side_is_reported_and_not_overwritten_si
     assert (report["state"], code) == ("differs", 50)
     shown = str(report["divergences"])
     assert "rogue" in shown and "Name 42" in shown and "full_name" in shown
+    execute(mirrored.legacy, "UPDATE customers SET tier = 'P' WHERE customer_id = 42")
+    mirrored.wait_until_equal()
+    kept = next(kept for kept in mirrored.findings("rogue-write") if kept["key"] == finding["key"])
+    assert "rogue" in kept["detail"], "what the mutation wrote over can still be read"
 
 
 def test_a_write_of_oxbow_is_not_a_rogue_write(mirrored):

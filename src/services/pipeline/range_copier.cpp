@@ -38,8 +38,12 @@ Task<void> RangeCopier::work(int lane) {
     if (!writer) writer = parts_.context.ports.target_writer(lane);
     auto [table, id] = *next;
     auto& applier = *parts_.applier;
-    Attempt attempt{RangeCopy(applier, table, id), parts_.context.plan.tables[table],
-                    applier.fences(table).find(id)->record, *reader, *writer};
+    Attempt attempt{RangeCopy(applier, table, id),
+                    parts_.context.plan.tables[table],
+                    applier.fences(table).find(id)->record,
+                    *reader,
+                    *writer,
+                    applier.closes_behind_snapshot(table, id)};
     attempt.copy.start();
     CO_TRY(co_await copy_range(attempt));
   }
@@ -49,10 +53,6 @@ Task<void> RangeCopier::work(int lane) {
 // A key that is read again is a mutation on its way; only hydration pauses.
 bool RangeCopier::is_paused(const PlannedTable& table, const RangeRecord& record) const {
   return parts_.context.control.is_paused(table.entity) && !record.range.is_point();
-}
-
-bool RangeCopier::stands_among_others(const Attempt& attempt) const {
-  return attempt.table.mapping.rows_exclude_each_other || is_some_cohorts(attempt);
 }
 
 // Tables in the order of the spec.
@@ -95,7 +95,7 @@ Task<bool> RangeCopier::take_snapshot(Attempt& attempt) {
 }
 
 Task<bool> RangeCopier::needs_stage(const Attempt& attempt) {
-  if (stands_among_others(attempt) || lessons_.contains(attempt.record.id)) co_return true;
+  if (attempt.among_others || lessons_.contains(attempt.record.id)) co_return true;
   if (attempt.record.range.is_point()) co_return false;
   co_return co_await attempt.writer.holds_rows(rows_on_new(attempt));
 }
@@ -266,7 +266,7 @@ Task<void> RangeCopier::make_room(Attempt& attempt) {
 Task<void> RangeCopier::step_back(Attempt& attempt, Error reason) {
   auto& fences = parts_.applier->fences(attempt.table.id);
   bool was_last = fences.find(attempt.record.id)->after_others && fences.others_settled();
-  if (!stands_among_others(attempt) || was_last) co_return co_await learn(attempt, std::move(reason));
+  if (!attempt.among_others || was_last) co_return co_await learn(attempt, std::move(reason));
   CO_TRY(co_await attempt.writer.rollback());
   CO_TRY(co_await attempt.writer.begin());
   CO_TRY(co_await make_room(attempt));

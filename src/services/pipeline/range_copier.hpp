@@ -30,6 +30,7 @@ class RangeCopier {
     RangeRecord record;
     SnapshotReader& reader;
     TargetWriter& writer;
+    bool among_others;                   // rows of other ranges may stand in the place of these
     const TargetTable* stage = nullptr;  // none: straight into the table
   };
 
@@ -58,7 +59,7 @@ class RangeCopier {
   RangeRead rows_on_legacy(const Attempt& attempt) const;
   RangeRead rows_on_new(const Attempt& attempt) const;
   bool is_some_cohorts(const Attempt& attempt) const;
-  bool stands_among_others(const Attempt& attempt) const;
+
   bool is_paused(const PlannedTable& table, const RangeRecord& record) const;
   std::string identity_of(const TableMapping& mapping, std::string_view target_tuple) const;
 
