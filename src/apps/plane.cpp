@@ -22,7 +22,9 @@ PipelinePorts ports_of(const Spec& spec) {
     return postgres::make_snapshot_reader(side == Side::legacy ? legacy : new_side, migration);
   };
   ports.target_writer = [=](int lane) { return postgres::make_target_writer(new_side, migration, lane); };
-  ports.log_stream = [=](Lsn from) { return postgres::make_log_stream(legacy, migration, from); };
+  ports.log_stream = [=](Lsn from, LargeTransactions large) {
+    return postgres::make_log_stream(legacy, migration, from, large);
+  };
   ports.session_watch = [=](Side side) {
     return postgres::make_session_watch(side == Side::legacy ? legacy : new_side, migration);
   };

@@ -22,6 +22,7 @@ namespace oxbow {
   X(connection_lost, "A connection broke", true, 503, 22)                                              \
   X(timeout, "No answer before the deadline; whether it took effect is unknown", true, 504, 23)        \
   X(cancelled, "The work was asked to stop", false, 499, 24)                                           \
+  X(needs_care, "The log has to be read again, step by step", true, 503, 25)                           \
   X(row_rejected, "The new side rejects a row", false, 409, 30)                                        \
   X(schema_drift, "A schema changed during the migration", false, 409, 31)                             \
   X(lost_position, "The stream's position is gone on the legacy side", false, 409, 32)                 \

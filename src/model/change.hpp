@@ -1,5 +1,8 @@
 // What the log of a database tells, one message at a time, in commit order: Begin, its changes, Commit.
-// Messages outside a transaction come between two of them.
+// Messages outside a transaction come between two of them. A large transaction may come in parts, if the
+// stream was asked for that, so that nobody waits for its end: Begin, changes, PartEnd, others, NextPart,
+// changes, PartEnd, and so on to its Commit. Two changes of one row always come in the order in which they
+// were made.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +20,15 @@ namespace oxbow {
 using RelationId = Strong<std::uint32_t, struct RelationTag>;
 
 struct Begin {
-  Lsn final_lsn;  // where its commit record begins
+  Lsn final_lsn;  // where its commit record begins; in parts: some position before it
   WallTime committed_at;
+  std::uint32_t xid = 0;
+  bool in_parts = false;  // and not applied yet
+};
+
+struct PartEnd {};
+
+struct NextPart {
   std::uint32_t xid = 0;
 };
 
@@ -26,6 +36,7 @@ struct Commit {
   Lsn commit_lsn;
   Lsn end_lsn;  // just behind it: a stream that has applied this transaction stands here
   WallTime committed_at;
+  std::uint32_t xid = 0;  // of a transaction in parts, which is paused; 0: the one that is open
 };
 
 // The shape of the rows that follow for this relation; sent before the first one and after every change of
@@ -90,7 +101,7 @@ struct Keepalive {
   bool reply_wanted = false;
 };
 
-using LogEvent =
-    std::variant<Begin, Commit, Relation, Insert, Update, Delete, Truncate, Message, Origin, Keepalive>;
+using LogEvent = std::variant<Begin, PartEnd, NextPart, Commit, Relation, Insert, Update, Delete, Truncate,
+                              Message, Origin, Keepalive>;
 
 }  // namespace oxbow

@@ -1,4 +1,4 @@
-// The log of a database as a stream of events, in commit order.
+// The log of a database as a stream of events, in commit order; see model/change.hpp.
 #pragma once
 
 #include <memory>
@@ -10,6 +10,11 @@
 #include "runtime/task.hpp"
 
 namespace oxbow {
+
+// How a large transaction comes: when the server has decoded all of it, or in parts meanwhile. In parts only
+// what is known to be committed is given out: a large transaction that is still open ends the stream with
+// `needs_care`.
+enum class LargeTransactions { whole, in_parts };
 
 class LogStream {
  public:

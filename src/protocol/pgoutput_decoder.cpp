@@ -29,6 +29,15 @@ Begin decode_begin(ByteReader& reader) {
   return begin;
 }
 
+// A rolled back subtransaction, or the whole one: who streams has asked before whether it is committed.
+Status decode_abort(ByteReader& reader) {
+  auto xid = reader.number<std::uint32_t>();
+  bool is_whole = reader.number<std::uint32_t>() == xid;
+  if (is_whole && !reader.is_short())
+    return Err(ErrorCode::needs_care, "transaction {} was rolled back while it was streamed", xid);
+  return {};
+}
+
 Commit decode_commit(ByteReader& reader) {
   reader.number<std::uint8_t>();  // flags, none defined
   Commit commit;
@@ -154,7 +163,9 @@ std::unexpected<Error> unexpected_row(char kind) {
 Result<std::optional<LogEvent>> PgoutputDecoder::decode(std::string_view message, Lsn at) {
   ByteReader reader(message);
   auto kind = reader.number<char>();
-  auto event = decode_body(kind, reader);
+  constexpr std::string_view kMadeBySomebody = "IUDTRYM";
+  part_xid_ = in_part_ && kMadeBySomebody.contains(kind) ? reader.number<std::uint32_t>() : 0;
+  auto event = kind == 'S' ? decode_part_start(reader, at) : decode_body(kind, reader);
   // A short message may look like any other mistake, so this is asked first.
   if (reader.is_short()) {
     return Err(ErrorCode::malformed, "log message {} at {} ends early, after {} bytes", shown(kind),
@@ -196,6 +207,18 @@ Result<std::optional<LogEvent>> PgoutputDecoder::decode_body(char kind, ByteRead
       return decode_message(reader);
     case 'O':
       return decode_origin(reader);
+    case 'E':
+      in_part_ = false;
+      return PartEnd{};
+    case 'c': {
+      auto xid = reader.number<std::uint32_t>();
+      auto commit = decode_commit(reader);
+      commit.xid = xid;
+      return commit;
+    }
+    case 'A':
+      TRY(decode_abort(reader));
+      return std::nullopt;
     case 'Y':
       reader.number<std::uint32_t>();
       reader.zero_terminated();
@@ -204,6 +227,15 @@ Result<std::optional<LogEvent>> PgoutputDecoder::decode_body(char kind, ByteRead
     default:
       return Err(ErrorCode::malformed, "its kind is unknown");
   }
+}
+
+Result<LogEvent> PgoutputDecoder::decode_part_start(ByteReader& reader, Lsn at) {
+  auto xid = reader.number<std::uint32_t>();
+  bool is_first = reader.number<std::uint8_t>() != 0;
+  in_part_ = true;
+  part_xid_ = xid;
+  if (!is_first) return NextPart{xid};
+  return Begin{.final_lsn = at, .committed_at = {}, .xid = xid, .in_parts = true};
 }
 
 Result<LogEvent> PgoutputDecoder::decode_insert(ByteReader& reader) {

@@ -44,7 +44,9 @@ std::string describe_row(std::string_view tuple) {
 // An event as one line. Tables are named as the events before it have named them.
 class Describer {
  public:
-  std::string operator()(const Begin&) { return "begin"; }
+  std::string operator()(const Begin& begin) { return begin.in_parts ? "begin in parts" : "begin"; }
+  std::string operator()(const PartEnd&) { return "pause"; }
+  std::string operator()(const NextPart&) { return "resume"; }
   std::string operator()(const Commit& commit) {
     return commit.end_lsn > commit.commit_lsn ? "commit" : "commit that ends before its record";
   }
@@ -177,6 +179,66 @@ TEST(PgoutputDecoder, TellsPositionsTimesAndIds) {
                                 Lsn(1));
   ASSERT_TRUE(message && *message);
   EXPECT_EQ(std::get<Message>(**message).lsn, parse_lsn("0/26633B0"));
+}
+
+TEST(PgoutputDecoder, ALargeTransactionComesInPartsWhoseMessagesNameTheirSubtransaction) {
+  PgoutputDecoder decoder;
+  Describer describe;
+  auto decode = [&](std::string_view hex) -> std::string {
+    auto event = decoder.decode(unhex(hex), Lsn(1));
+    if (!event) return std::string(name(event.error().code));
+    auto what = *event ? std::visit(describe, **event) : "nothing";
+    return fmt::format("{} by {}", what, decoder.part_xid());
+  };
+  constexpr auto kRelationBody =
+      "0000000170007400640001016100"
+      "00000017ffffffff";
+  EXPECT_EQ(decode("53"
+                   "00000005"
+                   "01"),
+            "begin in parts by 5");
+  EXPECT_EQ(decode("52"
+                   "00000005" +
+                   std::string(kRelationBody)),
+            "relation p.t identity d: *a/23/-1 by 5");
+  EXPECT_EQ(decode("49"
+                   "00000006"
+                   "00000001"
+                   "4e0001"
+                   "62"
+                   "00000004"
+                   "00000007"),
+            "insert t (00000007) by 6");
+  EXPECT_EQ(decode("45"), "pause by 0");
+  EXPECT_EQ(decode("41"
+                   "00000005"
+                   "00000006"),
+            "nothing by 0")
+      << "a subtransaction was rolled back";
+  EXPECT_EQ(decode("49"
+                   "00000001"
+                   "4e0001"
+                   "62"
+                   "00000004"
+                   "00000008"),
+            "insert t (00000008) by 0");
+  EXPECT_EQ(decode("53"
+                   "00000005"
+                   "00"),
+            "resume by 5");
+  EXPECT_EQ(decode("45"), "pause by 0");
+  EXPECT_EQ(decode("63"
+                   "00000005"
+                   "00"
+                   "000000000265eac0"
+                   "000000000265eaf0"
+                   "000303c25b36b2ed"),
+            "commit by 0");
+  EXPECT_EQ(decode("41"
+                   "00000005"
+                   "00000005"),
+            "needs_care")
+      << "all of it was rolled back";
 }
 
 TEST(PgoutputDecoder, NeverTakesAnAbsentFieldOfAnOldKeyForNull) {

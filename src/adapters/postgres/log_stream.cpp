@@ -2,6 +2,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <map>
 #include <optional>
 
 #include "adapters/postgres/names.hpp"
@@ -19,8 +20,16 @@ namespace asio = boost::asio;
 namespace {
 
 // The server's default is 64 MB; a transaction that needs more goes through its disk, which takes it longer
-// than decoding does.
-constexpr const char* kDecodingMemory = "-c logical_decoding_work_mem=256MB";
+// than decoding does. In parts, this is the size of a part.
+constexpr const char* kMemoryForWhole = "-c logical_decoding_work_mem=256MB";
+constexpr const char* kMemoryForPart = "-c logical_decoding_work_mem=8MB";
+
+// The log gives the lower half of an id. What is in it has begun, so it is the last such id before the next
+// one.
+constexpr std::string_view kOutcomeSql =
+    "SELECT pg_xact_status((next - ((next - $1::bigint) & 4294967295))::text::xid8) "
+    "FROM (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next) ids";
+constexpr std::size_t kOutcomesMax = 1000;  // more would cost more than reading again
 
 constexpr std::size_t kReadBytes = 1 << 20;
 constexpr Duration kStatusEvery = 1s;      // at least so often, also while nobody reads
@@ -37,6 +46,10 @@ struct PgLogStream::State {
 
   std::unique_ptr<Connection> connection;
   PgoutputDecoder decoder;
+  std::map<std::uint32_t, bool> is_committed;  // of (sub)transactions that come in parts
+  int in_parts = 0;                            // transactions that have begun and not ended
+  std::optional<LogEvent> undecided;           // of one whose outcome is not known yet
+  std::unique_ptr<Connection> outcomes;        // asks for it
   asio::steady_timer status_timer;
   std::string pending;  // a message that idle() found, not yet given out
   bool has_pending = false;
@@ -89,8 +102,27 @@ struct PgLogStream::State {
     received = std::max({received, data.start, data.end});
     auto event = TRY(decoder.decode(data.payload, data.start));
     if (!event) return 0;
+    if (auto xid = decoder.part_xid(); xid != 0) {
+      auto known = is_committed.find(xid);
+      if (known == is_committed.end()) return undecided = std::move(*event), bytes.size();
+      if (!known->second) return TRY(left_out(*event)), bytes.size();
+    }
+    note_parts(*event);
     out.push_back(std::move(*event));
     return bytes.size();
+  }
+
+  void note_parts(const LogEvent& event) {
+    if (auto* begin = std::get_if<Begin>(&event)) in_parts += begin->in_parts ? 1 : 0;
+    auto* commit = std::get_if<Commit>(&event);
+    if (commit != nullptr && commit->xid != 0 && --in_parts == 0) is_committed.clear();
+  }
+
+  // The shape of a table may have been sent only here, and may have been rolled back as well.
+  static Status left_out(const LogEvent& event) {
+    if (!std::holds_alternative<Relation>(event)) return {};
+    return Err(ErrorCode::needs_care, "a part of a large transaction that was rolled back names {}",
+               to_string(std::get<Relation>(event).name));
   }
 };
 
@@ -110,11 +142,9 @@ Error explain(Error error, const std::string& slot) {
 
 }  // namespace
 
-PgLogStream::PgLogStream(ConnectionSettings settings, std::string migration, Lsn start)
-    : settings_(std::move(settings)), migration_(std::move(migration)), start_(start) {
-  settings_.replication = true;
-  settings_.defaults = kDecodingMemory;
-}
+PgLogStream::PgLogStream(ConnectionSettings settings, std::string migration, Lsn start,
+                         LargeTransactions large)
+    : settings_(std::move(settings)), migration_(std::move(migration)), start_(start), large_(large) {}
 
 // The server need not decode again what it knows to be stored.
 PgLogStream::~PgLogStream() {
@@ -125,14 +155,17 @@ PgLogStream::~PgLogStream() {
 
 Task<void> PgLogStream::start() {
   auto slot = slot_name(migration_);
+  bool in_parts = large_ == LargeTransactions::in_parts;
   auto sql = fmt::format(
-      "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names '{}', messages 'true', "
-      "binary 'true')",
-      slot, to_string(start_), slot);
+      "START_REPLICATION SLOT {} LOGICAL {} ({}, publication_names '{}', messages 'true', binary 'true')",
+      slot, to_string(start_), in_parts ? "proto_version '2', streaming 'on'" : "proto_version '1'", slot);
+  auto settings = settings_;
+  settings.replication = true;
+  settings.defaults = in_parts ? kMemoryForPart : kMemoryForWhole;
   auto state = std::make_shared<State>(co_await asio::this_coro::executor);
   auto give_up_at = monotonic_now() + kSlotBusyMax;
   while (true) {
-    state->connection = CO_TRY(co_await Connection::open(settings_));
+    state->connection = CO_TRY(co_await Connection::open(settings));
     auto started = co_await state->connection->copy_both_begin(sql);
     if (started) break;
     bool busy = started.error().code == ErrorCode::already_running;
@@ -154,17 +187,42 @@ Task<void> PgLogStream::read(std::vector<LogEvent>& out) {
   if (monotonic_now() - state.last_read < kGatherFor) CO_TRY(co_await sleep_for(kGatherFor));
   std::size_t bytes = 0;
   if (std::exchange(state.has_pending, false)) bytes += CO_TRY(state.take(state.pending, out));
+  if (state.undecided) CO_TRY(co_await decide(out));
   while (bytes == 0) {
     auto message = co_await state.connection->copy_both_receive();
     if (!message) co_return std::unexpected(explain(std::move(message).error(), slot_name(migration_)));
     bytes += CO_TRY(state.take(*message, out));
+    if (state.undecided) CO_TRY(co_await decide(out));
   }
   while (bytes < kReadBytes) {
     auto message = CO_TRY(state.connection->copy_both_poll());
     if (!message) break;
     bytes += CO_TRY(state.take(*message, out));
+    if (state.undecided) CO_TRY(co_await decide(out));
   }
   state.last_read = monotonic_now();
+  co_return Status{};
+}
+
+// Asks whether a transaction that comes in parts has been committed, which most have: it is read because we
+// are behind.
+Task<void> PgLogStream::decide(std::vector<LogEvent>& out) {
+  State& state = *state_;
+  auto event = *std::exchange(state.undecided, std::nullopt);
+  auto xid = state.decoder.part_xid();
+  if (!state.outcomes) state.outcomes = CO_TRY(co_await Connection::open(settings_));
+  Rows rows = CO_TRY(co_await state.outcomes->exec_params(std::string(kOutcomeSql), {{std::to_string(xid)}}));
+  auto outcome = rows.text(0, 0);
+  bool is_whole = std::holds_alternative<Begin>(event);
+  bool is_clear = outcome == "committed" || (outcome == "aborted" && !is_whole);
+  if (!is_clear || state.is_committed.size() >= kOutcomesMax) {
+    co_return Err(ErrorCode::needs_care, "large transaction {} is {}", xid,
+                  is_clear ? "made of too many parts" : "not committed yet");
+  }
+  state.is_committed[xid] = outcome == "committed";
+  if (outcome == "aborted") co_return State::left_out(event);
+  state.note_parts(event);
+  out.push_back(std::move(event));
   co_return Status{};
 }
 

@@ -42,8 +42,10 @@ std::unique_ptr<SnapshotReader> make_snapshot_reader(std::string url, std::strin
   return std::make_unique<PgSnapshotReader>(settings_for(std::move(url), migration, "reader"));
 }
 
-std::unique_ptr<LogStream> make_log_stream(std::string url, std::string migration, Lsn start) {
-  return std::make_unique<PgLogStream>(settings_for(std::move(url), migration, "log"), migration, start);
+std::unique_ptr<LogStream> make_log_stream(std::string url, std::string migration, Lsn start,
+                                           LargeTransactions large) {
+  return std::make_unique<PgLogStream>(settings_for(std::move(url), migration, "log"), migration, start,
+                                       large);
 }
 
 std::unique_ptr<TargetWriter> make_target_writer(std::string url, std::string migration, int lane) {

@@ -22,7 +22,8 @@ std::unique_ptr<TargetAdmin> make_target_admin(std::string url, std::string migr
 std::unique_ptr<SnapshotReader> make_snapshot_reader(std::string url, std::string migration);
 
 // Begins at `start`, or where the slot was last confirmed if that is later.
-std::unique_ptr<LogStream> make_log_stream(std::string url, std::string migration, Lsn start);
+std::unique_ptr<LogStream> make_log_stream(std::string url, std::string migration, Lsn start,
+                                           LargeTransactions large);
 
 // `lane` counts from 0 to the `lanes` of TargetAdmin::install(); each is written by one session at a time.
 std::unique_ptr<TargetWriter> make_target_writer(std::string url, std::string migration, int lane);

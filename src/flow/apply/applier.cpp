@@ -93,6 +93,8 @@ Status Applier::on_event(const LogEvent& event, Instant now) {
     Instant now;
 
     Status operator()(const Begin& e) { return self.begin(e, now); }
+    Status operator()(const PartEnd&) { return self.part_end(); }
+    Status operator()(const NextPart& e) { return self.next_part(e); }
     Status operator()(const Commit& e) { return self.commit(e); }
     Status operator()(const Relation& e) { return self.relation(e); }
     Status operator()(const Insert& e) { return self.insert(e.relation, e.after); }
@@ -105,7 +107,7 @@ Status Applier::on_event(const LogEvent& event, Instant now) {
     }
     Status operator()(const Origin&) { return {}; }
     Status operator()(const Keepalive& e) {
-      if (!self.transaction_) self.seen_ = std::max(self.seen_, e.end_lsn);
+      if (self.between_transactions()) self.seen_ = std::max(self.seen_, e.end_lsn);
       return {};
     }
   };
@@ -115,14 +117,37 @@ Status Applier::on_event(const LogEvent& event, Instant now) {
 Status Applier::begin(const Begin& begin, Instant now) {
   if (transaction_) return Err(ErrorCode::internal, "the log begins a transaction inside another");
   last_close_.reset();
-  transaction_ = Transaction{
-      widen(begin.xid, reference_), begin.final_lsn, begin.committed_at, begin.final_lsn < applied_, {}};
+  transaction_ = Transaction{.xid = widen(begin.xid, reference_),
+                             .final_lsn = begin.final_lsn,
+                             .committed_at = begin.committed_at,
+                             .already_applied = !begin.in_parts && begin.final_lsn < applied_,
+                             .in_parts = begin.in_parts,
+                             .markers = {}};
+  group_came_in_parts_ = group_came_in_parts_ || begin.in_parts;
   reference_ = std::max(reference_, transaction_->xid);
   if (!transaction_->already_applied && !group_since_) group_since_ = now;
   return {};
 }
 
+Status Applier::part_end() {
+  if (!transaction_ || !transaction_->in_parts)
+    return Err(ErrorCode::internal, "the log pauses a transaction that does not come in parts");
+  auto xid = static_cast<std::uint32_t>(transaction_->xid.value());
+  paused_.emplace(xid, std::move(*transaction_));
+  transaction_.reset();
+  return {};
+}
+
+Status Applier::next_part(const NextPart& next) {
+  auto paused = paused_.extract(next.xid);
+  if (transaction_ || !paused)
+    return Err(ErrorCode::internal, "the log resumes transaction {}, which is not paused", next.xid);
+  transaction_ = std::move(paused.mapped());
+  return {};
+}
+
 Status Applier::commit(const Commit& commit) {
+  if (commit.xid != 0) TRY(next_part({commit.xid}));
   if (!transaction_) return Err(ErrorCode::internal, "the log commits a transaction that it did not begin");
   if (!transaction_->already_applied) {
     unproven_.push_back(transaction_->xid);
@@ -379,7 +404,7 @@ std::string Applier::key_of(const TableState& state, std::string_view tuple) con
 }
 
 bool Applier::group_is_due(Instant now, bool log_is_idle) const {
-  if (!group_since_ || transaction_) return false;
+  if (!group_since_ || !between_transactions()) return false;
   return log_is_idle || has_markers() || group_rows_ + merged_rows_ >= limits_.group_rows_max ||
          now - *group_since_ >= limits_.group_age_max;
 }
@@ -389,14 +414,15 @@ StreamPosition Applier::position() const {
 }
 
 void Applier::group_committed() {
-  OXBOW_ASSERT(!transaction_ && steps_.empty() && merged_rows_ == 0,
+  OXBOW_ASSERT(between_transactions() && steps_.empty() && merged_rows_ == 0,
                "a group is committed with rows unwritten");
   group_since_.reset();
+  group_came_in_parts_ = false;
   group_rows_ = 0;
 }
 
 std::optional<Lsn> Applier::confirmable() const {
-  if (group_since_ || transaction_) return std::nullopt;
+  if (group_since_ || !between_transactions()) return std::nullopt;
   return seen_;
 }
 

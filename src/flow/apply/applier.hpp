@@ -99,9 +99,12 @@ class Applier {
   }
   std::vector<WriteStep> take_steps();
 
-  bool between_transactions() const { return !transaction_; }
+  bool between_transactions() const { return !transaction_ && paused_.empty(); }
   bool group_is_open() const { return group_since_.has_value(); }
   bool group_is_due(Instant now, bool log_is_idle) const;
+
+  // Some of its changes do not tell the position of their commit, because it had not been read yet.
+  bool group_came_in_parts() const { return group_came_in_parts_; }
   StreamPosition position() const;
   void group_committed();
 
@@ -183,6 +186,7 @@ class Applier {
     Lsn final_lsn;
     WallTime committed_at;
     bool already_applied = false;
+    bool in_parts = false;
     std::vector<std::string> markers;
   };
 
@@ -196,6 +200,8 @@ class Applier {
   };
 
   Status begin(const Begin& begin, Instant now);
+  Status part_end();
+  Status next_part(const NextPart& next);
   Status commit(const Commit& commit);
   Status relation(const Relation& relation);
   Result<const std::vector<Route>*> routes_of(RelationId relation) const;
@@ -226,9 +232,10 @@ class Applier {
   std::map<RelationId, Relation> relations_;
 
   std::optional<Transaction> transaction_;
-  Xid reference_;  // a recent id of the source
-  Lsn applied_;    // end of the last transaction that was read to its end
-  Lsn seen_;       // as applied_, or a keepalive behind it
+  std::map<std::uint32_t, Transaction> paused_;  // in parts, by the id that the log gives them
+  Xid reference_;                                // a recent id of the source
+  Lsn applied_;                                  // end of the last transaction that was read to its end
+  Lsn seen_;                                     // as applied_, or a keepalive behind it
   std::vector<Xid> unproven_;
 
   std::vector<WriteStep> steps_;  // in order; the mergers' content comes behind them
@@ -236,6 +243,7 @@ class Applier {
   std::size_t merged_bytes_ = 0;
   std::size_t group_rows_ = 0;
   std::optional<Instant> group_since_;
+  bool group_came_in_parts_ = false;
   std::vector<std::string> markers_;
   std::uint64_t last_range_id_ = 0;
 

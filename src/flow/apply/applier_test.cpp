@@ -97,6 +97,51 @@ TEST_F(ApplierTest, WhatTheTargetAlreadyHasIsNotAppliedAgain) {
   EXPECT_EQ(commit(), "+2=20 ");
 }
 
+TEST_F(ApplierTest, ATransactionInPartsAndThoseBetweenItAreOneGroup) {
+  add_range(RangePhase::settled);
+  EXPECT_TRUE(applier->on_event(Begin{Lsn(400), {}, 5, true}, {}));
+  EXPECT_TRUE(applier->on_event(Insert{kTableRelation, row_of(1, 10, "a")}, {}));
+  EXPECT_TRUE(applier->on_event(PartEnd{}, {}));
+  transaction(6, {Insert{kTableRelation, row_of(2, 20, "b")}});
+  EXPECT_FALSE(applier->between_transactions());
+  EXPECT_FALSE(applier->group_is_due(Instant(std::chrono::hours(1)), true));
+  EXPECT_FALSE(applier->confirmable());
+  EXPECT_TRUE(applier->on_event(NextPart{5}, {}));
+  EXPECT_TRUE(applier->on_event(Update{kTableRelation, {}, row_of(2, 21, "b")}, {}));
+  EXPECT_TRUE(applier->on_event(PartEnd{}, {}));
+  EXPECT_TRUE(applier->on_event(Commit{Lsn(900), Lsn(910), {}, 5}, {}));
+  EXPECT_TRUE(applier->group_is_due({}, true));
+  EXPECT_TRUE(applier->group_came_in_parts());
+  EXPECT_EQ(commit(), "+1=10 +2=21 ");
+  EXPECT_EQ(applier->position(), (StreamPosition{Lsn(910), {Xid(6), Xid(5)}}));
+  EXPECT_FALSE(applier->group_came_in_parts());
+}
+
+TEST_F(ApplierTest, AFenceJudgesATransactionInPartsByItsId) {
+  add_range(RangePhase::pending);
+  RangeCopy copy(*applier, 0, RangeId(1));
+  copy.start();
+  EXPECT_TRUE(applier->on_event(Begin{Lsn(400), {}, 5, true}, {}));
+  EXPECT_TRUE(applier->on_event(Insert{kTableRelation, row_of(1, 10, "a")}, {}));
+  EXPECT_TRUE(applier->on_event(PartEnd{}, {}));
+  transaction(6, {Insert{kTableRelation, row_of(2, 20, "b")}});
+  EXPECT_TRUE(applier->on_event(Commit{Lsn(900), Lsn(910), {}, 5}, {}));
+  EXPECT_EQ(commit(), "");
+  EXPECT_EQ(copy.snapshot_taken(*parse_snapshot("6:7:6"), Lsn(1000)), RangeCopy::Next::copy_rows);
+  EXPECT_EQ(copy.rows_copied(1), RangeCopy::Next::close_at_rest);
+  EXPECT_EQ(copy.close(), RangeCopy::Next::write_and_commit);
+  EXPECT_EQ(written(copy.take_steps()), "+2=20 range ");
+}
+
+TEST_F(ApplierTest, ALogThatPausesOrResumesWhatItDidNotBeginContradictsItself) {
+  add_range(RangePhase::settled);
+  EXPECT_FALSE(applier->on_event(PartEnd{}, {}));
+  EXPECT_FALSE(applier->on_event(NextPart{5}, {}));
+  EXPECT_FALSE(applier->on_event(Commit{Lsn(900), Lsn(910), {}, 5}, {}));
+  EXPECT_TRUE(applier->on_event(Begin{Lsn(100), {}, 5}, {}));
+  EXPECT_FALSE(applier->on_event(PartEnd{}, {}));
+}
+
 TEST_F(ApplierTest, ATransactionSkippedWhilePendingIsRememberedForTheNextRun) {
   add_range(RangePhase::pending);
   transaction(5, {Insert{kTableRelation, row_of(1, 10, "a")}});

@@ -14,6 +14,7 @@ constexpr int kLane = 0;
 constexpr std::size_t kChunksAheadMax = 16;       // of about 1 MiB
 constexpr Duration kIdleStoreEvery = seconds(1);  // of positions with nothing of ours before them
 constexpr std::size_t kUnprovenMax = 256;
+constexpr std::uint64_t kBacklogBytes = 64 << 20;  // then its large transactions are most likely at their end
 
 }  // namespace
 
@@ -27,12 +28,15 @@ LogFollower::LogFollower(SessionParts& parts)
 
 LogFollower::~LogFollower() = default;
 
-Task<void> LogFollower::begin(StreamPosition position) {
+Task<void> LogFollower::begin(StreamPosition position, Lsn log_end) {
   stored_ = parts_.status.applied = position.lsn;
   stored_at_ = monotonic_now();
   CO_TRY(co_await writer_->begin());
   CO_TRY(co_await writer_->commit(std::move(position)));
-  log_ = parts_.context.ports.log_stream(stored_);
+  bool is_behind = log_end.value() > stored_.value() + kBacklogBytes;
+  bool may_hurry = is_behind && !parts_.context.careful;
+  log_ = parts_.context.ports.log_stream(stored_,
+                                         may_hurry ? LargeTransactions::in_parts : LargeTransactions::whole);
   co_return Status{};
 }
 
@@ -50,6 +54,15 @@ Task<void> LogFollower::read_ahead() {
 }
 
 Task<void> LogFollower::apply() {
+  auto ended = co_await apply_chunks();
+  if (writing_) {
+    writing_->cancel();
+    co_await writing_->wait();
+  }
+  co_return ended;
+}
+
+Task<void> LogFollower::apply_chunks() {
   while (!co_await is_cancelled()) {
     auto chunk = CO_TRY(co_await chunks_.receive());
     if (!chunk) break;
@@ -62,15 +75,22 @@ Task<void> LogFollower::apply() {
 Task<void> LogFollower::feed(LogChunk& chunk) {
   auto& applier = *parts_.applier;
   auto& events = chunk.events;
+  auto now = monotonic_now();
   for (std::size_t i = 0; i < events.size(); ++i) {
     if (!holds_gate_) {
       CO_TRY(co_await parts_.gate.enter());
       holds_gate_ = true;
     }
-    CO_TRY(applier.on_event(events[i], monotonic_now()));
-    if (applier.wants_write()) CO_TRY(co_await write_batch());
+    CO_TRY(applier.on_event(events[i], now));
+    if (applier.wants_write()) {
+      CO_TRY(co_await write_beside());
+      now = monotonic_now();
+    }
     bool idle = i + 1 == events.size() && chunks_ahead_ == 0 && chunk.log_was_idle;
-    if (applier.group_is_due(monotonic_now(), idle)) CO_TRY(co_await commit_group());
+    if (applier.group_is_due(now, idle)) {
+      CO_TRY(co_await commit_group());
+      now = monotonic_now();
+    }
   }
   if (holds_gate_ && !applier.group_is_open() && applier.between_transactions()) {
     holds_gate_ = false;
@@ -79,20 +99,38 @@ Task<void> LogFollower::feed(LogChunk& chunk) {
   co_return Status{};
 }
 
-Task<void> LogFollower::write_batch() {
+// One batch is being written at a time.
+Task<void> LogFollower::write_beside() {
   auto steps = parts_.applier->take_steps();
+  CO_TRY(co_await end_writing());
+  if (parts_.context.careful) co_return co_await write(std::move(steps), OnReject::quarantine);
+  writing_.emplace(parts_.context.executor);
+  writing_->spawn(write(std::move(steps), OnReject::give_up));
+  co_return Status{};
+}
+
+Task<void> LogFollower::end_writing() {
+  if (!writing_) co_return Status{};
+  auto written = co_await writing_->wait();
+  writing_.reset();
+  co_return written;
+}
+
+Task<void> LogFollower::write(std::vector<WriteStep> steps, OnReject on_reject) {
   if (steps.empty()) co_return Status{};
   if (!group_begun_) {
     CO_TRY(co_await writer_->begin());
     group_begun_ = true;
   }
-  StepWriter step_writer(parts_.context.plan, *parts_.applier, *writer_, parts_.context.report);
+  StepWriter step_writer(parts_.context.plan, *parts_.applier, *writer_, parts_.context.report, on_reject);
   co_return co_await step_writer.write(std::move(steps));
 }
 
 Task<void> LogFollower::commit_group() {
   auto& applier = *parts_.applier;
-  CO_TRY(co_await write_batch());
+  CO_TRY(co_await end_writing());
+  auto on_reject = applier.group_came_in_parts() ? OnReject::give_up : OnReject::quarantine;
+  CO_TRY(co_await write(applier.take_steps(), on_reject));
   // A group that held nothing of ours is worth a commit only from time to time, so that the source may forget
   // it.
   bool touched_us = applier.counters().changes != changes_committed_;

@@ -1,14 +1,19 @@
 // Follows the source's log and commits it on the target, group by group; runs what has to happen at a marker.
-// Reading ahead and applying are two tasks, so that the source goes on decoding while the target writes.
+// Reading ahead and applying are two tasks, so that the source goes on decoding while the target writes. A
+// batch of a large group is written while the next one is collected; a row that the target rejects then comes
+// too late to hold back later changes of its key, so the session ends with `needs_care` and the next one
+// writes batch after batch.
 // Belongs to one session and its thread; any error ends the session.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "runtime/channel.hpp"
+#include "runtime/task_group.hpp"
 #include "services/pipeline/session_parts.hpp"
 #include "services/pipeline/step_writer.hpp"
 
@@ -19,8 +24,8 @@ class LogFollower {
   explicit LogFollower(SessionParts& parts);
   ~LogFollower();
 
-  // Stores `position` on the target and asks the source for everything behind it.
-  Task<void> begin(StreamPosition position);
+  // Stores `position` on the target and asks the source for everything behind it, up to now `log_end`.
+  Task<void> begin(StreamPosition position, Lsn log_end);
 
   // The two tasks. REQUIRES: begin()
   Task<void> read_ahead();
@@ -50,8 +55,11 @@ class LogFollower {
     Channel<bool> done;
   };
 
+  Task<void> apply_chunks();
   Task<void> feed(LogChunk& chunk);
-  Task<void> write_batch();
+  Task<void> write_beside();
+  Task<void> end_writing();
+  Task<void> write(std::vector<WriteStep> steps, OnReject on_reject);
   Task<void> commit_group();
   Task<void> store_position();
   Task<void> reach_markers();
@@ -66,6 +74,7 @@ class LogFollower {
   std::size_t chunks_ahead_ = 0;
   bool holds_gate_ = false;
   bool group_begun_ = false;  // the target transaction is open
+  std::optional<TaskGroup> writing_;
   std::uint64_t changes_committed_ = 0;
   Lsn stored_;  // the position that the target remembers
   Instant stored_at_{};

@@ -111,8 +111,9 @@ Task<void> Pipeline::run_session() {
   in_session_ = true;
   auto ended = co_await make_ready();
   if (ended && may_follow()) {
-    session_ = std::make_unique<StreamSession>(SessionContext{
-        executor_, spec_, *plan_, ports_, *source_, *target_, control_, mirrored_, report_, protections_});
+    session_ = std::make_unique<StreamSession>(
+        SessionContext{executor_, spec_, *plan_, ports_, *source_, *target_, control_, mirrored_, report_,
+                       protections_, last_error_.code == ErrorCode::needs_care});
     session_tasks_ = std::make_unique<TaskGroup>(executor_);
     verifications_ = std::make_unique<TaskGroup>(executor_);
     session_tasks_->spawn(session_->run());

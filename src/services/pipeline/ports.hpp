@@ -20,7 +20,7 @@ struct PipelinePorts {
   std::function<std::unique_ptr<TargetAdmin>()> target_admin;
   std::function<std::unique_ptr<SnapshotReader>(Side)> snapshot_reader;
   std::function<std::unique_ptr<TargetWriter>(int lane)> target_writer;
-  std::function<std::unique_ptr<LogStream>(Lsn from)> log_stream;
+  std::function<std::unique_ptr<LogStream>(Lsn from, LargeTransactions)> log_stream;
   std::function<std::unique_ptr<SessionWatch>(Side)> session_watch;
 };
 

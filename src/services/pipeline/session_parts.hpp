@@ -32,6 +32,8 @@ struct SessionContext {
   const std::map<std::string, std::set<CohortId>>& mirrored;  // by entity
   std::function<void(Finding)> report;
   Protections protections;
+  bool careful =
+      false;  // the last session came upon something in the log that can only be taken step by step
 };
 
 struct SessionParts {

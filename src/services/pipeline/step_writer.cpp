@@ -114,6 +114,10 @@ Task<void> StepWriter::write_rows(RowWrite write) {
 }
 
 Task<void> StepWriter::give_up_row(RowWrite row, Error reason) {
+  if (on_reject_ == OnReject::give_up) {
+    co_return Err(ErrorCode::needs_care, "a row with {} is rejected within a large transaction: {}",
+                  applier_.describe(row, 0), reason.detail);
+  }
   if (is_clash(reason)) {
     auto steps = applier_.read_again_later(row, 0);
     for (auto& step : steps) CO_TRY(co_await write_step(std::move(step)));

@@ -15,10 +15,15 @@
 
 namespace oxbow {
 
+// What a rejected row means: it goes to quarantine, or, where the applier has gone on meanwhile and may have
+// taken later changes of its key, the write ends with `needs_care`.
+enum class OnReject { quarantine, give_up };
+
 class StepWriter {
  public:
-  StepWriter(const Plan& plan, Applier& applier, TargetWriter& writer, std::function<void(Finding)> report)
-      : plan_(plan), applier_(applier), writer_(writer), report_(std::move(report)) {}
+  StepWriter(const Plan& plan, Applier& applier, TargetWriter& writer, std::function<void(Finding)> report,
+             OnReject on_reject = OnReject::quarantine)
+      : plan_(plan), applier_(applier), writer_(writer), report_(std::move(report)), on_reject_(on_reject) {}
 
   Task<void> write(std::vector<WriteStep> steps);
 
@@ -35,6 +40,7 @@ class StepWriter {
   Applier& applier_;
   TargetWriter& writer_;
   std::function<void(Finding)> report_;
+  OnReject on_reject_;
   std::vector<RowWrite> clashing_;  // nothing of them is written yet
   bool settling_ = false;           // what clashes now will clash for ever
 };

@@ -101,7 +101,7 @@ Task<void> StreamSession::set_up() {
 
   restore(stored, position);
   follower_ = std::make_unique<LogFollower>(parts_);
-  CO_TRY(co_await follower_->begin(std::move(position)));
+  CO_TRY(co_await follower_->begin(std::move(position), health.log_end));
   doing = "the ranges of the tables are being planned";
   CO_TRY(co_await add_missing_jobs());
   doing.clear();

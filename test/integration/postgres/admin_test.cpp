@@ -271,12 +271,12 @@ TEST_F(SourceAdminTest, RemoveLeavesOtherMigrationsAlone) {
 TEST_F(SourceAdminTest, ASessionLeftBehindByADeadRunIsEnded) {
   sql("CREATE TABLE public.t (id int PRIMARY KEY)");
   auto start = must(admin_->ensure_stream({{"public", "t"}}));
-  auto dead = make_log_stream(url(), migration_, start);
+  auto dead = make_log_stream(url(), migration_, start, LargeTransactions::whole);
   must(admin_->emit_marker("x"));
   std::vector<LogEvent> events;
   must(dead->read(events));
   must(admin_->ensure_stream({{"public", "t"}}));
-  auto next = make_log_stream(url(), migration_, start);
+  auto next = make_log_stream(url(), migration_, start, LargeTransactions::whole);
   must(next->read(events));
 }
 

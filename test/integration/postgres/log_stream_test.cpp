@@ -19,11 +19,16 @@ class LogStreamTest : public DatabaseTest {
   LogStreamTest() {
     sql("CREATE TABLE public.t (id int PRIMARY KEY, v text)");
     start_ = must(admin_->ensure_stream({{"public", "t"}}));
-    stream_ = std::make_unique<PgLogStream>(stream_settings(), migration_, start_);
+    follow(LargeTransactions::whole);
   }
   ~LogStreamTest() override {
     stream_.reset();
     must(admin_->remove());
+  }
+
+  void follow(LargeTransactions large) {
+    stream_.reset();
+    stream_ = std::make_unique<PgLogStream>(stream_settings(), migration_, start_, large);
   }
 
   ConnectionSettings stream_settings() const {
@@ -81,6 +86,62 @@ TEST_F(LogStreamTest, TellsChangesInBinaryBetweenBeginAndCommit) {
   EXPECT_EQ(std::get<Update>(events[3]).after, tuple({int4(1), "uno"}));
   EXPECT_EQ(text_at(std::get<Delete>(events[4]).before, 0), int4(1));
   EXPECT_GT(std::get<Commit>(events[5]).end_lsn, std::get<Commit>(events[5]).commit_lsn);
+}
+
+TEST_F(LogStreamTest, ALargeCommittedTransactionMayComeInPartsWithOthersBetween) {
+  sql("CREATE TABLE public.small (id int PRIMARY KEY)");
+  must(admin_->ensure_stream({{"public", "t"}, {"public", "small"}}));
+  follow(LargeTransactions::in_parts);
+  sql("BEGIN; INSERT INTO public.t SELECT i, repeat('x', 100) FROM generate_series(1, 100000) i");
+  must(admin_->emit_marker("between"));  // another session's transaction
+  sql("INSERT INTO public.t SELECT i, repeat('x', 100) FROM generate_series(100001, 200000) i; COMMIT");
+  auto events = read_all();
+
+  EXPECT_EQ(only<Insert>(events).size(), 200'000u);
+  auto begun = std::ranges::find_if(events, [](const LogEvent& event) {
+    auto* begin = std::get_if<Begin>(&event);
+    return begin != nullptr && begin->in_parts;
+  });
+  ASSERT_NE(begun, events.end());
+  auto xid = std::get<Begin>(*begun).xid;
+  auto commits = only<Commit>(events);
+  EXPECT_EQ(std::ranges::count(commits, xid, &Commit::xid), 1);
+  auto resumes = only<NextPart>(events);
+  EXPECT_GE(resumes.size(), 2u);
+  EXPECT_EQ(only<PartEnd>(events).size(), resumes.size() + 1);
+  EXPECT_EQ(commits.front().xid, 0u) << "the marker between is committed first";
+}
+
+TEST_F(LogStreamTest, InPartsWhatWasRolledBackIsLeftOut) {
+  sql("BEGIN; INSERT INTO public.t VALUES (0, 'kept'); SAVEPOINT s;"
+      "INSERT INTO public.t SELECT i, repeat('x', 100) FROM generate_series(1, 100000) i;"
+      "ROLLBACK TO SAVEPOINT s;"
+      "INSERT INTO public.t SELECT -i, repeat('y', 100) FROM generate_series(1, 100000) i; COMMIT");
+  follow(LargeTransactions::in_parts);
+  auto events = read_all();
+  ASSERT_GE(only<NextPart>(events).size(), 1u);
+  auto inserts = only<Insert>(events);
+  EXPECT_EQ(inserts.size(), 100'001u);
+  EXPECT_TRUE(std::ranges::none_of(
+      inserts, [](const Insert& insert) { return text_at(insert.after, 1).starts_with('x'); }));
+}
+
+TEST_F(LogStreamTest, ALargeTransactionThatIsStillOpenDoesNotComeInParts) {
+  sql("BEGIN; INSERT INTO public.t SELECT i, repeat('x', 100) FROM generate_series(1, 200000) i");
+  follow(LargeTransactions::in_parts);
+  must(admin_->emit_marker("behind"));
+  auto read = [&]() -> Task<void> {
+    std::vector<LogEvent> events;
+    while (true) CO_TRY(co_await stream_->read(events));
+  };
+  auto ended = run(with_deadline(read(), 20s));
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error().code, ErrorCode::needs_care);
+  EXPECT_THAT(ended.error().detail, HasSubstr("not committed yet"));
+
+  sql("COMMIT");
+  follow(LargeTransactions::whole);
+  EXPECT_EQ(only<Insert>(read_all()).size(), 200'000u);
 }
 
 TEST_F(LogStreamTest, SaysWhichOriginATransactionHas) {
@@ -236,7 +297,7 @@ TEST_F(LogStreamTest, ATransactionOf100MegabytesStaysInTheServersMemoryUnlessThe
   auto modest = stream_settings();
   modest.url += "?options=-c%20logical_decoding_work_mem%3D1MB";
   stream_.reset();
-  stream_ = std::make_unique<PgLogStream>(modest, migration_, start_);
+  stream_ = std::make_unique<PgLogStream>(modest, migration_, start_, LargeTransactions::whole);
   read_all();
   EXPECT_EQ(spilled(), "t");
 }
@@ -245,7 +306,7 @@ TEST_F(LogStreamTest, ANewStreamContinuesBehindItsStart) {
   sql("INSERT INTO public.t VALUES (1, 'seen')");
   auto seen = only<Commit>(read_all()).back().end_lsn;
   sql("INSERT INTO public.t VALUES (2, 'unseen')");
-  stream_ = std::make_unique<PgLogStream>(stream_settings(), migration_, seen);
+  stream_ = std::make_unique<PgLogStream>(stream_settings(), migration_, seen, LargeTransactions::whole);
   auto inserts = only<Insert>(read_all());
   ASSERT_EQ(inserts.size(), 1u);
   EXPECT_EQ(text_at(inserts[0].after, 1), "unseen");
@@ -254,7 +315,7 @@ TEST_F(LogStreamTest, ANewStreamContinuesBehindItsStart) {
 TEST_F(LogStreamTest, ASlotThatAnotherReadsIsNamedWithItsSession) {
   read_all();
   auto pid = sql_value("SELECT active_pid FROM pg_replication_slots WHERE database = current_database()");
-  PgLogStream second(stream_settings(), migration_, start_);
+  PgLogStream second(stream_settings(), migration_, start_, LargeTransactions::whole);
   std::vector<LogEvent> events;
   auto result = run(second.read(events));
   ASSERT_FALSE(result);
@@ -263,7 +324,7 @@ TEST_F(LogStreamTest, ASlotThatAnotherReadsIsNamedWithItsSession) {
 }
 
 TEST_F(LogStreamTest, ASlotThatIsGoneIsALostPosition) {
-  PgLogStream stream(stream_settings(), "never_made", start_);
+  PgLogStream stream(stream_settings(), "never_made", start_, LargeTransactions::whole);
   std::vector<LogEvent> events;
   auto result = run(stream.read(events));
   ASSERT_FALSE(result);
@@ -285,7 +346,7 @@ TEST_F(LogStreamTest, ATerminatedSessionIsALostConnection) {
 TEST_F(LogStreamTest, TheServerIsKeptInformedWhileNobodyReads) {
   auto impatient = stream_settings();
   impatient.url += "?options=-c%20wal_sender_timeout%3D2s";
-  stream_ = std::make_unique<PgLogStream>(impatient, migration_, start_);
+  stream_ = std::make_unique<PgLogStream>(impatient, migration_, start_, LargeTransactions::whole);
   read_all();
   must(sleep_for(4s));
   sql("INSERT INTO public.t VALUES (1, 'x')");
