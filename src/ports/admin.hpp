@@ -97,6 +97,7 @@ class TargetAdmin : public Admin {
   // table that we watch may hold rows: they are ours. `rows_unexpected` if a table that we do not watch yet
   // has some.
   virtual Task<void> install(std::vector<TableName> tables, int lanes) = 0;
+  virtual Task<bool> holds_rows(TableName table) = 0;
   virtual Task<StoredStream> load_stream() = 0;
 
   // Takes position, ranges and quarantine away. The tables stay watched, so their rows stay known as ours.

@@ -10,6 +10,7 @@ import pytest
 
 import shop
 from cluster import execute
+from migration import Migration
 from oracle import Comparison
 from scenario_fixtures import versions_of_new_rows
 
@@ -201,3 +202,87 @@ def test_a_pause_does_not_hold_a_row_that_has_to_be_read_again(shop_migration):
     migration.oxbow("pause")
     execute(migration.legacy, "UPDATE customers SET customer_id = 500000 WHERE customer_id = 20")
     migration.wait_until_equal(20)
+
+
+COHORTS = """migration: logins
+owners: { legacy: a, new: b, coexistence: c }
+systems: { legacy: { database: "%s" }, new: { database: "%s" } }
+entities:
+  member:
+    key: member_id
+    tables:
+      - { legacy: public.members, new: public.person, columns: { member_id: %s } }
+      - { legacy: public.logins, new: public.login, identity: full-row }
+    cohorts: [ { name: pilot, percent: 30 }, { name: rest } ]
+"""
+MEMBERS = """
+CREATE TABLE members (member_id int PRIMARY KEY, mail text UNIQUE);
+CREATE TABLE logins (member_id int NOT NULL, ok boolean);
+INSERT INTO members SELECT i, 'm' || i FROM generate_series(1, 3000) i;
+INSERT INTO logins SELECT 1 + i % 3000, i % 2 = 0 FROM generate_series(1, 9000) i;
+"""
+
+
+@pytest.fixture
+def members(tmp_path, databases):
+    """Legacy counts its members in int, the new side in another type; logins have no key at all."""
+    made = []
+
+    def make(key_type, key="id"):
+        execute(databases.legacy, MEMBERS)
+        execute(databases.new, f"CREATE TABLE person (id {key_type} PRIMARY KEY, mail text UNIQUE); "
+                               f"CREATE TABLE login (member_id {key_type}, ok boolean)")
+        comparisons = [Comparison("members", "SELECT member_id, mail FROM members", "SELECT id::int, mail FROM person"),
+                       Comparison("logins", "SELECT member_id, ok FROM logins", "SELECT member_id::int, ok FROM login", key=2)]
+        made.append(Migration(tmp_path, COHORTS % (databases.legacy, databases.new, key), databases.legacy, databases.new, comparisons))
+        return made[-1]
+
+    yield make
+    for migration in made:
+        migration.kill()
+
+
+def test_a_table_without_a_key_can_be_updated_after_it_was_mirrored_a_second_time(members):
+    migration = members("bigint").up()
+    for _ in range(2):
+        migration.advance("member")
+        migration.wait_until_backfilled()
+        execute(migration.legacy, "UPDATE logins SET ok = NOT ok WHERE member_id < 100")
+        migration.wait_until_equal()
+        migration.roll_back("member")
+    execute(migration.legacy, "UPDATE logins SET ok = NOT ok WHERE member_id < 100")
+
+
+def test_a_cohort_whose_key_has_a_wider_type_on_the_new_side_goes_back_with_its_rows(members):
+    migration = members("bigint").up()
+    migration.advance("member")
+    migration.wait_until_backfilled()
+    migration.oxbow("rollback", "member", "--cohort", "rest", "--to", "legacy")
+    migration.wait_until(lambda: {cohort["state"] for cohort in migration.status()["cohorts"]} == {"legacy", "mirrored"}, 30, "rest is back")
+    execute(migration.legacy, "DELETE FROM members WHERE member_id % 7 = 0; DELETE FROM logins WHERE member_id % 7 = 0")
+    execute(migration.legacy, "UPDATE members SET member_id = member_id + 10000 WHERE member_id % 5 = 0")
+    assert migration.prove_equal()["left_out"] == ["member/rest"]
+    migration.advance("member")
+    migration.wait_until_backfilled()
+    migration.wait_until_equal()
+    migration.prove_equal()
+    assert migration.findings() == []
+
+
+def test_a_cohort_that_the_new_side_cannot_tell_from_others_goes_back_only_with_them(members):
+    migration = members("numeric(12,2)").up()
+    migration.advance("member")
+    migration.wait_until_backfilled()
+    refused = migration.oxbow("rollback", "member", "--cohort", "rest", "--to", "legacy", check=False)
+    problems = lambda: [cohort["problem"] for cohort in migration.status()["cohorts"] if cohort["problem"]]
+    migration.wait_until(lambda: refused.returncode or problems(), 20, "it is refused")
+    assert "roll all cohorts of member back together" in refused.stderr + str(problems())
+    migration.wait_until_equal()
+
+    migration.roll_back("member")
+    refused = migration.oxbow("advance", "member", "--cohort", "pilot", "--to", "mirrored", check=False)
+    migration.wait_until(lambda: refused.returncode or problems(), 20, "it is refused")
+    assert "empty it, or advance all cohorts of member together" in refused.stderr + str(problems())
+    migration.advance("member")
+    migration.wait_until_backfilled()
+    migration.wait_until_equal()

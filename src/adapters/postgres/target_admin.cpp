@@ -103,8 +103,7 @@ Task<void> PgTargetAdmin::install(std::vector<TableName> tables, int lanes) {
         "SELECT 1 FROM pg_trigger WHERE tgrelid = $1::regclass AND tgname = $2",
         {{quoted(table)}, {watch_name(migration_)}}));
     if (!watched.empty()) continue;
-    Rows row = CO_TRY(co_await connection->exec("SELECT 1 FROM " + quoted(table) + " LIMIT 1"));
-    if (!row.empty()) {
+    if (CO_TRY(co_await holds_rows(table))) {
       co_return Err(ErrorCode::rows_unexpected,
                     "{} in {} holds rows that oxbow did not write; empty it before it becomes a projection",
                     to_string(table), to_string(connection->endpoint()));
@@ -112,6 +111,12 @@ Task<void> PgTargetAdmin::install(std::vector<TableName> tables, int lanes) {
     CO_TRY(co_await change_under_lock(*connection, watch_sql(table, migration_)));
   }
   co_return Status{};
+}
+
+Task<bool> PgTargetAdmin::holds_rows(TableName table) {
+  auto* connection = CO_TRY(co_await session());
+  Rows row = CO_TRY(co_await connection->exec("SELECT 1 FROM " + quoted(table) + " LIMIT 1"));
+  co_return !row.empty();
 }
 
 Task<StoredStream> PgTargetAdmin::load_stream() {

@@ -15,6 +15,7 @@ class PgTargetAdmin final : public AdminBase<TargetAdmin> {
 
   Task<void> lock() override;
   Task<void> install(std::vector<TableName> tables, int lanes) override;
+  Task<bool> holds_rows(TableName table) override;
   Task<StoredStream> load_stream() override;
   Task<void> forget_stream() override;
   Task<void> forget_cohorts(std::vector<std::uint32_t> tables, std::vector<CohortId> cohorts) override;

@@ -272,9 +272,29 @@ class Compiler {
   void find_new_entity_key() {
     for (std::size_t i = 0; i < mapping_.target.columns.size(); ++i) {
       const auto& program = mapping_.programs[i];
-      bool same_text = program.is_pass_through() && mapping_.target.columns[i].sql.empty();
-      if (same_text && program.reads.front() == mapping_.entity_key_field)
-        mapping_.new_entity_key = mapping_.target.columns[i].name;
+      bool is_carried = mapping_.target.columns[i].sql.empty() && program.reads.size() == 1 &&
+                        program.reads.front() == mapping_.entity_key_field;
+      if (is_carried && prints_the_same(program)) mapping_.new_entity_key = mapping_.target.columns[i].name;
+    }
+  }
+
+  static bool prints_the_same(const FieldProgram& program) {
+    using Step = Conversion::Step;
+    if (program.is_pass_through()) return true;
+    const auto* convert = std::get_if<ConvertField>(&program.step);
+    if (!convert) return false;
+    switch (convert->conversion.step) {
+      case Step::bytes:
+        return same_values(convert->conversion.from, convert->conversion.to);
+      case Step::text_within:
+      case Step::text_unpadded:
+      case Step::text_to_padded:
+      case Step::label:
+      case Step::integer:
+      case Step::printed:
+        return true;
+      default:
+        return false;
     }
   }
 

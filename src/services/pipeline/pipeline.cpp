@@ -193,12 +193,14 @@ Task<void> Pipeline::stop_mirror(MirrorScope scope) {
   // What was mirrored by an earlier run and could not be started by this one has left its traces all the
   // same.
   if (at == mirrored_.end() && !has_prepared_) co_return Status{};
+  auto before = mirrored_;
   if (at != mirrored_.end()) {
     for (auto cohort : scope.cohorts) at->second.erase(cohort);
     if (at->second.empty()) mirrored_.erase(at);
   }
   stopping_cohorts_ = true;
   auto stopped = co_await forget(std::move(scope));
+  if (!stopped && stopped.error().code == ErrorCode::illegal_transition) mirrored_ = before;
   stopping_cohorts_ = false;
   co_return stopped;
 }
@@ -210,6 +212,7 @@ Task<void> Pipeline::forget(MirrorScope scope) {
     CO_TRY(co_await sleep_for(milliseconds(20)));
   }
   CO_TRY(co_await make_ready());
+  CO_TRY(may_part(scope));
   std::vector<std::uint32_t> tables;
   for (const auto& table : plan_->tables) {
     if (table.entity == scope.entity) tables.push_back(table.id);
@@ -221,11 +224,26 @@ Task<void> Pipeline::forget(MirrorScope scope) {
   if (!mirrored_.empty() || others_are_left) co_return co_await remove_rows_of(scope);
   CO_TRY(co_await source_->remove());
   CO_TRY(co_await target_->forget_stream());
+  plan_.reset();  // it was made for tables whose identity has been given back just now
   has_prepared_ = false;
   failure_.reset();
   last_stream_ = {};
   watch_.forget();
   co_return Status{};
+}
+
+// Rows of one cohort are taken back alone only where the new side tells which ones they are.
+Status Pipeline::may_part(const MirrorScope& scope) const {
+  if (!mirrored_.contains(scope.entity)) return {};
+  for (const auto& table : plan_->tables) {
+    if (table.entity != scope.entity || !table.mapping.new_entity_key.empty()) continue;
+    return Err(
+        ErrorCode::illegal_transition,
+        "{} does not hold the key of {} as legacy prints it, so the rows of some cohorts cannot be told "
+        "from the others there; roll all cohorts of {} back together",
+        to_string(table.mapping.new_side), scope.entity, scope.entity);
+  }
+  return {};
 }
 
 // Rows of a cohort that nobody follows would stand in the way of rows that move to another cohort. Where
@@ -235,7 +253,7 @@ Task<void> Pipeline::remove_rows_of(const MirrorScope& scope) {
   auto writer = ports_.target_writer(0);
   CO_TRY(co_await writer->begin());
   for (const auto& table : plan_->tables) {
-    if (table.entity != scope.entity || table.mapping.new_entity_key.empty()) continue;
+    if (table.entity != scope.entity) continue;
     RangeRead rows{.table = table.mapping.new_side, .cohorts = CohortFilter{*table.cohorts, scope.cohorts}};
     std::ranges::sort(rows.cohorts->members);
     rows.cohorts->table.key_column = table.mapping.new_entity_key;

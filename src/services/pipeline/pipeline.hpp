@@ -54,6 +54,7 @@ class Pipeline final : public DataPlane {
   Task<void> measure_progress();
   Task<void> make_ready();
   Task<void> forget(MirrorScope scope);
+  Status may_part(const MirrorScope& scope) const;
   Task<void> remove_rows_of(const MirrorScope& scope);
   Task<void> verify(VerifyId id, std::optional<std::string> entity, std::uint64_t rows_per_second_max);
   Task<void> end_verifications();

@@ -136,9 +136,28 @@ Task<void> StreamSession::add_missing_jobs() {
     for (auto cohort : wanted->second) {
       if (!parts_.applier->fences(table.id).covers(cohort)) missing.push_back(cohort);
     }
-    if (!missing.empty()) CO_TRY(co_await add_job(table, std::move(missing)));
+    if (missing.empty()) continue;
+    CO_TRY(co_await refuse_strange_rows(table, missing));
+    CO_TRY(co_await add_job(table, std::move(missing)));
   }
   co_return Status{};
+}
+
+// Rows of an earlier mirror would be taken for rows of other cohorts where the new side does not tell which
+// cohort they belong to.
+Task<void> StreamSession::refuse_strange_rows(const PlannedTable& table,
+                                              const std::vector<CohortId>& members) {
+  const auto& mapping = table.mapping;
+  auto cohorts = static_cast<std::uint32_t>(parts_.context.spec.find_entity(table.entity)->cohorts.size());
+  if (members.size() == cohorts || !mapping.new_entity_key.empty()) co_return Status{};
+  for (std::uint32_t cohort = 0; cohort < cohorts; ++cohort)
+    if (parts_.applier->fences(table.id).covers(CohortId(cohort))) co_return Status{};
+  if (!CO_TRY(co_await parts_.context.target.holds_rows(mapping.new_side))) co_return Status{};
+  co_return Err(
+      ErrorCode::rows_unexpected,
+      "{} holds rows and does not tell to which cohort they belong; empty it, or advance all cohorts of {} "
+      "together",
+      to_string(mapping.new_side), table.entity);
 }
 
 Task<void> StreamSession::add_job(const PlannedTable& table, std::vector<CohortId> members) {

@@ -46,6 +46,7 @@ class StreamSession {
  private:
   Task<void> set_up();
   void restore(const StoredStream& stored, const StreamPosition& position);
+  Task<void> refuse_strange_rows(const PlannedTable& table, const std::vector<CohortId>& members);
   Task<void> add_job(const PlannedTable& table, std::vector<CohortId> members);
   Task<void> keep_house();
   Task<void> settle_ranges(TargetAdmin& target, Lsn passed);

@@ -54,6 +54,7 @@ class Verifier {
   RangeRead read_of(std::uint32_t table, Side side, const KeyRange& range, bool with_source_key) const;
   std::set<std::string> compared_keys(std::uint32_t table, const TouchedKeys::Keys& touched);
   KeyBound source_bound(std::uint32_t table, const std::string& source_key) const;
+  Status cohorts_still_stand(std::uint32_t table) const;
   void suspect(std::uint32_t table, const std::string& source_key, const std::string& compared_key);
 
   const Spec& spec_;
@@ -65,6 +66,8 @@ class Verifier {
   VerifyReport& report_;
   Pace pace_;
 
+  // Which cohorts are compared: those that were mirrored when the verification began. None: all of them.
+  std::map<std::string, std::optional<std::vector<CohortId>>> cohorts_;
   std::unique_ptr<SnapshotReader> legacy_;
   std::unique_ptr<SnapshotReader> new_side_;
   std::set<std::string> in_flight_;  // compared keys left out of the present stretch
