@@ -18,8 +18,10 @@ using Verdict = PreflightItem::Verdict;
 constexpr int kOldestServer = 140'000;
 constexpr int kServerWithParameterGrants = 150'000;
 
-// What a side's connections are for, apart from one per worker: log or writer, administration, verification.
-constexpr int kConnectionsBesideWorkers = 4;
+// The sessions of `oxbow up` apart from one per worker. The WAL sender has a limit of its own.
+constexpr int kLegacySessions =
+    10;  // administration, the log and its marks (3), watching (4), a verification (2)
+constexpr int kNewSessions = 7;  // administration, the applier, its records, watching (3), a verification
 
 bool contains(const std::vector<TableName>& tables, const TableName& table) {
   return std::ranges::find(tables, table) != tables.end();
@@ -79,12 +81,27 @@ class Judge {
       refuse(
           fmt::format("role {} may not create schema oxbow in database {}", facts_.user, catalog_.database),
           fmt::format("GRANT CREATE ON DATABASE {} TO {};", quote_identifier(catalog_.database), role_));
-    auto needed = spec_.limits.workers + kConnectionsBesideWorkers;
-    if (facts_.connections_free < needed)
-      refuse(fmt::format("{} connections are free, and {} workers need {}", facts_.connections_free,
-                         spec_.limits.workers, needed),
-             "ALTER SYSTEM SET max_connections = ...; and restart the server, or lower limits.workers in the "
-             "spec");
+    judge_connections();
+  }
+
+  void judge_connections() {
+    auto needed = spec_.limits.workers + (side_ == Side::legacy ? kLegacySessions : kNewSessions);
+    auto judge_limit = [&](int free, std::string_view limit, std::string_view remedy) {
+      if (free >= needed) return;
+      refuse(fmt::format("{} leaves us {} connections, and with {} workers oxbow needs {}", limit,
+                         std::max(free, 0), spec_.limits.workers, needed),
+             fmt::format("{} or lower limits.workers in the spec", remedy));
+    };
+    judge_limit(facts_.connections_free, "max_connections",
+                "ALTER SYSTEM SET max_connections = ...; and restart the server,");
+    if (facts_.connections_free_role)
+      judge_limit(*facts_.connections_free_role, fmt::format("the CONNECTION LIMIT of role {}", facts_.user),
+                  fmt::format("ALTER ROLE {} CONNECTION LIMIT ...;", role_));
+    if (facts_.connections_free_database)
+      judge_limit(
+          *facts_.connections_free_database,
+          fmt::format("the CONNECTION LIMIT of database {}", catalog_.database),
+          fmt::format("ALTER DATABASE {} CONNECTION LIMIT ...;", quote_identifier(catalog_.database)));
   }
 
   // ---- the legacy server: reading its log ----
@@ -131,9 +148,9 @@ class Judge {
 
   void judge_writing() {
     auto lanes = spec_.limits.workers + 1;
-    if (facts_.replication_slots_free < lanes)
+    if (facts_.origins_free < lanes)
       refuse(fmt::format("{} replication origins are free, and {} writing connections need one each",
-                         facts_.replication_slots_free, lanes),
+                         facts_.origins_free, lanes),
              "ALTER SYSTEM SET max_replication_slots = ...; and restart the server, or lower limits.workers "
              "in the spec");
     if (!facts_.may_use_origins)

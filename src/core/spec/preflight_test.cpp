@@ -36,6 +36,7 @@ struct Scene {
     facts.replication_slots_free = 5;
     facts.wal_senders_free = 5;
     facts.connections_free = 50;
+    facts.origins_free = 5;
     facts.wal_keep_limit_bytes = 20ll << 30;
     facts.may_replicate = facts.may_create_in_database = facts.may_use_origins =
         facts.may_set_replication_role = true;
@@ -79,12 +80,28 @@ TEST(Preflight, WantsSlotsSendersAndConnections) {
   Scene scene;
   scene.facts.replication_slots_free = 0;
   scene.facts.wal_senders_free = 0;
-  scene.facts.connections_free = 5;
   EXPECT_THAT(scene.on_legacy(),
-              ElementsAre(HasSubstr("5 connections are free, and 2 workers need 6"),
-                          HasSubstr("no replication slot is free"), HasSubstr("no WAL sender is free")));
-  EXPECT_THAT(scene.on_new(), ElementsAre(HasSubstr("connections are free"),
-                                          HasSubstr("0 replication origins are free, and 3")));
+              ElementsAre(HasSubstr("no replication slot is free"), HasSubstr("no WAL sender is free")));
+  scene.facts.origins_free = 2;
+  EXPECT_THAT(scene.on_new(), ElementsAre(HasSubstr("2 replication origins are free, and 3")));
+}
+
+TEST(Preflight, WantsAConnectionForEverySessionOfOxbowUnderEveryLimit) {
+  Scene scene;
+  scene.facts.connections_free = 11;
+  scene.facts.connections_free_role = 11;
+  scene.facts.connections_free_database = -1;
+  EXPECT_THAT(
+      scene.on_legacy(),
+      ElementsAre(HasSubstr("max_connections leaves us 11 connections, and with 2 workers oxbow needs 12"),
+                  HasSubstr("CONNECTION LIMIT of role oxbow leaves us 11"),
+                  HasSubstr("CONNECTION LIMIT of database billing leaves us 0 connections")));
+  scene.facts.connections_free = 12;
+  scene.facts.connections_free_role = 12;
+  scene.facts.connections_free_database.reset();
+  EXPECT_THAT(scene.on_legacy(), IsEmpty());
+  scene.facts.connections_free = 8;
+  EXPECT_THAT(scene.on_new(), testing::Contains(HasSubstr("oxbow needs 9")));
 }
 
 TEST(Preflight, WantsRightsAndGivesTheGrant) {
