@@ -87,6 +87,15 @@ std::size_t Preflight::refusals() const {
   return static_cast<std::size_t>(std::ranges::count(items, Verdict::refusal, &PreflightItem::verdict));
 }
 
+Status verdict_on(const Preflight& preflight, const Spec& spec) {
+  Status verdict;
+  if (!preflight.mistakes.empty()) verdict = std::unexpected(to_error(preflight.mistakes, spec.file));
+  if (auto refusals = preflight.refusals())
+    verdict = Err(ErrorCode::preflight_failed, "{} refusals, see above{}{}", refusals,
+                  verdict ? "" : "; and the spec has mistakes:", verdict ? "" : verdict.error().detail);
+  return verdict;
+}
+
 Result<Preflight> ask_databases(const Settings& settings, const Spec& spec) {
   auto begun = TRY(has_begun(settings));
   auto source = postgres::make_source_admin(spec.legacy.database, spec.migration);
@@ -100,8 +109,9 @@ Result<Preflight> ask_databases(const Settings& settings, const Spec& spec) {
   preflight.items = judge(spec, Side::legacy, legacy.facts, legacy.catalog);
   for (auto& item : judge(spec, Side::new_side, new_side.facts, new_side.catalog))
     preflight.items.push_back(std::move(item));
-  preflight.legacy = std::move(legacy.catalog);
-  preflight.new_side = std::move(new_side.catalog);
+  auto attempt = try_to_plan(spec, legacy.catalog, new_side.catalog);
+  preflight.plan = std::move(attempt.plan);
+  preflight.mistakes = std::move(attempt.mistakes);
   return preflight;
 }
 
@@ -122,18 +132,25 @@ std::string item_lines(const PreflightItem& item, const std::string& spec_path) 
   return lines;
 }
 
-std::string items_json(const std::vector<PreflightItem>& items) {
+std::string to_json(const Preflight& preflight) {
   namespace json = boost::json;
-  json::array values;
-  for (const auto& item : items) {
-    values.push_back({{"verdict", name(item.verdict)},
-                      {"side", name(item.side)},
-                      {"sentence", item.sentence},
-                      {"remedy", item.remedy},
-                      {"line", item.mark.line},
-                      {"column", item.mark.column}});
+  json::array items;
+  for (const auto& item : preflight.items) {
+    items.push_back({{"verdict", name(item.verdict)},
+                     {"side", name(item.side)},
+                     {"sentence", item.sentence},
+                     {"remedy", item.remedy},
+                     {"line", item.mark.line},
+                     {"column", item.mark.column}});
   }
-  return json::serialize(json::value{{"items", std::move(values)}});
+  json::array mistakes;
+  for (const auto& mistake : preflight.mistakes) {
+    mistakes.push_back({{"line", mistake.mark.line},
+                        {"column", mistake.mark.column},
+                        {"sentence", mistake.sentence},
+                        {"nearest", mistake.nearest}});
+  }
+  return json::serialize(json::value{{"items", std::move(items)}, {"mistakes", std::move(mistakes)}});
 }
 
 }  // namespace oxbow

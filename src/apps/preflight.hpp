@@ -1,12 +1,12 @@
 // Asks both databases whether a migration can run on them, for `check --connect` and `doctor`.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "apps/cli.hpp"
 #include "core/spec/preflight.hpp"
-#include "model/catalog.hpp"
 #include "model/spec.hpp"
 #include "ports/event_store.hpp"
 #include "services/pipeline/plan.hpp"
@@ -14,12 +14,15 @@
 namespace oxbow {
 
 struct Preflight {
-  Catalog legacy;
-  Catalog new_side;
   std::vector<PreflightItem> items;  // legacy first
+  std::optional<Plan> plan;          // none if there are mistakes
+  std::vector<Mistake> mistakes;     // of the spec, seen from both databases
 
   std::size_t refusals() const;
 };
+
+// `preflight_failed` if something was refused, else `spec_invalid` if there are mistakes, which both list.
+Status verdict_on(const Preflight& preflight, const Spec& spec);
 
 // Tries all legacy rows on the new side's rules: an item for each table that refuses some. Shows progress on
 // a terminal.
@@ -35,6 +38,6 @@ Error on_side(Side side, const Error& error);
 Result<Preflight> ask_databases(const Settings& settings, const Spec& spec);
 
 std::string item_lines(const PreflightItem& item, const std::string& spec_path);
-std::string items_json(const std::vector<PreflightItem>& items);
+std::string to_json(const Preflight& preflight);
 
 }  // namespace oxbow

@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <optional>
 
 #include "adapters/postgres/postgres.hpp"
 #include "apps/blocking.hpp"
@@ -77,7 +76,7 @@ struct CheckCommand {
     std::size_t tables = 0;
     for (const auto& entity : spec.entities) tables += entity.tables.size();
     if (settings.json) {
-      fmt::print("{{\"items\":[]}}\n");
+      fmt::print("{}\n", to_json({}));
     } else {
       fmt::print("{}: no mistakes; entities: {}, tables: {}\n", settings.spec_path, spec.entities.size(),
                  tables);
@@ -89,21 +88,19 @@ struct CheckCommand {
   // Rows are tried once nothing else stands in the way.
   Result<int> ask(const Spec& spec) const {
     auto preflight = TRY(ask_databases(settings, spec));
-    std::optional<Plan> plan;
-    if (preflight.refusals() == 0) {
-      plan = TRY(make_plan(spec, preflight.legacy, preflight.new_side));
-      auto refused = TRY(try_all_rows(spec, *plan, stdout_is_terminal() && !settings.json));
+    if (preflight.refusals() == 0 && preflight.plan) {
+      auto refused = TRY(try_all_rows(spec, *preflight.plan, stdout_is_terminal() && !settings.json));
       preflight.items.insert(preflight.items.end(), refused.begin(), refused.end());
     }
-    auto refusals = preflight.refusals();
+    auto verdict = verdict_on(preflight, spec);
     if (settings.json) {
-      fmt::print("{}\n", items_json(preflight.items));
-      return refusals ? exit_code(ErrorCode::preflight_failed) : 0;
+      fmt::print("{}\n", to_json(preflight));
+      return verdict ? 0 : exit_code(verdict.error().code);
     }
     for (const auto& item : preflight.items)
       if (item.verdict != PreflightItem::Verdict::ok) fmt::print("{}", item_lines(item, settings.spec_path));
-    if (refusals) return Err(ErrorCode::preflight_failed, "{} refusals, see above", refusals);
-    report(*plan);
+    TRY(verdict);
+    report(*preflight.plan);
     return 0;
   }
 

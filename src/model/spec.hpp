@@ -72,6 +72,8 @@ struct TableSpec {
   std::vector<MayDiffer> may_differ;
   std::string new_only;  // SQL predicate over new rows that legacy cannot represent
   Mark mark;
+  Mark legacy_mark;  // where the tables are named
+  Mark new_mark;
 };
 
 enum class ReadClass { latency, consistency, historical, bulk };
@@ -138,6 +140,7 @@ struct Limits {
 };
 
 struct Spec {
+  std::string file = "oxbow.yaml";  // where it was read, for messages
   std::string migration;
   Owners owners;
   SystemSpec legacy;

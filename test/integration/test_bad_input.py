@@ -79,10 +79,18 @@ def test_all_mistakes_of_a_spec_are_reported_at_once_each_with_its_place_and_the
     assert said.count("oxbow.yaml:") >= 3
 
 
-def test_a_table_that_does_not_exist_is_refused_with_the_nearest_name(shop_migration):
-    change_spec(shop_migration, "legacy: public.orders\n", "legacy: public.order\n")
-    code, said = refusal(shop_migration, "check", "--connect")
-    assert code in (11, 13) and "public.order" in said and "public.orders" in said
+@pytest.mark.parametrize("command", [["check", "--connect"], ["up"], ["doctor"]], ids=" ".join)
+def test_tables_and_columns_that_do_not_exist_are_refused_at_once_with_their_places_and_the_nearest_names(shop_migration, command):
+    change_spec(shop_migration, "legacy: public.orders\n", "legacy: public.ordesr\n")
+    change_spec(shop_migration, "new: shop.visit\n", "new: shop.vist\n")
+    change_spec(shop_migration, "name: full_name", "name: fullname")
+    code, said = refusal(shop_migration, *command)
+    assert code == 11
+    assert "oxbow.yaml:15:11: shop.customer has no column fullname; did you mean full_name?" in said
+    assert "oxbow.yaml:20:17: database " in said and "has no table public.ordesr; expected one of " in said
+    assert "did you mean 'public.orders'?" in said
+    assert "oxbow.yaml:31:14: database " in said and "has no table shop.vist; expected one of " in said
+    assert "did you mean 'shop.visit'?" in said
 
 
 def test_oxbow_does_not_start_with_a_spec_that_does_not_fit_the_tables(shop_migration):

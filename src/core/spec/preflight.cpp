@@ -179,11 +179,8 @@ class Judge {
   void judge_table(const TableSpec& spec) {
     const auto& name = side_ == Side::legacy ? spec.legacy : spec.new_side;
     const auto* table = catalog_.find(name);
-    if (!table) return refuse_unknown(name, spec.mark);
+    if (!table || table->is_partition) return;  // mistakes of the spec, which the plan names
     auto before = items_.size();
-    if (table->is_partition)
-      refuse(fmt::format("{} is a partition; rows may move out of it", to_string(name)),
-             "name the partitioned table above it in the spec", spec.mark);
     judge_rights(name, spec.mark);
     if (contains(facts_.rows_hidden, name))
       refuse(fmt::format("row security of {} may hide rows from role {}", to_string(name), facts_.user),
@@ -201,14 +198,14 @@ class Judge {
       ok(fmt::format("{} can be {}", to_string(name), side_ == Side::legacy ? "followed" : "written"));
   }
 
-  void refuse_unknown(const TableName& name, Mark mark) {
+  void refuse_unknown(const TableName& name) {
     std::vector<std::string> names;
     for (const auto& [known, table] : catalog_.tables) names.push_back(to_string(known));
     std::vector<std::string_view> views(names.begin(), names.end());
     auto near = nearest_word(to_string(name), views);
     refuse(fmt::format("database {} has no table {}{}", catalog_.database, to_string(name),
                        near.empty() ? "" : fmt::format("; did you mean {}?", near)),
-           "correct the name in the spec", mark);
+           "correct the name in the spec");
   }
 
   void judge_rights(const TableName& name, Mark mark) {
@@ -316,7 +313,7 @@ class Judge {
       warn(fmt::format("no entity covers {}: what is in there stays behind", missing),
            fmt::format("add them to entities, or write exclude: [{}]", missing));
     for (const auto& name : spec_.excluded)
-      if (!catalog_.find(name)) refuse_unknown(name, {});
+      if (!catalog_.find(name)) refuse_unknown(name);
   }
 
   const Spec& spec_;

@@ -153,16 +153,6 @@ TEST(Preflight, RefusesServersThatCannotServe) {
                           HasSubstr("the server is a standby")));
 }
 
-TEST(Preflight, NamesTheTableThatWasMeant) {
-  Scene scene;
-  scene.spec.entities[0].tables[0].legacy.name = "paymnets";
-  scene.spec.excluded = {kPayments};
-  auto items = judge(scene.spec, Side::legacy, scene.facts, scene.legacy);
-  EXPECT_EQ(items.back().sentence,
-            "database billing has no table public.paymnets; did you mean public.payments?");
-  EXPECT_EQ(items.back().mark, (Mark{8, 9}));
-}
-
 TEST(Preflight, RefusesATargetThatHoldsRows) {
   Scene scene;
   scene.facts.is_empty[kPayment] = false;
@@ -186,12 +176,6 @@ TEST(Preflight, RefusesTablesWhoseRowsItCannotTrust) {
   EXPECT_THAT(scene.on_new(), ElementsAre(HasSubstr("unlogged: a crash would empty it")));
   scene.facts.rows_hidden = {kPayment};
   EXPECT_THAT(scene.on_new(), testing::Contains(HasSubstr("row security of ledger.payment may hide rows")));
-}
-
-TEST(Preflight, RefusesPartitions) {
-  Scene scene;
-  scene.payments().is_partition = true;
-  EXPECT_THAT(scene.on_legacy(), ElementsAre(HasSubstr("is a partition")));
 }
 
 TEST(Preflight, AnnouncesWhatTheLogWillHold) {
