@@ -7,6 +7,7 @@
 
 #include "apps/cli.hpp"
 #include "core/spec/preflight.hpp"
+#include "model/catalog.hpp"
 #include "model/spec.hpp"
 #include "ports/event_store.hpp"
 #include "services/pipeline/plan.hpp"
@@ -14,19 +15,23 @@
 namespace oxbow {
 
 struct Preflight {
+  Catalog legacy;
+  Catalog new_side;
   std::vector<PreflightItem> items;  // legacy first
   std::optional<Plan> plan;          // none if there are mistakes
   std::vector<Mistake> mistakes;     // of the spec, seen from both databases
 
-  std::size_t refusals() const;
+  std::size_t count(PreflightItem::Verdict verdict) const;
+  std::size_t refusals() const { return count(PreflightItem::Verdict::refusal); }
 };
 
 // `preflight_failed` if something was refused, else `spec_invalid` if there are mistakes, which both list.
 Status verdict_on(const Preflight& preflight, const Spec& spec);
 
-// Tries all legacy rows on the new side's rules: an item for each table that refuses some. Shows progress on
-// a terminal.
-Result<std::vector<PreflightItem>> try_all_rows(const Spec& spec, const Plan& plan, bool show_progress);
+// Tries all legacy rows on what the new side demands of each row, and then on what it demands of rows
+// together. Shows progress on a terminal. REQUIRES: a plan
+Result<std::vector<PreflightItem>> try_all_rows(const Spec& spec, const Preflight& preflight,
+                                                bool show_progress);
 
 // Whether a cohort of this migration ever left `legacy`.
 Result<bool> has_begun(EventStore& store);

@@ -89,7 +89,7 @@ struct CheckCommand {
   Result<int> ask(const Spec& spec) const {
     auto preflight = TRY(ask_databases(settings, spec));
     if (preflight.refusals() == 0 && preflight.plan) {
-      auto refused = TRY(try_all_rows(spec, *preflight.plan, stdout_is_terminal() && !settings.json));
+      auto refused = TRY(try_all_rows(spec, preflight, stdout_is_terminal() && !settings.json));
       preflight.items.insert(preflight.items.end(), refused.begin(), refused.end());
     }
     auto verdict = verdict_on(preflight, spec);
@@ -100,13 +100,13 @@ struct CheckCommand {
     for (const auto& item : preflight.items)
       if (item.verdict != PreflightItem::Verdict::ok) fmt::print("{}", item_lines(item, settings.spec_path));
     TRY(verdict);
-    report(*preflight.plan);
+    report(preflight);
     return 0;
   }
 
   // What is not carried both ways as it is; the rest needs no words.
-  static void report(const Plan& plan) {
-    for (const auto& table : plan.tables) {
+  static void report(const Preflight& preflight) {
+    for (const auto& table : preflight.plan->tables) {
       fmt::print("{} -> {}: columns: {}\n", to_string(table.mapping.legacy),
                  to_string(table.mapping.new_side), table.mapping.report.size());
       for (const auto& column : table.mapping.report) {
@@ -115,7 +115,13 @@ struct CheckCommand {
                    column.new_side, column.how, column.why.empty() ? "" : "; ", column.why);
       }
     }
-    fmt::print("both databases are ready\n");
+    auto unknown = preflight.count(PreflightItem::Verdict::unknown);
+    if (unknown == 0) {
+      fmt::print("both databases are ready\n");
+    } else {
+      fmt::print("nothing that was found stands in the way; {} of the above could not be found out\n",
+                 unknown);
+    }
   }
 };
 

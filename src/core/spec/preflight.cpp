@@ -332,6 +332,8 @@ std::string_view name(PreflightItem::Verdict verdict) {
       return "ok";
     case Verdict::warning:
       return "warning";
+    case Verdict::unknown:
+      return "unknown";
     case Verdict::refusal:
       return "refusal";
   }
