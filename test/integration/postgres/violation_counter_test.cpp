@@ -33,7 +33,8 @@ TEST_F(ViolationCounterTest, GivesUpInTimeAndCountsTheNext) {
 }
 
 TEST_F(ViolationCounterTest, DoesNotQueueBehindALock) {
-  sql("CREATE TABLE public.t (a int); BEGIN; LOCK TABLE public.t");
+  sql("CREATE TABLE public.t (a int)");
+  sql("BEGIN; LOCK TABLE public.t");
   auto error = run(counter(std::chrono::minutes(1))->count("SELECT count(*), 'x' FROM public.t")).error();
   EXPECT_EQ(error.code, ErrorCode::timeout);
   EXPECT_EQ(error.detail, "somebody holds a lock on the table");
