@@ -10,6 +10,7 @@
 #include "apps/blocking.hpp"
 #include "apps/terminal.hpp"
 #include "base/text.hpp"
+#include "core/spec/preflight_disk.hpp"
 #include "services/control/journal.hpp"
 #include "services/preflight/constraint_check.hpp"
 #include "services/preflight/row_check.hpp"
@@ -125,6 +126,8 @@ Result<Preflight> ask_databases(const Settings& settings, const Spec& spec) {
   Preflight preflight;
   preflight.items = judge(spec, Side::legacy, legacy.facts, legacy.catalog);
   for (auto& item : judge(spec, Side::new_side, new_side.facts, new_side.catalog))
+    preflight.items.push_back(std::move(item));
+  for (auto& item : judge_disks(spec, legacy.facts, new_side.facts))
     preflight.items.push_back(std::move(item));
   auto attempt = try_to_plan(spec, legacy.catalog, new_side.catalog);
   preflight.legacy = std::move(legacy.catalog);

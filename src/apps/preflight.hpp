@@ -17,7 +17,7 @@ namespace oxbow {
 struct Preflight {
   Catalog legacy;
   Catalog new_side;
-  std::vector<PreflightItem> items;  // legacy first
+  std::vector<PreflightItem> items;  // legacy first, then what concerns both
   std::optional<Plan> plan;          // none if there are mistakes
   std::vector<Mistake> mistakes;     // of the spec, seen from both databases
 

@@ -30,10 +30,16 @@ struct ServerFacts {
   bool may_set_replication_role = false;
   std::vector<TableName> not_readable;  // of the tables asked about
   std::vector<TableName> not_writable;
-  std::vector<TableName> not_owned;    // replica identity and triggers need ownership
-  std::vector<TableName> rows_hidden;  // row security decides which rows our role sees
-  std::map<TableName, bool> is_empty;  // of those that can be read in full
-  std::vector<TableName> unlogged;     // changes not in the log, rows gone after a crash
+  std::vector<TableName> not_owned;                   // replica identity and triggers need ownership
+  std::vector<TableName> rows_hidden;                 // row security decides which rows our role sees
+  std::string host;                                   // as the connection names it
+  std::string data_directory;                         // empty: our role may not know it
+  std::optional<std::uint64_t> data_disk_free_bytes;  // known only of a server on this machine
+  std::optional<std::uint64_t> wal_disk_free_bytes;
+  std::uint64_t wal_size_max_bytes = 0;  // max_wal_size
+  std::uint64_t bytes_in_scope = 0;      // of the tables asked about, with indexes and what is out of line
+  std::map<TableName, bool> is_empty;    // of those that can be read in full
+  std::vector<TableName> unlogged;       // changes not in the log, rows gone after a crash
 };
 
 }  // namespace oxbow

@@ -129,6 +129,9 @@ struct GateSpec {
   std::optional<Duration> lag_max;
 };
 
+// Lane 0 applies the log; the others copy ranges, whatever more workers a spec allows.
+inline constexpr int kCopyLanesMax = 16;
+
 struct Limits {
   int workers = 2;                        // ranges copied at the same time
   std::uint64_t rows_per_second_max = 0;  // 0: no limit

@@ -1,5 +1,8 @@
 """What `oxbow check --connect` says of two databases before anything is set up."""
 
+import json
+import os
+import re
 import subprocess
 import time
 from unittest.mock import ANY
@@ -53,6 +56,31 @@ def test_connections_are_counted_under_the_limit_of_a_role_that_is_no_superuser(
         assert "CONNECTION LIMIT" not in check(migration)[1], "the session that asks is one of them"
     finally:
         execute(migration.legacy, "DROP ROLE narrow")
+
+
+def items_of(migration):
+    return json.loads(migration.oxbow("doctor", "--json", check=False).stdout)["items"]
+
+
+def test_the_disks_of_servers_on_this_machine_are_asked_for_their_room(make_shop, databases, new_cluster):
+    migration = make_shop(databases.legacy, databases.new, extra="limits: { retained_wal: 9000TB }")
+    copy = next(item for item in items_of(migration) if "of tables and indexes" in item["sentence"])
+    assert (copy["verdict"], copy["side"]) == ("ok", "new") and new_cluster.data in copy["sentence"]
+    free_gib = os.statvfs(new_cluster.data).f_bavail * os.statvfs(new_cluster.data).f_frsize / 2**30
+    said_gib = float(re.search(r"has ([0-9.]+) GiB free", copy["sentence"])[1])
+    assert said_gib == pytest.approx(free_gib, rel=0.05)
+    code, said = check(migration)
+    assert code == 0 and "the server may keep 8.8 PiB of log" in said and "lower limits.retained_wal" in said
+
+
+def test_room_on_a_disk_that_our_role_may_not_see_is_unknown_with_the_amount_that_is_needed(make_shop, databases, new_cluster):
+    migration = make_shop(databases.legacy, databases.new, new_url=new_cluster.url(databases.names[1], "narrow"))
+    execute(migration.new, "CREATE ROLE narrow LOGIN")
+    try:
+        copy = next(item for item in items_of(migration) if "of tables and indexes" in item["sentence"])
+        assert copy["verdict"] == "unknown" and "GiB free" in copy["sentence"] and "GRANT pg_read_all_settings" in copy["sentence"]
+    finally:
+        execute(migration.new, "DROP ROLE narrow")
 
 
 # Rows that the new side demands something of together.

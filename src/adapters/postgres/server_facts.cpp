@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "adapters/postgres/array_text.hpp"
+#include "adapters/postgres/local_disk.hpp"
 #include "adapters/postgres/names.hpp"
 
 namespace oxbow::postgres {
@@ -49,10 +50,20 @@ constexpr std::string_view kTablesSql = R"sql(
   SELECT n.nspname, c.relname, has_table_privilege(c.oid, 'SELECT'),
          has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')
            AND has_table_privilege(c.oid, 'DELETE') AND has_table_privilege(c.oid, 'TRUNCATE'),
-         pg_has_role(c.relowner, 'USAGE'), c.relpersistence = 'u', row_security_active(c.oid)
+         pg_has_role(c.relowner, 'USAGE'), c.relpersistence = 'u', row_security_active(c.oid),
+         (SELECT sum(pg_total_relation_size(part.oid))::bigint
+          FROM (SELECT c.oid UNION SELECT p.relid FROM pg_partition_tree(c.oid) p) part)
   FROM unnest($1::text[], $2::text[]) asked(schema_name, table_name)
   JOIN pg_namespace n ON n.nspname = asked.schema_name
   JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = asked.table_name
+)sql";
+
+// pg_settings leaves out what our role may not see. Two ends of one address are on one machine, or at the
+// ends of a tunnel.
+constexpr std::string_view kDisksSql = R"sql(
+  SELECT coalesce((SELECT setting FROM pg_settings WHERE name = 'data_directory'), ''),
+         (SELECT setting::bigint << 20 FROM pg_settings WHERE name = 'max_wal_size'),
+         coalesce(inet_server_addr() = inet_client_addr(), inet_server_addr() IS NULL), pg_backend_pid()
 )sql";
 
 // Of the origins that exist, those that were used since the server's start take a place.
@@ -60,6 +71,20 @@ constexpr std::string_view kOriginsSql =
     "SELECT count(*) FROM pg_replication_origin_status WHERE NOT starts_with(external_id, $1)";
 
 constexpr int kParameterPrivileges = 150000;
+
+Task<void> read_disks(Connection& connection, ServerFacts& facts) {
+  Rows disks = CO_TRY(co_await connection.exec(std::string(kDisksSql)));
+  facts.host = connection.endpoint().host;
+  facts.data_directory = disks.text(0, 0);
+  facts.wal_size_max_bytes = disks.number<std::uint64_t>(0, 1);
+  bool here = disks.boolean(0, 2) && runs_here(disks.number<int>(0, 3));
+  if (!here || facts.data_directory.empty()) co_return Status{};
+  facts.data_disk_free_bytes = disk_free_bytes(facts.data_directory);
+  // The log may be on a disk of its own, which not everybody can see.
+  facts.wal_disk_free_bytes = disk_free_bytes(facts.data_directory + "/pg_wal");
+  if (!facts.wal_disk_free_bytes) facts.wal_disk_free_bytes = facts.data_disk_free_bytes;
+  co_return Status{};
+}
 
 }  // namespace
 
@@ -92,6 +117,8 @@ Task<ServerFacts> read_facts(Connection& connection, std::string migration, std:
     facts.origins_free -= taken.number<int>(0, 0);
   }
 
+  CO_TRY(co_await read_disks(connection, facts));
+
   std::vector<std::string> schemas;
   std::vector<std::string> names;
   for (const auto& table : tables) {
@@ -102,6 +129,7 @@ Task<ServerFacts> read_facts(Connection& connection, std::string migration, std:
                                                      {{to_text_array(schemas)}, {to_text_array(names)}}));
   for (int row = 0; row < rows.size(); ++row) {
     TableName table{rows.text(row, 0), rows.text(row, 1)};
+    facts.bytes_in_scope += rows.number<std::uint64_t>(row, 7);
     bool readable = rows.boolean(row, 2);
     if (!readable) facts.not_readable.push_back(table);
     if (!rows.boolean(row, 3)) facts.not_writable.push_back(table);

@@ -84,12 +84,14 @@ class Judge {
     judge_connections();
   }
 
+  int workers() const { return std::min(spec_.limits.workers, kCopyLanesMax); }
+
   void judge_connections() {
-    auto needed = spec_.limits.workers + (side_ == Side::legacy ? kLegacySessions : kNewSessions);
+    auto needed = workers() + (side_ == Side::legacy ? kLegacySessions : kNewSessions);
     auto judge_limit = [&](int free, std::string_view limit, std::string_view remedy) {
       if (free >= needed) return;
       refuse(fmt::format("{} leaves us {} connections, and with {} workers oxbow needs {}", limit,
-                         std::max(free, 0), spec_.limits.workers, needed),
+                         std::max(free, 0), workers(), needed),
              fmt::format("{} or lower limits.workers in the spec", remedy));
     };
     judge_limit(facts_.connections_free, "max_connections",
@@ -147,7 +149,7 @@ class Judge {
   // ---- the new server: writing as a replica ----
 
   void judge_writing() {
-    auto lanes = spec_.limits.workers + 1;
+    auto lanes = workers() + 1;
     if (facts_.origins_free < lanes)
       refuse(fmt::format("{} replication origins are free, and {} writing connections need one each",
                          facts_.origins_free, lanes),

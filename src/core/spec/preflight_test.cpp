@@ -102,6 +102,8 @@ TEST(Preflight, WantsAConnectionForEverySessionOfOxbowUnderEveryLimit) {
   EXPECT_THAT(scene.on_legacy(), IsEmpty());
   scene.facts.connections_free = 8;
   EXPECT_THAT(scene.on_new(), testing::Contains(HasSubstr("oxbow needs 9")));
+  scene.spec.limits.workers = 64;
+  EXPECT_THAT(scene.on_new(), testing::Contains(HasSubstr("with 16 workers oxbow needs 23")));
 }
 
 TEST(Preflight, WantsRightsAndGivesTheGrant) {
