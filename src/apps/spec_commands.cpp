@@ -137,7 +137,7 @@ void add_spec_commands(Cli& cli) {
   auto check = std::make_shared<CheckCommand>(CheckCommand{cli.settings});
   auto* check_app = cli.add("check", "look for mistakes in the spec", [check] { return (*check)(); });
   check_app->add_flag("--connect", check->connect,
-                      "ask both databases, too: settings, grants, keys, types, rows");
+                      "ask both databases, too: settings, grants, keys, types, rows, disks");
 
   cli.add("schema", "print the JSON Schema of specs, for editors", print_schema);
 }
