@@ -52,12 +52,14 @@ struct DoctorCommand {
  private:
   Result<int> examine(const Spec& spec) const {
     auto preflight = TRY(ask_databases(settings, spec));
+    auto verdict = verdict_on(preflight, spec);
     if (settings.json) {
-      fmt::print("{}\n", items_json(preflight.items));
-    } else {
-      for (const auto& item : preflight.items) fmt::print("{}", item_lines(item, settings.spec_path));
+      fmt::print("{}\n", to_json(preflight));
+      return verdict ? 0 : exit_code(verdict.error().code);
     }
-    return preflight.refusals() ? exit_code(ErrorCode::preflight_failed) : 0;
+    for (const auto& item : preflight.items) fmt::print("{}", item_lines(item, settings.spec_path));
+    TRY(verdict);
+    return 0;
   }
 
   Result<int> take_away(const Spec& spec) const {

@@ -35,10 +35,9 @@ Result<Spec> load_spec(const Settings& settings) {
   auto text = TRY(read_file(settings.spec_path));
   auto root = TRY(read_yaml(text, settings.spec_path));
   auto parsed = parse_spec(root, text, from_environment);
-  if (parsed.spec) return *std::move(parsed.spec);
-  std::string lines;
-  for (const auto& mistake : parsed.mistakes) lines += "\n  " + to_string(mistake, settings.spec_path);
-  return std::unexpected(Error{code_of(parsed.mistakes), std::move(lines)});
+  if (!parsed.spec) return std::unexpected(to_error(parsed.mistakes, settings.spec_path));
+  parsed.spec->file = settings.spec_path;
+  return *std::move(parsed.spec);
 }
 
 }  // namespace oxbow

@@ -10,13 +10,17 @@
 #include "apps/blocking.hpp"
 #include "apps/terminal.hpp"
 #include "base/text.hpp"
+#include "core/spec/preflight_disk.hpp"
 #include "services/control/journal.hpp"
+#include "services/preflight/constraint_check.hpp"
 #include "services/preflight/row_check.hpp"
 
 namespace oxbow {
 namespace {
 
 using Verdict = PreflightItem::Verdict;
+
+constexpr Duration kCountMax = std::chrono::minutes(5);  // of one constraint, on the legacy server
 
 Result<bool> has_begun(const Settings& settings) {
   if (!SqliteStore::exists(settings.store_path())) return false;
@@ -65,9 +69,23 @@ Task<std::vector<RowCheck>> check_tables(const Spec& spec, const Plan& plan, boo
   co_return checks;
 }
 
+Task<std::vector<PreflightItem>> check_rows_together(const Spec& spec, const Preflight& preflight,
+                                                     bool show_progress) {
+  auto counter = postgres::make_violation_counter(spec.legacy.database, spec.migration, kCountMax);
+  ProgressLine line(show_progress);
+  auto show = [&](const ConstraintQuestion& question) {
+    line.show(fmt::format("counting rows that break {}", question.constraint));
+  };
+  std::vector<MappedTable> tables;
+  for (const auto& table : preflight.plan->tables)
+    tables.push_back({&table.mapping, preflight.legacy.find(table.mapping.legacy),
+                      preflight.new_side.find(table.mapping.new_side)});
+  co_return co_await check_constraints(questions_on_constraints(tables), *counter, show);
+}
+
 Tint tint_of(Verdict verdict) {
   if (verdict == Verdict::ok) return Tint::good;
-  return verdict == Verdict::warning ? Tint::warning : Tint::bad;
+  return verdict == Verdict::refusal ? Tint::bad : Tint::warning;
 }
 
 }  // namespace
@@ -83,8 +101,17 @@ Result<bool> has_begun(EventStore& store) {
   });
 }
 
-std::size_t Preflight::refusals() const {
-  return static_cast<std::size_t>(std::ranges::count(items, Verdict::refusal, &PreflightItem::verdict));
+std::size_t Preflight::count(Verdict verdict) const {
+  return static_cast<std::size_t>(std::ranges::count(items, verdict, &PreflightItem::verdict));
+}
+
+Status verdict_on(const Preflight& preflight, const Spec& spec) {
+  Status verdict;
+  if (!preflight.mistakes.empty()) verdict = std::unexpected(to_error(preflight.mistakes, spec.file));
+  if (auto refusals = preflight.refusals())
+    verdict = Err(ErrorCode::preflight_failed, "{} refusals, see above{}{}", refusals,
+                  verdict ? "" : "; and the spec has mistakes:", verdict ? "" : verdict.error().detail);
+  return verdict;
 }
 
 Result<Preflight> ask_databases(const Settings& settings, const Spec& spec) {
@@ -100,15 +127,23 @@ Result<Preflight> ask_databases(const Settings& settings, const Spec& spec) {
   preflight.items = judge(spec, Side::legacy, legacy.facts, legacy.catalog);
   for (auto& item : judge(spec, Side::new_side, new_side.facts, new_side.catalog))
     preflight.items.push_back(std::move(item));
+  for (auto& item : judge_disks(spec, legacy.facts, new_side.facts))
+    preflight.items.push_back(std::move(item));
+  auto attempt = try_to_plan(spec, legacy.catalog, new_side.catalog);
   preflight.legacy = std::move(legacy.catalog);
   preflight.new_side = std::move(new_side.catalog);
+  preflight.plan = std::move(attempt.plan);
+  preflight.mistakes = std::move(attempt.mistakes);
   return preflight;
 }
 
-Result<std::vector<PreflightItem>> try_all_rows(const Spec& spec, const Plan& plan, bool show_progress) {
+Result<std::vector<PreflightItem>> try_all_rows(const Spec& spec, const Preflight& preflight,
+                                                bool show_progress) {
   std::vector<PreflightItem> items;
-  for (const auto& check : TRY(run_blocking(check_tables(spec, plan, show_progress))))
+  for (const auto& check : TRY(run_blocking(check_tables(spec, *preflight.plan, show_progress))))
     if (check.refused > 0) items.push_back(to_item(check));
+  for (auto& item : TRY(run_blocking(check_rows_together(spec, preflight, show_progress))))
+    items.push_back(std::move(item));
   return items;
 }
 
@@ -122,18 +157,25 @@ std::string item_lines(const PreflightItem& item, const std::string& spec_path) 
   return lines;
 }
 
-std::string items_json(const std::vector<PreflightItem>& items) {
+std::string to_json(const Preflight& preflight) {
   namespace json = boost::json;
-  json::array values;
-  for (const auto& item : items) {
-    values.push_back({{"verdict", name(item.verdict)},
-                      {"side", name(item.side)},
-                      {"sentence", item.sentence},
-                      {"remedy", item.remedy},
-                      {"line", item.mark.line},
-                      {"column", item.mark.column}});
+  json::array items;
+  for (const auto& item : preflight.items) {
+    items.push_back({{"verdict", name(item.verdict)},
+                     {"side", name(item.side)},
+                     {"sentence", item.sentence},
+                     {"remedy", item.remedy},
+                     {"line", item.mark.line},
+                     {"column", item.mark.column}});
   }
-  return json::serialize(json::value{{"items", std::move(values)}});
+  json::array mistakes;
+  for (const auto& mistake : preflight.mistakes) {
+    mistakes.push_back({{"line", mistake.mark.line},
+                        {"column", mistake.mark.column},
+                        {"sentence", mistake.sentence},
+                        {"nearest", mistake.nearest}});
+  }
+  return json::serialize(json::value{{"items", std::move(items)}, {"mistakes", std::move(mistakes)}});
 }
 
 }  // namespace oxbow

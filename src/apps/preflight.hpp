@@ -1,6 +1,7 @@
 // Asks both databases whether a migration can run on them, for `check --connect` and `doctor`.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,14 +17,21 @@ namespace oxbow {
 struct Preflight {
   Catalog legacy;
   Catalog new_side;
-  std::vector<PreflightItem> items;  // legacy first
+  std::vector<PreflightItem> items;  // legacy first, then what concerns both
+  std::optional<Plan> plan;          // none if there are mistakes
+  std::vector<Mistake> mistakes;     // of the spec, seen from both databases
 
-  std::size_t refusals() const;
+  std::size_t count(PreflightItem::Verdict verdict) const;
+  std::size_t refusals() const { return count(PreflightItem::Verdict::refusal); }
 };
 
-// Tries all legacy rows on the new side's rules: an item for each table that refuses some. Shows progress on
-// a terminal.
-Result<std::vector<PreflightItem>> try_all_rows(const Spec& spec, const Plan& plan, bool show_progress);
+// `preflight_failed` if something was refused, else `spec_invalid` if there are mistakes, which both list.
+Status verdict_on(const Preflight& preflight, const Spec& spec);
+
+// Tries all legacy rows on what the new side demands of each row, and then on what it demands of rows
+// together. Shows progress on a terminal. REQUIRES: a plan
+Result<std::vector<PreflightItem>> try_all_rows(const Spec& spec, const Preflight& preflight,
+                                                bool show_progress);
 
 // Whether a cohort of this migration ever left `legacy`.
 Result<bool> has_begun(EventStore& store);
@@ -35,6 +43,6 @@ Error on_side(Side side, const Error& error);
 Result<Preflight> ask_databases(const Settings& settings, const Spec& spec);
 
 std::string item_lines(const PreflightItem& item, const std::string& spec_path);
-std::string items_json(const std::vector<PreflightItem>& items);
+std::string to_json(const Preflight& preflight);
 
 }  // namespace oxbow

@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <optional>
 
 #include "adapters/postgres/postgres.hpp"
 #include "apps/blocking.hpp"
@@ -77,7 +76,7 @@ struct CheckCommand {
     std::size_t tables = 0;
     for (const auto& entity : spec.entities) tables += entity.tables.size();
     if (settings.json) {
-      fmt::print("{{\"items\":[]}}\n");
+      fmt::print("{}\n", to_json({}));
     } else {
       fmt::print("{}: no mistakes; entities: {}, tables: {}\n", settings.spec_path, spec.entities.size(),
                  tables);
@@ -89,27 +88,25 @@ struct CheckCommand {
   // Rows are tried once nothing else stands in the way.
   Result<int> ask(const Spec& spec) const {
     auto preflight = TRY(ask_databases(settings, spec));
-    std::optional<Plan> plan;
-    if (preflight.refusals() == 0) {
-      plan = TRY(make_plan(spec, preflight.legacy, preflight.new_side));
-      auto refused = TRY(try_all_rows(spec, *plan, stdout_is_terminal() && !settings.json));
+    if (preflight.refusals() == 0 && preflight.plan) {
+      auto refused = TRY(try_all_rows(spec, preflight, stdout_is_terminal() && !settings.json));
       preflight.items.insert(preflight.items.end(), refused.begin(), refused.end());
     }
-    auto refusals = preflight.refusals();
+    auto verdict = verdict_on(preflight, spec);
     if (settings.json) {
-      fmt::print("{}\n", items_json(preflight.items));
-      return refusals ? exit_code(ErrorCode::preflight_failed) : 0;
+      fmt::print("{}\n", to_json(preflight));
+      return verdict ? 0 : exit_code(verdict.error().code);
     }
     for (const auto& item : preflight.items)
       if (item.verdict != PreflightItem::Verdict::ok) fmt::print("{}", item_lines(item, settings.spec_path));
-    if (refusals) return Err(ErrorCode::preflight_failed, "{} refusals, see above", refusals);
-    report(*plan);
+    TRY(verdict);
+    report(preflight);
     return 0;
   }
 
   // What is not carried both ways as it is; the rest needs no words.
-  static void report(const Plan& plan) {
-    for (const auto& table : plan.tables) {
+  static void report(const Preflight& preflight) {
+    for (const auto& table : preflight.plan->tables) {
       fmt::print("{} -> {}: columns: {}\n", to_string(table.mapping.legacy),
                  to_string(table.mapping.new_side), table.mapping.report.size());
       for (const auto& column : table.mapping.report) {
@@ -118,7 +115,13 @@ struct CheckCommand {
                    column.new_side, column.how, column.why.empty() ? "" : "; ", column.why);
       }
     }
-    fmt::print("both databases are ready\n");
+    auto unknown = preflight.count(PreflightItem::Verdict::unknown);
+    if (unknown == 0) {
+      fmt::print("both databases are ready\n");
+    } else {
+      fmt::print("nothing that was found stands in the way; {} of the above could not be found out\n",
+                 unknown);
+    }
   }
 };
 
@@ -134,7 +137,7 @@ void add_spec_commands(Cli& cli) {
   auto check = std::make_shared<CheckCommand>(CheckCommand{cli.settings});
   auto* check_app = cli.add("check", "look for mistakes in the spec", [check] { return (*check)(); });
   check_app->add_flag("--connect", check->connect,
-                      "ask both databases, too: settings, grants, keys, types, rows");
+                      "ask both databases, too: settings, grants, keys, types, rows, disks");
 
   cli.add("schema", "print the JSON Schema of specs, for editors", print_schema);
 }

@@ -61,7 +61,7 @@ Status refuse_if_hopeless(Side side, const Result<Catalog>& answer) {
   if (answer) return {};
   auto error = on_side(side, answer.error());
   if (!is_retryable(error.code)) return std::unexpected(std::move(error));
-  log_warn("{}", to_string(error));
+  log_warn("{}; oxbow goes on and tries again every second", to_string(error));
   return {};
 }
 

@@ -73,7 +73,23 @@ struct Index {
   bool exclusion =
       false;  // an exclusion constraint: `columns` need not be equal to stand in each other's way
 
+  // Of a unique index or an exclusion constraint.
+  std::vector<std::string> key_sql;    // what is compared, over the columns of the table
+  std::vector<std::string> operators;  // by which, for exclusion
+  std::string predicate_sql;           // which rows, if it is partial
+  bool nulls_equal = false;
+
   friend bool operator==(const Index&, const Index&) = default;
+};
+
+struct ForeignKey {
+  std::string name;
+  std::vector<std::string> columns;
+  TableName parent;
+  std::vector<std::string> parent_columns;
+  bool match_full = false;  // all columns are NULL, or none
+
+  friend bool operator==(const ForeignKey&, const ForeignKey&) = default;
 };
 
 // What the log holds of an old row, by the letter that both the catalog and the log use for it.
@@ -86,6 +102,7 @@ struct Table {
   std::uint32_t oid = 0;  // another one means that the table was made anew, or that another took its name
   std::vector<Column> columns;
   std::vector<Index> indexes;
+  std::vector<ForeignKey> foreign_keys;
   ReplicaIdentity replica_identity = ReplicaIdentity::default_key;
   std::string replica_identity_index;
   bool partitioned = false;

@@ -72,6 +72,8 @@ struct TableSpec {
   std::vector<MayDiffer> may_differ;
   std::string new_only;  // SQL predicate over new rows that legacy cannot represent
   Mark mark;
+  Mark legacy_mark;  // where the tables are named
+  Mark new_mark;
 };
 
 enum class ReadClass { latency, consistency, historical, bulk };
@@ -127,6 +129,9 @@ struct GateSpec {
   std::optional<Duration> lag_max;
 };
 
+// Lane 0 applies the log; the others copy ranges, whatever more workers a spec allows.
+inline constexpr int kCopyLanesMax = 16;
+
 struct Limits {
   int workers = 2;                        // ranges copied at the same time
   std::uint64_t rows_per_second_max = 0;  // 0: no limit
@@ -138,6 +143,7 @@ struct Limits {
 };
 
 struct Spec {
+  std::string file = "oxbow.yaml";  // where it was read, for messages
   std::string migration;
   Owners owners;
   SystemSpec legacy;

@@ -1,5 +1,6 @@
 // Tries rows against what a table demands of each of them (types, NOT NULL, CHECK, domains), without writing
-// to it. What rows demand of each other (unique, foreign keys) is not tried. One connection.
+// to it. What is demanded of rows together (unique, foreign keys) is counted by ViolationCounter. One
+// connection.
 #pragma once
 
 #include <optional>

@@ -79,10 +79,18 @@ def test_all_mistakes_of_a_spec_are_reported_at_once_each_with_its_place_and_the
     assert said.count("oxbow.yaml:") >= 3
 
 
-def test_a_table_that_does_not_exist_is_refused_with_the_nearest_name(shop_migration):
-    change_spec(shop_migration, "legacy: public.orders\n", "legacy: public.order\n")
-    code, said = refusal(shop_migration, "check", "--connect")
-    assert code in (11, 13) and "public.order" in said and "public.orders" in said
+@pytest.mark.parametrize("command", [["check", "--connect"], ["up"], ["doctor"]], ids=" ".join)
+def test_tables_and_columns_that_do_not_exist_are_refused_at_once_with_their_places_and_the_nearest_names(shop_migration, command):
+    change_spec(shop_migration, "legacy: public.orders\n", "legacy: public.ordesr\n")
+    change_spec(shop_migration, "new: shop.visit\n", "new: shop.vist\n")
+    change_spec(shop_migration, "name: full_name", "name: fullname")
+    code, said = refusal(shop_migration, *command)
+    assert code == 11
+    assert "oxbow.yaml:15:11: shop.customer has no column fullname; did you mean full_name?" in said
+    assert "oxbow.yaml:20:17: database " in said and "has no table public.ordesr; expected one of " in said
+    assert "did you mean 'public.orders'?" in said
+    assert "oxbow.yaml:31:14: database " in said and "has no table shop.vist; expected one of " in said
+    assert "did you mean 'shop.visit'?" in said
 
 
 def test_oxbow_does_not_start_with_a_spec_that_does_not_fit_the_tables(shop_migration):
@@ -184,6 +192,58 @@ def test_a_database_that_is_away_at_the_start_is_named(make_shop, databases, sid
     migration = make_shop(databases.legacy, databases.new, **{f"{side}_url": away})
     code, said = refusal(migration, "check", "--connect")
     assert code == 20 and side in said
+
+
+def test_a_database_that_is_away_at_the_start_is_named_at_once_and_tried_until_it_is_there(make_shop, databases):
+    with Cluster() as late:
+        legacy = late.create_database("legacy")
+        migration = make_shop(legacy, databases.new)
+        late.stop()
+        migration.up()
+        assert "A server cannot be reached: legacy side: database legacy at 127.0.0.1:" in migration.log()
+        assert "Connection refused" in migration.log() and "tries again" in migration.log()
+        migration.wait_until(lambda: "legacy side: away for 1" in migration.log(), 20, "it says that it still tries")
+        late.start()
+        migration.wait_until(lambda: "legacy side: can be reached again after" in migration.log(), 20, "it says that the database is there")
+        migration.advance("customer")
+        migration.wait_until_equal()
+        migration.kill()
+
+
+def test_a_host_that_nobody_knows_is_named_and_tried_again_for_a_name_server_may_be_away(make_shop, databases):
+    migration = make_shop(databases.legacy, databases.new, new_url="postgresql://postgres@no-such-host.invalid:5433/new")
+    migration.up()
+    said = migration.log()
+    assert "new side: database new at no-such-host.invalid:5433: could not translate host name" in said and "tries again" in said
+
+
+def test_a_database_that_comes_up_and_does_not_admit_us_ends_oxbow(make_shop, databases):
+    with Cluster(hba=["host all stranger all reject"]) as late:
+        legacy = late.create_database("legacy")
+        late.execute("postgres", "CREATE ROLE stranger LOGIN")
+        migration = make_shop(legacy, databases.new, legacy_url=late.url("legacy", "stranger"))
+        late.stop()
+        migration.up()
+        late.start()
+        assert migration.wait_for_exit(20) == 21
+        assert "legacy side: " in migration.log() and "stranger" in migration.log()
+
+
+@pytest.mark.parametrize("side", ["legacy", "new"])
+@pytest.mark.parametrize("address, expected, named", [
+    ("postgresql://postgres@127.0.0.1:99999/x", 11, "port"),
+    ("postgresql://postgres@127.0.0.1:many/x", 11, "port"),
+    ("host=127.0.0.1 sslmode=perhaps dbname=x", 11, "sslmode"),
+    ("postgresql://postgres@127.0.0.1/x?colour=blue", 11, "connection string"),
+    ("postgresql://postgres@127.0.0.1:{port}/not_there", 45, "not_there"),
+    ("postgresql://nobody_here@127.0.0.1:{port}/postgres", 21, "nobody_here"),
+], ids=["port too large", "port no number", "option value", "unknown option", "unknown database", "unknown role"])
+def test_an_address_that_can_never_work_ends_oxbow_at_once(make_shop, databases, legacy_cluster, new_cluster, side, address, expected, named):
+    port = (legacy_cluster if side == "legacy" else new_cluster).port
+    migration = make_shop(databases.legacy, databases.new, **{f"{side}_url": address.format(port=port)})
+    for command in (["check", "--connect"], ["up"]):
+        code, said = refusal(migration, *command)
+        assert code == expected and f"{side} side: " in said and named in said
 
 
 def test_a_database_that_goes_away_is_named_in_the_status(own_clusters, make_shop):

@@ -27,7 +27,7 @@ class AdminBase : public Port {
 
   Task<ServerFacts> read_facts(std::vector<TableName> tables) final {
     auto* connection = CO_TRY(co_await session());
-    co_return co_await postgres::read_facts(*connection, std::move(tables));
+    co_return co_await postgres::read_facts(*connection, migration_, std::move(tables));
   }
 
  protected:

@@ -80,10 +80,33 @@ constexpr std::string_view kIndexesSql = R"sql(
          CASE WHEN i.indexprs IS NULL THEN ARRAY(
            SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(num, place)
            JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.num
-           WHERE k.place <= i.indnkeyatts ORDER BY k.place) ELSE '{{}}' END
+           WHERE k.place <= i.indnkeyatts ORDER BY k.place) ELSE '{{}}' END,
+         CASE WHEN i.indisunique OR i.indisexclusion THEN ARRAY(
+           SELECT pg_get_indexdef(i.indexrelid, k, false) FROM generate_series(1, i.indnkeyatts) k) END,
+         ARRAY(
+           SELECT format('OPERATOR(%I.%s)', s.nspname, o.oprname)
+           FROM pg_constraint x, unnest(x.conexclop) WITH ORDINALITY e(op, place)
+           JOIN pg_operator o ON o.oid = e.op JOIN pg_namespace s ON s.oid = o.oprnamespace
+           WHERE x.conindid = i.indexrelid AND x.contype = 'x' ORDER BY e.place),
+         CASE WHEN i.indisunique THEN pg_get_expr(i.indpred, i.indrelid)
+              WHEN i.indisexclusion THEN pg_get_expr(i.indpred, i.indrelid) END,
+         CASE WHEN i.indisunique THEN to_jsonb(i) ->> 'indnullsnotdistinct' END = 'true'
   FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN ({}) c ON c.oid = i.indrelid
   WHERE i.indisvalid AND i.indislive
   ORDER BY i.indrelid, NOT i.indisprimary, x.relname
+)sql";
+
+// Those of partitions come from their root.
+constexpr std::string_view kForeignKeysSql = R"sql(
+  SELECT f.conrelid, f.conname, pn.nspname, pc.relname, f.confmatchtype = 'f',
+         ARRAY(SELECT a.attname::text FROM unnest(f.conkey) WITH ORDINALITY k(num, place)
+               JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.num ORDER BY k.place),
+         ARRAY(SELECT a.attname::text FROM unnest(f.confkey) WITH ORDINALITY k(num, place)
+               JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.num ORDER BY k.place)
+  FROM pg_constraint f JOIN ({}) c ON c.oid = f.conrelid
+  JOIN pg_class pc ON pc.oid = f.confrelid JOIN pg_namespace pn ON pn.oid = pc.relnamespace
+  WHERE f.contype = 'f' AND f.conparentid = 0
+  ORDER BY f.conrelid, f.conname
 )sql";
 
 constexpr Oid kDefaultCollation = 100;
@@ -189,7 +212,19 @@ Index make_index(const Rows& rows, int row) {
   index.immediate = rows.boolean(row, 5);
   index.exclusion = rows.boolean(row, 6);
   index.columns = parse_text_array(rows.view(row, 7));
+  if (!rows.is_null(row, 8)) index.key_sql = parse_text_array(rows.view(row, 8));
+  index.operators = parse_text_array(rows.view(row, 9));
+  index.predicate_sql = rows.text(row, 10);
+  index.nulls_equal = rows.boolean(row, 11);
   return index;
+}
+
+ForeignKey make_foreign_key(const Rows& rows, int row) {
+  return {.name = rows.text(row, 1),
+          .columns = parse_text_array(rows.view(row, 5)),
+          .parent = {rows.text(row, 2), rows.text(row, 3)},
+          .parent_columns = parse_text_array(rows.view(row, 6)),
+          .match_full = rows.boolean(row, 4)};
 }
 
 }  // namespace
@@ -201,6 +236,7 @@ Task<Catalog> read_catalog(Connection& connection) {
   Rows tables = CO_TRY(co_await connection.exec(fmt::format(fmt::runtime(kTablesSql), kTables)));
   Rows columns = CO_TRY(co_await connection.exec(fmt::format(fmt::runtime(kColumnsSql), kTables)));
   Rows indexes = CO_TRY(co_await connection.exec(fmt::format(fmt::runtime(kIndexesSql), kTables)));
+  Rows foreign_keys = CO_TRY(co_await connection.exec(fmt::format(fmt::runtime(kForeignKeysSql), kTables)));
   CO_TRY(co_await connection.exec("COMMIT"));
 
   Catalog catalog;
@@ -218,6 +254,8 @@ Task<Catalog> read_catalog(Connection& connection) {
     by_oid.at(columns.number<Oid>(row, 0)).columns.push_back(make_column(columns, row, types, database_is_c));
   for (int row = 0; row < indexes.size(); ++row)
     by_oid.at(indexes.number<Oid>(row, 0)).indexes.push_back(make_index(indexes, row));
+  for (int row = 0; row < foreign_keys.size(); ++row)
+    by_oid.at(foreign_keys.number<Oid>(row, 0)).foreign_keys.push_back(make_foreign_key(foreign_keys, row));
   for (auto& [oid, table] : by_oid) {
     TableName name = table.name;
     catalog.tables.emplace(std::move(name), std::move(table));

@@ -72,6 +72,23 @@ std::string_view find_sqlstate(std::string_view message) {
   return {};
 }
 
+// libpq refuses the address itself, before it asks anybody.
+bool is_about_the_address(std::string_view message) {
+  auto line = first_line(message);
+  return line.starts_with("invalid ") || line.starts_with("could not match ") ||
+         line.find(" invalid when ") != std::string_view::npos;
+}
+
+// A password with an @ in it looks like host and port, so what stands there is not quoted.
+Error address_error(std::string_view message) {
+  bool is_port = message.find("port") != std::string_view::npos;
+  auto what = is_port ? "the port is no number from 1 to 65535" : first_line(message);
+  return {ErrorCode::spec_invalid,
+          fmt::format("a database's connection string cannot be used: {}; write "
+                      "postgresql://user@host:port/database, with %40 for an @ in a name or password",
+                      what)};
+}
+
 std::string_view advice_on_connecting(ErrorCode code) {
   switch (code) {
     case ErrorCode::unreachable:
@@ -119,6 +136,7 @@ Error statement_error(const PGresult* result, const Endpoint& endpoint) {
 
 Error connect_error(std::string_view message, const Endpoint& endpoint) {
   auto state = find_sqlstate(message);
+  if (state.empty() && is_about_the_address(message)) return address_error(message);
   auto code = state.empty() ? ErrorCode::unreachable : code_of(state);
   // A failing login is never the fault of a row, whatever the class of its SQLSTATE.
   if (code == ErrorCode::row_rejected || code == ErrorCode::schema_drift) code = ErrorCode::access_denied;

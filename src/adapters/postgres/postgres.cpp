@@ -11,6 +11,7 @@
 #include "adapters/postgres/source_admin.hpp"
 #include "adapters/postgres/target_admin.hpp"
 #include "adapters/postgres/target_writer.hpp"
+#include "adapters/postgres/violation_counter.hpp"
 #include "runtime/real_clock.hpp"
 
 namespace oxbow::postgres {
@@ -55,6 +56,11 @@ std::unique_ptr<TargetWriter> make_target_writer(std::string url, std::string mi
 
 std::unique_ptr<RowTrial> make_row_trial(std::string url, std::string migration) {
   return std::make_unique<PgRowTrial>(settings_for(std::move(url), migration, "trial"));
+}
+
+std::unique_ptr<ViolationCounter> make_violation_counter(std::string url, std::string migration,
+                                                         Duration time_max) {
+  return std::make_unique<PgViolationCounter>(settings_for(std::move(url), migration, "counter"), time_max);
 }
 
 std::unique_ptr<SessionWatch> make_session_watch(std::string url, std::string migration) {

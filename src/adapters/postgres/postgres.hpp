@@ -13,6 +13,7 @@
 #include "ports/rows.hpp"
 #include "ports/session_watch.hpp"
 #include "ports/target.hpp"
+#include "ports/violation_counter.hpp"
 
 namespace oxbow::postgres {
 
@@ -29,6 +30,11 @@ std::unique_ptr<LogStream> make_log_stream(std::string url, std::string migratio
 std::unique_ptr<TargetWriter> make_target_writer(std::string url, std::string migration, int lane);
 
 std::unique_ptr<RowTrial> make_row_trial(std::string url, std::string migration);
+
+// Gives up on a count after `time_max`.
+std::unique_ptr<ViolationCounter> make_violation_counter(std::string url, std::string migration,
+                                                         Duration time_max);
+
 std::unique_ptr<SessionWatch> make_session_watch(std::string url, std::string migration);
 
 }  // namespace oxbow::postgres

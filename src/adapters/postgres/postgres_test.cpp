@@ -48,6 +48,25 @@ TEST(PgError, ALoginIsDeniedWhateverTheLanguageOfTheServer) {
   EXPECT_EQ(error.detail.find('\n'), std::string::npos);
 }
 
+TEST(PgError, AnAddressThatLibpqRefusesIsAMistakeThatNobodyRetries) {
+  for (auto message : {"invalid port number: \"99999\"\n",
+                       "invalid integer value \"x\" for connection option \"connect_timeout\"\n",
+                       "invalid sslmode value: \"perhaps\"\n", "could not match 2 port numbers to 3 hosts\n"})
+    EXPECT_EQ(connect_error(message, kEndpoint).code, ErrorCode::spec_invalid) << message;
+  EXPECT_EQ(
+      connect_error("could not translate host name \"x\" to address: Name or service not known", kEndpoint)
+          .code,
+      ErrorCode::unreachable)
+      << "a name server may be away";
+}
+
+// postgresql://me:some@thing:h1dden@host/db
+TEST(PgError, APasswordThatIsTakenForAPortIsNotPrinted) {
+  auto error = connect_error("invalid integer value \"h1dden@host\" for connection option \"port\"",
+                             {"thing", "h1dden@host", "db"});
+  EXPECT_EQ(error.detail.find("h1dden"), std::string::npos);
+}
+
 TEST(PgError, AServerThatIsNotThereIsUnreachable) {
   auto error =
       connect_error("connection to server at \"127.0.0.1\", port 1 failed: Connection refused", kEndpoint);

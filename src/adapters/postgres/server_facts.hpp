@@ -9,6 +9,6 @@
 namespace oxbow::postgres {
 
 // Tables that do not exist are left out; the catalog tells.
-Task<ServerFacts> read_facts(Connection& connection, std::vector<TableName> tables);
+Task<ServerFacts> read_facts(Connection& connection, std::string migration, std::vector<TableName> tables);
 
 }  // namespace oxbow::postgres

@@ -149,6 +149,8 @@ std::vector<std::string> texts_at(const SpecNode& node, std::string_view key) {
 TableSpec bind_table(const SpecNode& node, std::string_view entity_key, Mistakes& mistakes) {
   TableSpec table;
   table.mark = node.mark;
+  if (const auto* legacy = node.find("legacy")) table.legacy_mark = legacy->mark;
+  if (const auto* new_side = node.find("new")) table.new_mark = new_side->mark;
   table.legacy = parsed_at(node, "legacy", parse_table_name).value_or(TableName());
   table.new_side = parsed_at(node, "new", parse_table_name).value_or(TableName());
   table.new_only = text_at(node, "new_only");

@@ -21,6 +21,12 @@ ErrorCode code_of(std::span<const Mistake> mistakes) {
   return only_undecided ? ErrorCode::spec_undecided : ErrorCode::spec_invalid;
 }
 
+Error to_error(std::span<const Mistake> mistakes, std::string_view file_name) {
+  std::string lines;
+  for (const auto& mistake : mistakes) lines += "\n  " + to_string(mistake, file_name);
+  return {code_of(mistakes), std::move(lines)};
+}
+
 void Mistakes::add_unknown_word(Mark mark, std::string sentence, std::string_view word,
                                 std::span<const std::string_view> expected) {
   list_.push_back(

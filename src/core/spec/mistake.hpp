@@ -33,6 +33,9 @@ std::string to_string(const Mistake& mistake, std::string_view file_name);
 // mistake.
 ErrorCode code_of(std::span<const Mistake> mistakes);
 
+// All of them, a line each.
+Error to_error(std::span<const Mistake> mistakes, std::string_view file_name);
+
 // Collects mistakes while a file is read.
 class Mistakes {
  public:
@@ -48,6 +51,8 @@ class Mistakes {
   void add_undecided(Mark mark, std::string sentence) {
     list_.push_back({.kind = Mistake::Kind::undecided, .mark = mark, .sentence = std::move(sentence)});
   }
+
+  void add(Mistake mistake) { list_.push_back(std::move(mistake)); }
 
   std::size_t size() const { return list_.size(); }
 

@@ -18,8 +18,10 @@ using Verdict = PreflightItem::Verdict;
 constexpr int kOldestServer = 140'000;
 constexpr int kServerWithParameterGrants = 150'000;
 
-// What a side's connections are for, apart from one per worker: log or writer, administration, verification.
-constexpr int kConnectionsBesideWorkers = 4;
+// The sessions of `oxbow up` apart from one per worker. The WAL sender has a limit of its own.
+constexpr int kLegacySessions =
+    10;  // administration, the log and its marks (3), watching (4), a verification (2)
+constexpr int kNewSessions = 7;  // administration, the applier, its records, watching (3), a verification
 
 bool contains(const std::vector<TableName>& tables, const TableName& table) {
   return std::ranges::find(tables, table) != tables.end();
@@ -79,12 +81,29 @@ class Judge {
       refuse(
           fmt::format("role {} may not create schema oxbow in database {}", facts_.user, catalog_.database),
           fmt::format("GRANT CREATE ON DATABASE {} TO {};", quote_identifier(catalog_.database), role_));
-    auto needed = spec_.limits.workers + kConnectionsBesideWorkers;
-    if (facts_.connections_free < needed)
-      refuse(fmt::format("{} connections are free, and {} workers need {}", facts_.connections_free,
-                         spec_.limits.workers, needed),
-             "ALTER SYSTEM SET max_connections = ...; and restart the server, or lower limits.workers in the "
-             "spec");
+    judge_connections();
+  }
+
+  int workers() const { return std::min(spec_.limits.workers, kCopyLanesMax); }
+
+  void judge_connections() {
+    auto needed = workers() + (side_ == Side::legacy ? kLegacySessions : kNewSessions);
+    auto judge_limit = [&](int free, std::string_view limit, std::string_view remedy) {
+      if (free >= needed) return;
+      refuse(fmt::format("{} leaves us {} connections, and with {} workers oxbow needs {}", limit,
+                         std::max(free, 0), workers(), needed),
+             fmt::format("{} or lower limits.workers in the spec", remedy));
+    };
+    judge_limit(facts_.connections_free, "max_connections",
+                "ALTER SYSTEM SET max_connections = ...; and restart the server,");
+    if (facts_.connections_free_role)
+      judge_limit(*facts_.connections_free_role, fmt::format("the CONNECTION LIMIT of role {}", facts_.user),
+                  fmt::format("ALTER ROLE {} CONNECTION LIMIT ...;", role_));
+    if (facts_.connections_free_database)
+      judge_limit(
+          *facts_.connections_free_database,
+          fmt::format("the CONNECTION LIMIT of database {}", catalog_.database),
+          fmt::format("ALTER DATABASE {} CONNECTION LIMIT ...;", quote_identifier(catalog_.database)));
   }
 
   // ---- the legacy server: reading its log ----
@@ -130,10 +149,10 @@ class Judge {
   // ---- the new server: writing as a replica ----
 
   void judge_writing() {
-    auto lanes = spec_.limits.workers + 1;
-    if (facts_.replication_slots_free < lanes)
+    auto lanes = workers() + 1;
+    if (facts_.origins_free < lanes)
       refuse(fmt::format("{} replication origins are free, and {} writing connections need one each",
-                         facts_.replication_slots_free, lanes),
+                         facts_.origins_free, lanes),
              "ALTER SYSTEM SET max_replication_slots = ...; and restart the server, or lower limits.workers "
              "in the spec");
     if (!facts_.may_use_origins)
@@ -162,11 +181,8 @@ class Judge {
   void judge_table(const TableSpec& spec) {
     const auto& name = side_ == Side::legacy ? spec.legacy : spec.new_side;
     const auto* table = catalog_.find(name);
-    if (!table) return refuse_unknown(name, spec.mark);
+    if (!table || table->is_partition) return;  // mistakes of the spec, which the plan names
     auto before = items_.size();
-    if (table->is_partition)
-      refuse(fmt::format("{} is a partition; rows may move out of it", to_string(name)),
-             "name the partitioned table above it in the spec", spec.mark);
     judge_rights(name, spec.mark);
     if (contains(facts_.rows_hidden, name))
       refuse(fmt::format("row security of {} may hide rows from role {}", to_string(name), facts_.user),
@@ -184,14 +200,14 @@ class Judge {
       ok(fmt::format("{} can be {}", to_string(name), side_ == Side::legacy ? "followed" : "written"));
   }
 
-  void refuse_unknown(const TableName& name, Mark mark) {
+  void refuse_unknown(const TableName& name) {
     std::vector<std::string> names;
     for (const auto& [known, table] : catalog_.tables) names.push_back(to_string(known));
     std::vector<std::string_view> views(names.begin(), names.end());
     auto near = nearest_word(to_string(name), views);
     refuse(fmt::format("database {} has no table {}{}", catalog_.database, to_string(name),
                        near.empty() ? "" : fmt::format("; did you mean {}?", near)),
-           "correct the name in the spec", mark);
+           "correct the name in the spec");
   }
 
   void judge_rights(const TableName& name, Mark mark) {
@@ -299,7 +315,7 @@ class Judge {
       warn(fmt::format("no entity covers {}: what is in there stays behind", missing),
            fmt::format("add them to entities, or write exclude: [{}]", missing));
     for (const auto& name : spec_.excluded)
-      if (!catalog_.find(name)) refuse_unknown(name, {});
+      if (!catalog_.find(name)) refuse_unknown(name);
   }
 
   const Spec& spec_;
@@ -318,6 +334,8 @@ std::string_view name(PreflightItem::Verdict verdict) {
       return "ok";
     case Verdict::warning:
       return "warning";
+    case Verdict::unknown:
+      return "unknown";
     case Verdict::refusal:
       return "refusal";
   }

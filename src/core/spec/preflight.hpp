@@ -14,7 +14,7 @@
 namespace oxbow {
 
 struct PreflightItem {
-  enum class Verdict { ok, warning, refusal };
+  enum class Verdict { ok, warning, unknown, refusal };
 
   Verdict verdict = Verdict::ok;
   Side side = Side::legacy;
@@ -23,7 +23,7 @@ struct PreflightItem {
   Mark mark;           // where the spec speaks of it; line 0 if it does not
 };
 
-std::string_view name(PreflightItem::Verdict verdict);  // "ok", "warning", "refusal"
+std::string_view name(PreflightItem::Verdict verdict);  // "ok", "warning", "unknown", "refusal"
 
 // `facts` are about the spec's tables on this side. Once a migration has copied rows its tables are no longer
 // empty: leave `facts.is_empty` out then.

@@ -36,6 +36,7 @@ struct Scene {
     facts.replication_slots_free = 5;
     facts.wal_senders_free = 5;
     facts.connections_free = 50;
+    facts.origins_free = 5;
     facts.wal_keep_limit_bytes = 20ll << 30;
     facts.may_replicate = facts.may_create_in_database = facts.may_use_origins =
         facts.may_set_replication_role = true;
@@ -79,12 +80,30 @@ TEST(Preflight, WantsSlotsSendersAndConnections) {
   Scene scene;
   scene.facts.replication_slots_free = 0;
   scene.facts.wal_senders_free = 0;
-  scene.facts.connections_free = 5;
   EXPECT_THAT(scene.on_legacy(),
-              ElementsAre(HasSubstr("5 connections are free, and 2 workers need 6"),
-                          HasSubstr("no replication slot is free"), HasSubstr("no WAL sender is free")));
-  EXPECT_THAT(scene.on_new(), ElementsAre(HasSubstr("connections are free"),
-                                          HasSubstr("0 replication origins are free, and 3")));
+              ElementsAre(HasSubstr("no replication slot is free"), HasSubstr("no WAL sender is free")));
+  scene.facts.origins_free = 2;
+  EXPECT_THAT(scene.on_new(), ElementsAre(HasSubstr("2 replication origins are free, and 3")));
+}
+
+TEST(Preflight, WantsAConnectionForEverySessionOfOxbowUnderEveryLimit) {
+  Scene scene;
+  scene.facts.connections_free = 11;
+  scene.facts.connections_free_role = 11;
+  scene.facts.connections_free_database = -1;
+  EXPECT_THAT(
+      scene.on_legacy(),
+      ElementsAre(HasSubstr("max_connections leaves us 11 connections, and with 2 workers oxbow needs 12"),
+                  HasSubstr("CONNECTION LIMIT of role oxbow leaves us 11"),
+                  HasSubstr("CONNECTION LIMIT of database billing leaves us 0 connections")));
+  scene.facts.connections_free = 12;
+  scene.facts.connections_free_role = 12;
+  scene.facts.connections_free_database.reset();
+  EXPECT_THAT(scene.on_legacy(), IsEmpty());
+  scene.facts.connections_free = 8;
+  EXPECT_THAT(scene.on_new(), testing::Contains(HasSubstr("oxbow needs 9")));
+  scene.spec.limits.workers = 64;
+  EXPECT_THAT(scene.on_new(), testing::Contains(HasSubstr("with 16 workers oxbow needs 23")));
 }
 
 TEST(Preflight, WantsRightsAndGivesTheGrant) {
@@ -136,16 +155,6 @@ TEST(Preflight, RefusesServersThatCannotServe) {
                           HasSubstr("the server is a standby")));
 }
 
-TEST(Preflight, NamesTheTableThatWasMeant) {
-  Scene scene;
-  scene.spec.entities[0].tables[0].legacy.name = "paymnets";
-  scene.spec.excluded = {kPayments};
-  auto items = judge(scene.spec, Side::legacy, scene.facts, scene.legacy);
-  EXPECT_EQ(items.back().sentence,
-            "database billing has no table public.paymnets; did you mean public.payments?");
-  EXPECT_EQ(items.back().mark, (Mark{8, 9}));
-}
-
 TEST(Preflight, RefusesATargetThatHoldsRows) {
   Scene scene;
   scene.facts.is_empty[kPayment] = false;
@@ -169,12 +178,6 @@ TEST(Preflight, RefusesTablesWhoseRowsItCannotTrust) {
   EXPECT_THAT(scene.on_new(), ElementsAre(HasSubstr("unlogged: a crash would empty it")));
   scene.facts.rows_hidden = {kPayment};
   EXPECT_THAT(scene.on_new(), testing::Contains(HasSubstr("row security of ledger.payment may hide rows")));
-}
-
-TEST(Preflight, RefusesPartitions) {
-  Scene scene;
-  scene.payments().is_partition = true;
-  EXPECT_THAT(scene.on_legacy(), ElementsAre(HasSubstr("is a partition")));
 }
 
 TEST(Preflight, AnnouncesWhatTheLogWillHold) {

@@ -3,8 +3,11 @@
 #include <fmt/core.h>
 
 #include "base/log.hpp"
+#include "runtime/cancellation.hpp"
+#include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
 #include "runtime/task_group.hpp"
+#include "services/pipeline/reach.hpp"
 
 namespace oxbow {
 namespace {
@@ -89,10 +92,17 @@ Task<void> DatabaseWatch::give_up_stream(SourceAdmin& source) {
 
 Task<void> DatabaseWatch::watch_sessions(Side side, std::vector<std::string>& waits) {
   auto watch = context_.ports.session_watch(side);
+  Reach reach(side);
   while (true) {
     CO_TRY(co_await sleep_for(kLookEvery));
     waits.clear();
     auto found = co_await watch->read_waits();
+    if (co_await is_cancelled()) co_return Err(ErrorCode::cancelled);
+    if (!found && reach.is_hopeless(found.error()))
+      co_return Err(found.error().code, "{} side: {}", name(side), found.error().detail);
+    auto line = found ? reach.worked(monotonic_now()) : reach.failed(monotonic_now(), found.error());
+    if (line && found) log_info("{}", *line);
+    if (line && !found) log_warn("{}", *line);
     if (!found) continue;
     for (const auto& wait : *found) waits.push_back(describe(wait, side));
   }

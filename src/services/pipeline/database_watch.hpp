@@ -32,6 +32,7 @@ class DatabaseWatch {
  public:
   explicit DatabaseWatch(WatchContext context) : context_(std::move(context)) {}
 
+  // Ends with the error of a database that never let us in and never will.
   Task<void> run();
 
   std::uint64_t retained_wal_bytes() const { return signs_.retained_wal_bytes; }

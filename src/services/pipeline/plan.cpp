@@ -52,6 +52,19 @@ void compare_tables(const Table& before, const Table& now, std::vector<std::stri
   }
 }
 
+constexpr std::size_t kTablesListed = 12;
+
+void add_unknown_table(Mistakes& mistakes, const Mark& mark, const TableName& table, const Catalog& catalog) {
+  std::vector<std::string> names;
+  for (const auto& [name, known] : catalog.tables)
+    if (!known.is_partition) names.push_back(to_string(name));
+  std::vector<std::string_view> expected(names.begin(), names.end());
+  auto sentence = fmt::format("database {} has no table {}", catalog.database, to_string(table));
+  if (!expected.empty() && expected.size() <= kTablesListed)
+    sentence += fmt::format("; expected one of {}", join(expected));
+  mistakes.add_unknown_word(mark, std::move(sentence), to_string(table), expected);
+}
+
 }  // namespace
 
 std::vector<TableName> Plan::legacy_tables() const {
@@ -66,26 +79,20 @@ std::vector<TableName> Plan::new_tables() const {
   return distinct(std::move(names));
 }
 
-Result<Plan> make_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side) {
+PlanAttempt try_to_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side) {
   Plan plan;
-  std::string problems;
-  auto problem = [&](const Mark& mark, std::string_view sentence) {
-    problems += fmt::format("{}line {}: {}", problems.empty() ? "" : "\n", mark.line, sentence);
-  };
+  Mistakes mistakes;
   for (const auto& entity : spec.entities) {
     plan.cohorts.push_back(std::make_unique<CohortTable>(resolve_cohorts(entity, spec.migration)));
     for (const auto& table : entity.tables) {
       const auto* from = legacy.find(table.legacy);
       const auto* to = new_side.find(table.new_side);
-      if (from == nullptr)
-        problem(table.mark,
-                fmt::format("there is no table {} in {}", to_string(table.legacy), legacy.database));
-      if (to == nullptr)
-        problem(table.mark,
-                fmt::format("there is no table {} in {}", to_string(table.new_side), new_side.database));
+      if (from == nullptr) add_unknown_table(mistakes, table.legacy_mark, table.legacy, legacy);
+      if (to == nullptr) add_unknown_table(mistakes, table.new_mark, table.new_side, new_side);
       if (from == nullptr || to == nullptr) continue;
       auto compiled = compile_mapping(entity, table, *from, *to);
-      for (const auto& each : compiled.problems) problem(each.mark, each.sentence);
+      for (auto& each : compiled.problems)
+        mistakes.add({.mark = each.mark, .sentence = std::move(each.sentence)});
       if (!compiled.mapping) continue;
       auto id = static_cast<std::uint32_t>(plan.tables.size());
       compiled.mapping->target.id = id;
@@ -95,8 +102,14 @@ Result<Plan> make_plan(const Spec& spec, const Catalog& legacy, const Catalog& n
           {id, entity.name, std::move(*compiled.mapping), plan.cohorts.back().get(), rows_estimated});
     }
   }
-  if (!problems.empty()) return Err(ErrorCode::spec_invalid, "{}", problems);
-  return plan;
+  if (mistakes.size() > 0) return {.plan = std::nullopt, .mistakes = mistakes.take_sorted()};
+  return {.plan = std::move(plan), .mistakes = {}};
+}
+
+Result<Plan> make_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side) {
+  auto attempt = try_to_plan(spec, legacy, new_side);
+  if (!attempt.plan) return std::unexpected(to_error(attempt.mistakes, spec.file));
+  return *std::move(attempt.plan);
 }
 
 std::uint64_t rows_expected(const PlannedTable& table, const std::set<CohortId>& cohorts) {

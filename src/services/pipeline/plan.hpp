@@ -3,12 +3,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
 #include "core/mapping/mapping.hpp"
+#include "core/spec/mistake.hpp"
 #include "model/catalog.hpp"
 #include "model/cohort.hpp"
 #include "model/side.hpp"
@@ -34,7 +36,14 @@ struct Plan {
   std::vector<TableName> new_tables() const;
 };
 
-// `spec_invalid` with all problems, one per line, if some table cannot be carried exactly.
+struct PlanAttempt {
+  std::optional<Plan> plan;       // none if there are mistakes
+  std::vector<Mistake> mistakes;  // of tables that are not there or cannot be carried exactly
+};
+
+PlanAttempt try_to_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side);
+
+// `spec_invalid` with all mistakes, a line each.
 Result<Plan> make_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side);
 
 // About how many rows of the table belong to these cohorts; 0 where nothing can be said, as of named keys.

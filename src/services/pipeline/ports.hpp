@@ -24,7 +24,4 @@ struct PipelinePorts {
   std::function<std::unique_ptr<SessionWatch>(Side)> session_watch;
 };
 
-// Lane 0 applies the log; the others copy ranges.
-inline constexpr int kCopyLanesMax = 16;
-
 }  // namespace oxbow

@@ -10,7 +10,6 @@ namespace oxbow {
 namespace {
 
 constexpr std::uint64_t kRowsPerRange = 200'000;
-constexpr std::size_t kSamples = 3;
 
 // Mapped rows that wait to be tried, with the source rows that they came from.
 struct Batch {
@@ -84,7 +83,8 @@ class Checker {
   }
 
   void note(std::string key, std::string reason) {
-    if (check_.samples.size() < kSamples) check_.samples.push_back({std::move(key), std::move(reason)});
+    if (check_.samples.size() < kRefusalSamples)
+      check_.samples.push_back({std::move(key), std::move(reason)});
     ++check_.refused;
   }
 

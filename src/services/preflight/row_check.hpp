@@ -8,14 +8,12 @@
 #include <vector>
 
 #include "core/mapping/mapping.hpp"
+#include "core/spec/row_constraints.hpp"
 #include "ports/admin.hpp"
 #include "ports/row_trial.hpp"
 #include "ports/rows.hpp"
 
 namespace oxbow {
-
-// Enough to see what is wrong; a table in which nothing fits would take for ever.
-inline constexpr std::uint64_t kRefusalsCountedMax = 1000;
 
 struct RefusedRow {
   std::string key;     // "payment_id=4711"

@@ -107,6 +107,37 @@ TEST_F(CatalogTest, ListsIndexesWithThePrimaryKeyFirst) {
   EXPECT_FALSE(table.indexes[3].immediate);
 }
 
+TEST_F(CatalogTest, TellsWhatRowsDemandOfEachOther) {
+  sql("CREATE TABLE public.parent (a int, b text, PRIMARY KEY (a, b));"
+      "CREATE TABLE public.t (id int PRIMARY KEY, x int, y text, span int4range, "
+      "CONSTRAINT f FOREIGN KEY (x, y) REFERENCES public.parent (a, b) MATCH FULL, "
+      "CONSTRAINT o EXCLUDE USING gist (span WITH &&) WHERE (x > 0), UNIQUE NULLS NOT DISTINCT (x));"
+      "CREATE UNIQUE INDEX low ON public.t (lower(y), id) WHERE x > 1");
+  Table table = read_table("t");
+  EXPECT_THAT(table.foreign_keys, ElementsAre(ForeignKey{.name = "f",
+                                                         .columns = {"x", "y"},
+                                                         .parent = {"public", "parent"},
+                                                         .parent_columns = {"a", "b"},
+                                                         .match_full = true}));
+  ASSERT_THAT(table.indexes, SizeIs(4));
+  EXPECT_THAT(table.indexes[0].key_sql, ElementsAre("id"));
+  EXPECT_FALSE(table.indexes[0].nulls_equal);
+  EXPECT_THAT(table.indexes[1].key_sql, ElementsAre("lower(y)", "id"));
+  EXPECT_EQ(table.indexes[1].predicate_sql, "(x > 1)");
+  EXPECT_THAT(table.indexes[2].operators, ElementsAre("OPERATOR(pg_catalog.&&)"));
+  EXPECT_EQ(table.indexes[2].predicate_sql, "(x > 0)");
+  EXPECT_TRUE(table.indexes[3].nulls_equal);
+}
+
+TEST_F(CatalogTest, AForeignKeyOfAPartitionedTableIsThatOfItsRoot) {
+  sql("CREATE TABLE public.parent (a int PRIMARY KEY) PARTITION BY RANGE (a);"
+      "CREATE TABLE public.parent1 PARTITION OF public.parent FOR VALUES FROM (0) TO (10);"
+      "CREATE TABLE public.t (a int REFERENCES public.parent) PARTITION BY RANGE (a);"
+      "CREATE TABLE public.t1 PARTITION OF public.t FOR VALUES FROM (0) TO (10)");
+  EXPECT_THAT(read_table("t").foreign_keys, SizeIs(1));
+  EXPECT_THAT(read_table("t1").foreign_keys, SizeIs(0));
+}
+
 TEST_F(CatalogTest, SeesPartitionsTheirRootAndItsSize) {
   sql("CREATE TABLE public.t (id int PRIMARY KEY) PARTITION BY RANGE (id);"
       "CREATE TABLE public.t1 PARTITION OF public.t FOR VALUES FROM (0) TO (1000);"
