@@ -25,6 +25,38 @@ CREATE TABLE IF NOT EXISTS oxbow.identity (
   migration text, table_schema text, table_name text, identity text NOT NULL, index_name text NOT NULL,
   PRIMARY KEY (migration, table_schema, table_name));
 COMMENT ON TABLE oxbow.identity IS 'Replica identities as they were before oxbow changed them.';
+CREATE TABLE IF NOT EXISTS oxbow.leaf_identity (
+  migration text, table_schema text, table_name text, identity text NOT NULL, index_name text NOT NULL,
+  PRIMARY KEY (migration, table_schema, table_name));
+COMMENT ON TABLE oxbow.leaf_identity IS 'Replica identities that new partitions of these tables need.';
+CREATE OR REPLACE FUNCTION oxbow.give_identity() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $give$
+DECLARE
+  leaf record;
+BEGIN
+  FOR leaf IN
+    SELECT w.migration, n.nspname, c.relname, w.identity, x.relname AS index_name
+    FROM oxbow.leaf_identity w
+    CROSS JOIN LATERAL pg_partition_tree(to_regclass(format('%I.%I', w.table_schema, w.table_name))) p
+    JOIN pg_class c ON c.oid = p.relid AND p.isleaf AND c.relreplident = 'd'
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN pg_class x ON x.oid IN (
+      SELECT i.indexrelid FROM pg_index i
+      JOIN pg_partition_tree(to_regclass(format('%I.%I', w.table_schema, w.index_name))) q
+        ON q.relid = i.indexrelid
+      WHERE i.indrelid = c.oid AND w.index_name <> '')
+    WHERE w.identity = 'f' OR x.oid IS NOT NULL
+  LOOP
+    INSERT INTO oxbow.identity VALUES (leaf.migration, leaf.nspname, leaf.relname, 'd', '')
+      ON CONFLICT DO NOTHING;
+    EXECUTE format('ALTER TABLE %I.%I REPLICA IDENTITY ', leaf.nspname, leaf.relname) ||
+      CASE leaf.identity WHEN 'f' THEN 'FULL' ELSE format('USING INDEX %I', leaf.index_name) END;
+  END LOOP;
+EXCEPTION WHEN OTHERS THEN
+  -- Whatever goes wrong in here, the statement of the application must not fail because of it.
+  RAISE WARNING 'oxbow could not set the replica identity of a new partition: %', SQLERRM;
+END
+$give$;
 )sql";
 
 constexpr std::string_view kInstallTargetSql = R"sql(
@@ -145,7 +177,8 @@ Task<std::vector<std::string>> remove_schema(Connection& connection, std::string
   auto ours = quote_literal(migration);
   std::string sql = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('oxbow schema', 0));";
   if (role == Role::source) {
-    sql += fmt::format("DELETE FROM oxbow.identity WHERE migration = {};", ours);
+    for (auto table : {"identity", "leaf_identity"})
+      sql += fmt::format("DELETE FROM oxbow.{} WHERE migration = {};", table, ours);
   } else {
     for (auto table : {"stream", "range", "quarantine", "rogue_write"})
       sql += fmt::format("DELETE FROM oxbow.{} WHERE migration = {};", table, ours);

@@ -22,7 +22,7 @@ constexpr std::string_view kServerSql = R"sql(
             'pg_replication_origin_create(text)', 'pg_replication_origin_drop(text)',
             'pg_replication_origin_session_setup(text)',
             'pg_replication_origin_xact_setup(pg_lsn, timestamptz)']) f),
-         {}
+         {}, r.rolsuper
   FROM pg_roles r WHERE r.rolname = current_user
 )sql";
 
@@ -59,6 +59,7 @@ Task<ServerFacts> read_facts(Connection& connection, std::vector<TableName> tabl
   facts.may_create_in_database = server.boolean(0, 8);
   facts.may_use_origins = server.boolean(0, 9);
   facts.may_set_replication_role = server.boolean(0, 10);
+  facts.may_watch_ddl = server.boolean(0, 11);
 
   std::vector<std::string> schemas;
   std::vector<std::string> names;

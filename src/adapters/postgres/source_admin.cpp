@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "adapters/postgres/leaf_identity.hpp"
 #include "adapters/postgres/locked_change.hpp"
 #include "adapters/postgres/names.hpp"
 #include "adapters/postgres/range_planner.hpp"
@@ -89,6 +90,7 @@ Task<Snapshot> PgSourceAdmin::current_snapshot() {
 Task<void> PgSourceAdmin::change_identity(IdentityChange change) {
   auto* connection = CO_TRY(co_await session());
   CO_TRY(co_await install_schema(*connection, migration_, Role::source));
+  CO_TRY(co_await keep_leaf_identity(*connection, migration_, change));
   Rows tables = CO_TRY(co_await connection->exec_params(std::string(kIdentitiesSql),
                                                         {{quoted(change.table)}, {change.index}}));
   for (int row = 0; row < tables.size(); ++row) {
@@ -246,6 +248,7 @@ Task<std::vector<std::string>> PgSourceAdmin::remove() {
     CO_TRY(co_await change_under_lock(*connection, "DROP PUBLICATION " + publication));
     done.push_back("dropped publication " + publication);
   }
+  CO_TRY(co_await drop_leaf_identity(*connection, migration_, done));
   Rows identities = CO_TRY(co_await connection->exec("SELECT to_regclass('oxbow.identity') IS NOT NULL"));
   if (identities.boolean(0, 0)) CO_TRY(co_await restore_identities(*connection, done));
   auto schema = CO_TRY(co_await remove_schema(*connection, migration_, Role::source));

@@ -33,6 +33,7 @@ class AdminTest : public DatabaseTest {
         migration_ +
         ":') UNION ALL "
         "SELECT 'trigger ' || tgname FROM pg_trigger WHERE NOT tgisinternal UNION ALL "
+        "SELECT 'event trigger ' || evtname FROM pg_event_trigger UNION ALL "
         "SELECT 'identity of ' || relname FROM pg_class WHERE relnamespace = 'public'::regnamespace "
         "AND relkind IN ('r', 'p') AND relreplident <> 'd'");
   }
