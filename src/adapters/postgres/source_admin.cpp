@@ -7,6 +7,7 @@
 #include "adapters/postgres/leaf_identity.hpp"
 #include "adapters/postgres/locked_change.hpp"
 #include "adapters/postgres/names.hpp"
+#include "adapters/postgres/parts_reader.hpp"
 #include "adapters/postgres/range_planner.hpp"
 #include "adapters/postgres/schema.hpp"
 #include "adapters/postgres/session.hpp"
@@ -194,6 +195,16 @@ Task<Lsn> PgSourceAdmin::emit_marker(std::string content) {
       "BEGIN; SELECT pg_logical_emit_message(true, '{}', {}); COMMIT; SELECT pg_current_wal_flush_lsn()",
       kMarkerPrefix, quote_literal(content))));
   co_return CO_TRY(parse_lsn(rows.view(0, 0)));
+}
+
+Task<PartsLook> PgSourceAdmin::look_at_parts(std::vector<TableName> tables) {
+  auto* connection = CO_TRY(co_await session());
+  co_return co_await postgres::look_at_parts(*connection, std::move(tables));
+}
+
+Task<OldRows> PgSourceAdmin::find_old_rows(TableName part, std::uint32_t xid, std::uint32_t command) {
+  auto* connection = CO_TRY(co_await session());
+  co_return co_await postgres::find_old_rows(*connection, std::move(part), xid, command);
 }
 
 Task<std::vector<KeyBound>> PgSourceAdmin::plan_ranges(TableName table, std::vector<KeyColumn> key,

@@ -67,7 +67,7 @@ std::vector<TableName> Plan::new_tables() const {
 }
 
 Result<Plan> make_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side) {
-  Plan plan;
+  Plan plan{.legacy = legacy, .new_side = new_side, .cohorts = {}, .tables = {}, .identity_changes = {}};
   std::string problems;
   auto problem = [&](const Mark& mark, std::string_view sentence) {
     problems += fmt::format("{}line {}: {}", problems.empty() ? "" : "\n", mark.line, sentence);

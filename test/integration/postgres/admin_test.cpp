@@ -359,7 +359,7 @@ TEST_F(TargetAdminTest, WritesByOthersAreRecordedAndOursAreNot) {
   TargetTable t{.name = {"public", "t"}, .columns = {{.name = "id", .sql_type = "integer", .in_key = true}}};
   must(writer->begin());
   must(writer->apply(batch(t, RowOp::insert, {tuple({int4(1)})})));
-  must(writer->truncate(t, false));
+  must(writer->truncate(t, false, Xid(7)));
   must(writer->commit(std::nullopt));
   EXPECT_THAT(must(admin_->rogue_writes_after(0)), IsEmpty());
 
