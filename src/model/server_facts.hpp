@@ -28,6 +28,7 @@ struct ServerFacts {
   bool may_create_in_database = false;           // a schema of our own, a publication
   bool may_use_origins = false;                  // pg_replication_origin_* functions
   bool may_set_replication_role = false;
+  bool may_watch_ddl = false;           // event triggers
   std::vector<TableName> not_readable;  // of the tables asked about
   std::vector<TableName> not_writable;
   std::vector<TableName> not_owned;                   // replica identity and triggers need ownership

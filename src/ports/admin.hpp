@@ -12,6 +12,7 @@
 #include "model/key_range.hpp"
 #include "model/position.hpp"
 #include "model/server_facts.hpp"
+#include "model/table_parts.hpp"
 #include "ports/target.hpp"
 #include "runtime/task.hpp"
 
@@ -64,6 +65,12 @@ class SourceAdmin : public Admin {
   // synchronous standby.
   virtual Task<Lsn> emit_marker(std::string content) = 0;
 
+  virtual Task<PartsLook> look_at_parts(std::vector<TableName> tables) = 0;
+
+  // Whether this part holds rows that were written before a transaction began to write, or by it before one
+  // of its commands. Looks through so many rows as it can in a second or so.
+  virtual Task<OldRows> find_old_rows(TableName part, std::uint32_t xid, std::uint32_t command) = 0;
+
   // Bounds that cut the table into about `rows / rows_per_range` parts of similar size; empty if it is small.
   virtual Task<std::vector<KeyBound>> plan_ranges(TableName table, std::vector<KeyColumn> key,
                                                   std::uint64_t rows_per_range) = 0;
@@ -106,6 +113,13 @@ class TargetAdmin : public Admin {
   virtual Task<void> forget_cohorts(std::vector<std::uint32_t> tables, std::vector<CohortId> cohorts) = 0;
   virtual Task<void> save_ranges(std::vector<RangeRecord> records) = 0;
   virtual Task<std::vector<RogueWrite>> rogue_writes_after(std::uint64_t id) = 0;
+
+  // The parts of the legacy tables as they were when the stream last agreed with them.
+  virtual Task<std::vector<TableParts>> load_parts() = 0;
+  virtual Task<void> save_parts(std::vector<TableParts> tables) = 0;
+  // The transactions (their lower 32 bits) whose TRUNCATE of this table was applied, as far back as parts
+  // remember.
+  virtual Task<std::vector<std::uint32_t>> truncations_of(std::vector<std::uint32_t> tables) = 0;
 };
 
 }  // namespace oxbow

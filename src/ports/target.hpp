@@ -43,8 +43,9 @@ class TargetWriter {
   // the outcomes, parallel to `batches`, name them. All or nothing otherwise.
   virtual Task<std::vector<BatchOutcome>> apply_together(std::vector<const RowBatch*> batches) = 0;
 
-  // All rows go. Beside copies by others: without a lock on the whole table.
-  virtual Task<void> truncate(const TargetTable& table, bool beside_copies) = 0;
+  // All rows go, and it is remembered which transaction of the source wanted that. Beside copies by others:
+  // without a lock on the whole table.
+  virtual Task<void> truncate(const TargetTable& table, bool beside_copies, Xid wanted_by) = 0;
 
   // Whether the table has rows of this selection, and their removal.
   virtual Task<bool> holds_rows(RangeRead rows) = 0;

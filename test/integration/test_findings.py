@@ -81,6 +81,7 @@ def test_a_column_added_to_legacy_is_detected_and_stops_the_stream_until_somebod
     finding = wait_for_finding(mirrored, "drift", 10)
     assert "coupon" in words(finding)
     assert "orders" in words(finding)
+    mirrored.wait_until(lambda: mirrored.status()["stream"]["phase"] == "failed", 10, "the stream stops")
 
 
 def test_a_column_changed_on_the_new_side_is_detected(mirrored):

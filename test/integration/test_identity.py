@@ -92,3 +92,50 @@ def test_a_composite_key_of_several_types_is_followed(tmp_path, databases):
                                      UPDATE things SET size = -size WHERE size % 5 = 0""")
         migration.wait_until_equal()
         migration.prove_equal()
+
+
+# Partitions have identities of their own, and a new one begins without: PostgreSQL refuses UPDATE and DELETE there.
+PARTITIONED = """CREATE TABLE things (name text{not_null}, size integer{not_null}) PARTITION BY RANGE (size);
+                 CREATE TABLE things_small PARTITION OF things FOR VALUES FROM (0) TO (1000);{index}"""
+BY_INDEX = PARTITIONED.format(not_null=" NOT NULL", index="CREATE UNIQUE INDEX things_name ON things (name, size);")
+BY_ROW = PARTITIONED.format(not_null="", index="")
+CHANGES_ALL = "UPDATE things SET name = name || '.'; DELETE FROM things WHERE name LIKE '%9.'"
+
+
+@pytest.mark.parametrize("table, identity", [(BY_INDEX, ""), (BY_ROW, ", identity: full-row")], ids=["unique index", "full row"])
+def test_a_new_partition_takes_changes_from_its_first_moment(tmp_path, databases, table, identity):
+    with odd_migration(tmp_path, databases, table, FILL, identity) as migration:
+        execute(migration.new, "CREATE TABLE things_rest PARTITION OF things DEFAULT")
+        assert "a new partition of public.things" in migration.oxbow("check", "--connect").stdout
+        migration.up().advance("thing")
+        migration.wait_until_backfilled()
+        execute(migration.legacy, f"""CREATE TABLE things_large PARTITION OF things FOR VALUES FROM (1000) TO (2000);
+                                      INSERT INTO things SELECT 'new ' || i, i FROM generate_series(1000, 1100) AS i; {CHANGES_ALL}""")
+        execute(migration.legacy, f"""CREATE TABLE things_huge (LIKE things INCLUDING ALL);
+                                      ALTER TABLE things ATTACH PARTITION things_huge FOR VALUES FROM (2000) TO (3000);
+                                      INSERT INTO things VALUES ('attached', 2500); {CHANGES_ALL}""")
+        migration.wait_until_equal()
+        migration.prove_equal()
+        migration.stop()
+        migration.oxbow("doctor", "--remove")
+    left = "SELECT evtname FROM pg_event_trigger UNION ALL SELECT relname FROM pg_class WHERE relname ~ '^things' AND relreplident NOT IN ('d', 'n')"
+    assert execute(databases.legacy, left) == []
+
+
+def test_a_new_partition_has_to_wait_where_oxbow_is_no_superuser_and_check_says_so(tmp_path, databases):
+    execute(databases.legacy, "CREATE ROLE guest LOGIN REPLICATION; GRANT CREATE ON DATABASE {0} TO guest; ALTER SCHEMA public OWNER TO guest"
+            .format(databases.legacy.rsplit("/", 1)[1].split("?")[0]))
+    with odd_migration(tmp_path, databases, BY_ROW, FILL, ", identity: full-row") as migration:
+        execute(migration.new, "CREATE TABLE things_rest PARTITION OF things DEFAULT")
+        execute(migration.legacy, "ALTER TABLE things OWNER TO guest; ALTER TABLE things_small OWNER TO guest; ALTER TABLE left_out OWNER TO guest")
+        as_guest = databases.legacy.replace("postgres@", "guest@")
+        migration.write_spec(open(f"{migration.directory}/oxbow.yaml", encoding="utf-8").read().replace(databases.legacy, as_guest))
+        assert "public.things has no replica identity and refuses UPDATE" in migration.oxbow("check", "--connect").stdout
+        migration.up().advance("thing")
+        migration.wait_until_backfilled()
+        execute(as_guest, "CREATE TABLE things_large PARTITION OF things FOR VALUES FROM (1000) TO (2000); INSERT INTO things VALUES ('new', 1000)")
+        identity = "SELECT relreplident FROM pg_class WHERE relname = 'things_large'"
+        migration.wait_until(lambda: execute(migration.legacy, identity) == [("f",)], 10, "oxbow has seen the partition")
+        execute(as_guest, CHANGES_ALL)
+        migration.wait_until_equal()
+    execute(databases.legacy, "REASSIGN OWNED BY guest TO postgres; DROP OWNED BY guest; DROP ROLE guest")

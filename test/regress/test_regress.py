@@ -179,9 +179,9 @@ def test_changes_of_a_table_under_another_name_are_not_passed_over(databases, ma
     migration = make_shop(databases.legacy, databases.new, extra=f"limits: {{ on_ddl: {on_ddl} }}")
     migration.up().advance("customer")
     migration.wait_until_backfilled()
-    execute(migration.legacy, "ALTER TABLE visits RENAME TO visits_for_a_moment")
-    execute(migration.legacy, "INSERT INTO visits_for_a_moment VALUES (900001, 1, '/seen')")
-    execute(migration.legacy, "ALTER TABLE visits_for_a_moment RENAME TO visits")
+    execute(migration.legacy, """ALTER TABLE visits RENAME TO visits_for_a_moment;
+                                 INSERT INTO visits_for_a_moment VALUES (900001, 1, '/seen');
+                                 ALTER TABLE visits_for_a_moment RENAME TO visits""")
     migration.wait_until(lambda: migration.status()["stream"]["phase"] == "failed", 20, "the stream stops")
     assert "visits_for_a_moment" in migration.status()["stream"]["reason"]
 

@@ -37,6 +37,10 @@ std::string watch_name(std::string_view migration) {
 std::string watch_truncate_name(std::string_view migration) {
   return identifier_for("oxbow_watch_truncate_", migration);
 }
+std::string identity_trigger_name(std::string_view migration) {
+  return identifier_for("oxbow_identity_", migration);
+}
+
 std::string origin_prefix(std::string_view migration) {
   return fmt::format("oxbow:{}:", migration);
 }

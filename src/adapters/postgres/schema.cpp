@@ -25,6 +25,38 @@ CREATE TABLE IF NOT EXISTS oxbow.identity (
   migration text, table_schema text, table_name text, identity text NOT NULL, index_name text NOT NULL,
   PRIMARY KEY (migration, table_schema, table_name));
 COMMENT ON TABLE oxbow.identity IS 'Replica identities as they were before oxbow changed them.';
+CREATE TABLE IF NOT EXISTS oxbow.leaf_identity (
+  migration text, table_schema text, table_name text, identity text NOT NULL, index_name text NOT NULL,
+  PRIMARY KEY (migration, table_schema, table_name));
+COMMENT ON TABLE oxbow.leaf_identity IS 'Replica identities that new partitions of these tables need.';
+CREATE OR REPLACE FUNCTION oxbow.give_identity() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $give$
+DECLARE
+  leaf record;
+BEGIN
+  FOR leaf IN
+    SELECT w.migration, n.nspname, c.relname, w.identity, x.relname AS index_name
+    FROM oxbow.leaf_identity w
+    CROSS JOIN LATERAL pg_partition_tree(to_regclass(format('%I.%I', w.table_schema, w.table_name))) p
+    JOIN pg_class c ON c.oid = p.relid AND p.isleaf AND c.relreplident = 'd'
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN pg_class x ON x.oid IN (
+      SELECT i.indexrelid FROM pg_index i
+      JOIN pg_partition_tree(to_regclass(format('%I.%I', w.table_schema, w.index_name))) q
+        ON q.relid = i.indexrelid
+      WHERE i.indrelid = c.oid AND w.index_name <> '')
+    WHERE w.identity = 'f' OR x.oid IS NOT NULL
+  LOOP
+    INSERT INTO oxbow.identity VALUES (leaf.migration, leaf.nspname, leaf.relname, 'd', '')
+      ON CONFLICT DO NOTHING;
+    EXECUTE format('ALTER TABLE %I.%I REPLICA IDENTITY ', leaf.nspname, leaf.relname) ||
+      CASE leaf.identity WHEN 'f' THEN 'FULL' ELSE format('USING INDEX %I', leaf.index_name) END;
+  END LOOP;
+EXCEPTION WHEN OTHERS THEN
+  -- Whatever goes wrong in here, the statement of the application must not fail because of it.
+  RAISE WARNING 'oxbow could not set the replica identity of a new partition: %', SQLERRM;
+END
+$give$;
 )sql";
 
 constexpr std::string_view kInstallTargetSql = R"sql(
@@ -52,6 +84,15 @@ CREATE TABLE IF NOT EXISTS oxbow.rogue_write (
   login text NOT NULL, application text NOT NULL, address text NOT NULL,
   PRIMARY KEY (migration, id));
 COMMENT ON TABLE oxbow.rogue_write IS 'Writes by others on tables that only oxbow may write.';
+CREATE TABLE IF NOT EXISTS oxbow.part (
+  migration text, table_schema text, table_name text, table_oid bigint NOT NULL,
+  oid bigint, parent bigint NOT NULL, part_schema text NOT NULL, part_name text NOT NULL,
+  file bigint NOT NULL, linked_by bigint NOT NULL, columns bigint[] NOT NULL, seen_before xid8 NOT NULL,
+  PRIMARY KEY (migration, table_schema, table_name, oid));
+COMMENT ON TABLE oxbow.part IS 'What the tables of the other side consisted of when last seen.';
+CREATE TABLE IF NOT EXISTS oxbow.truncation (
+  migration text, table_number bigint, wanted_by xid8, PRIMARY KEY (migration, table_number, wanted_by));
+COMMENT ON TABLE oxbow.truncation IS 'Transactions of the other side that emptied a whole table.';
 CREATE OR REPLACE FUNCTION oxbow.watch() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $watch$
 DECLARE
@@ -145,9 +186,10 @@ Task<std::vector<std::string>> remove_schema(Connection& connection, std::string
   auto ours = quote_literal(migration);
   std::string sql = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('oxbow schema', 0));";
   if (role == Role::source) {
-    sql += fmt::format("DELETE FROM oxbow.identity WHERE migration = {};", ours);
+    for (auto table : {"identity", "leaf_identity"})
+      sql += fmt::format("DELETE FROM oxbow.{} WHERE migration = {};", table, ours);
   } else {
-    for (auto table : {"stream", "range", "quarantine", "rogue_write"})
+    for (auto table : {"stream", "range", "quarantine", "rogue_write", "part", "truncation"})
       sql += fmt::format("DELETE FROM oxbow.{} WHERE migration = {};", table, ours);
   }
   sql += fmt::format(
@@ -205,6 +247,52 @@ Statement quarantine_statement(const std::string& migration, const QuarantineRec
        bytes(record.row),
        {word(kOps, record.op)},
        {to_string(record.lsn)}}};
+}
+
+Statement save_truncation_statement(const std::string& migration, std::uint32_t table, Xid wanted_by) {
+  return {"INSERT INTO oxbow.truncation VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+          {{migration}, {std::to_string(table)}, {std::to_string(wanted_by.value())}}};
+}
+
+Statement save_part_statement(const std::string& migration, const TableParts& table, const TablePart& part) {
+  std::vector<std::string> columns;
+  for (auto column : part.columns) columns.push_back(std::to_string(column));
+  return {"INSERT INTO oxbow.part VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+          {{migration},
+           {table.table.schema},
+           {table.table.name},
+           {std::to_string(table.oid)},
+           {std::to_string(part.oid)},
+           {std::to_string(part.parent)},
+           {part.name.schema},
+           {part.name.name},
+           {std::to_string(part.file)},
+           {std::to_string(part.linked_by)},
+           {to_text_array(columns)},
+           {std::to_string(part.seen_before.value())}}};
+}
+
+Task<std::vector<TableParts>> load_parts(Connection& connection, std::string migration) {
+  Rows rows = CO_TRY(co_await connection.exec_params(
+      "SELECT table_schema, table_name, table_oid, oid, parent, part_schema, part_name, file, linked_by, "
+      "columns, seen_before FROM oxbow.part WHERE migration = $1 ORDER BY table_schema, table_name, oid",
+      {{migration}}));
+  std::vector<TableParts> tables;
+  for (int row = 0; row < rows.size(); ++row) {
+    TableName name{rows.text(row, 0), rows.text(row, 1)};
+    if (tables.empty() || tables.back().table != name)
+      tables.push_back({std::move(name), rows.number<std::uint32_t>(row, 2), {}});
+    TablePart part{.oid = rows.number<std::uint32_t>(row, 3),
+                   .parent = rows.number<std::uint32_t>(row, 4),
+                   .name = {rows.text(row, 5), rows.text(row, 6)},
+                   .file = rows.number<std::uint32_t>(row, 7),
+                   .linked_by = rows.number<std::uint32_t>(row, 8),
+                   .seen_before = Xid(rows.number<std::uint64_t>(row, 10))};
+    for (const auto& column : parse_text_array(rows.view(row, 9)))
+      part.columns.push_back(std::stoull(column));
+    tables.back().parts.push_back(std::move(part));
+  }
+  co_return tables;
 }
 
 Task<std::optional<StreamPosition>> load_position(Connection& connection, std::string migration) {

@@ -8,6 +8,7 @@
 
 #include "adapters/postgres/connection.hpp"
 #include "model/stream_state.hpp"
+#include "model/table_parts.hpp"
 
 namespace oxbow::postgres {
 
@@ -27,6 +28,10 @@ Statement save_position_statement(const std::string& migration, const StreamPosi
 Statement save_range_statement(const std::string& migration, const RangeRecord& record);
 Statement quarantine_statement(const std::string& migration, const QuarantineRecord& record);
 
+Statement save_truncation_statement(const std::string& migration, std::uint32_t table, Xid wanted_by);
+Statement save_part_statement(const std::string& migration, const TableParts& table, const TablePart& part);
+
+Task<std::vector<TableParts>> load_parts(Connection& connection, std::string migration);
 Task<std::optional<StreamPosition>> load_position(Connection& connection, std::string migration);
 Task<std::vector<RangeRecord>> load_ranges(Connection& connection, std::string migration);
 Task<std::vector<QuarantineRecord>> load_quarantine(Connection& connection, std::string migration);

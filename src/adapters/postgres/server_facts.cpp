@@ -42,7 +42,8 @@ constexpr std::string_view kServerSql = R"sql(
               THEN d.datconnlimit - (SELECT count(*) FROM others WHERE datname = d.datname) END,
          current_setting('max_replication_slots')::int,
          has_table_privilege('pg_replication_origin_status', 'SELECT')
-           AND has_function_privilege('pg_show_replication_origin_status()', 'EXECUTE')
+           AND has_function_privilege('pg_show_replication_origin_status()', 'EXECUTE'),
+         r.rolsuper
   FROM pg_roles r JOIN pg_database d ON d.datname = current_database() WHERE r.rolname = current_user
 )sql";
 
@@ -118,6 +119,7 @@ Task<ServerFacts> read_facts(Connection& connection, std::string migration, std:
   }
 
   CO_TRY(co_await read_disks(connection, facts));
+  facts.may_watch_ddl = server.boolean(0, 15);
 
   std::vector<std::string> schemas;
   std::vector<std::string> names;

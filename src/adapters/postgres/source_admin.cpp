@@ -4,8 +4,10 @@
 
 #include <algorithm>
 
+#include "adapters/postgres/leaf_identity.hpp"
 #include "adapters/postgres/locked_change.hpp"
 #include "adapters/postgres/names.hpp"
+#include "adapters/postgres/parts_reader.hpp"
 #include "adapters/postgres/range_planner.hpp"
 #include "adapters/postgres/schema.hpp"
 #include "adapters/postgres/session.hpp"
@@ -89,6 +91,7 @@ Task<Snapshot> PgSourceAdmin::current_snapshot() {
 Task<void> PgSourceAdmin::change_identity(IdentityChange change) {
   auto* connection = CO_TRY(co_await session());
   CO_TRY(co_await install_schema(*connection, migration_, Role::source));
+  CO_TRY(co_await keep_leaf_identity(*connection, migration_, change));
   Rows tables = CO_TRY(co_await connection->exec_params(std::string(kIdentitiesSql),
                                                         {{quoted(change.table)}, {change.index}}));
   for (int row = 0; row < tables.size(); ++row) {
@@ -194,6 +197,16 @@ Task<Lsn> PgSourceAdmin::emit_marker(std::string content) {
   co_return CO_TRY(parse_lsn(rows.view(0, 0)));
 }
 
+Task<PartsLook> PgSourceAdmin::look_at_parts(std::vector<TableName> tables) {
+  auto* connection = CO_TRY(co_await session());
+  co_return co_await postgres::look_at_parts(*connection, std::move(tables));
+}
+
+Task<OldRows> PgSourceAdmin::find_old_rows(TableName part, std::uint32_t xid, std::uint32_t command) {
+  auto* connection = CO_TRY(co_await session());
+  co_return co_await postgres::find_old_rows(*connection, std::move(part), xid, command);
+}
+
 Task<std::vector<KeyBound>> PgSourceAdmin::plan_ranges(TableName table, std::vector<KeyColumn> key,
                                                        std::uint64_t rows_per_range) {
   auto* connection = CO_TRY(co_await session());
@@ -246,6 +259,7 @@ Task<std::vector<std::string>> PgSourceAdmin::remove() {
     CO_TRY(co_await change_under_lock(*connection, "DROP PUBLICATION " + publication));
     done.push_back("dropped publication " + publication);
   }
+  CO_TRY(co_await drop_leaf_identity(*connection, migration_, done));
   Rows identities = CO_TRY(co_await connection->exec("SELECT to_regclass('oxbow.identity') IS NOT NULL"));
   if (identities.boolean(0, 0)) CO_TRY(co_await restore_identities(*connection, done));
   auto schema = CO_TRY(co_await remove_schema(*connection, migration_, Role::source));

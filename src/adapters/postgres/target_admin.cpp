@@ -131,7 +131,7 @@ Task<StoredStream> PgTargetAdmin::load_stream() {
 Task<void> PgTargetAdmin::forget_stream() {
   auto* connection = CO_TRY(co_await session());
   std::vector<Statement> statements;
-  for (const char* table : {"stream", "range", "quarantine"})
+  for (const char* table : {"stream", "range", "quarantine", "part", "truncation"})
     statements.push_back({fmt::format("DELETE FROM oxbow.{} WHERE migration = $1", table), {{migration_}}});
   CO_TRY(co_await connection->pipeline(std::move(statements)));
   co_return Status{};
@@ -202,6 +202,38 @@ Task<std::vector<RogueWrite>> PgTargetAdmin::rogue_writes_after(std::uint64_t id
   }
   if (id > kLateWrites) seen_->erase(seen_->begin(), seen_->lower_bound(id - kLateWrites));
   co_return writes;
+}
+
+Task<std::vector<TableParts>> PgTargetAdmin::load_parts() {
+  auto* connection = CO_TRY(co_await session());
+  co_return co_await postgres::load_parts(*connection, migration_);
+}
+
+// A transaction that had ended when its table was seen as it is remembered now explains nothing any more.
+Task<void> PgTargetAdmin::save_parts(std::vector<TableParts> tables) {
+  auto* connection = CO_TRY(co_await session());
+  std::vector<Statement> statements{{"DELETE FROM oxbow.part WHERE migration = $1", {{migration_}}}};
+  for (const auto& table : tables)
+    for (const auto& part : table.parts) statements.push_back(save_part_statement(migration_, table, part));
+  statements.push_back(
+      {"DELETE FROM oxbow.truncation WHERE migration = $1 AND wanted_by < (SELECT seen_before FROM "
+       "oxbow.part "
+       "WHERE migration = $1 ORDER BY seen_before LIMIT 1)",
+       {{migration_}}});
+  CO_TRY(co_await connection->pipeline(std::move(statements)));
+  co_return Status{};
+}
+
+Task<std::vector<std::uint32_t>> PgTargetAdmin::truncations_of(std::vector<std::uint32_t> tables) {
+  auto* connection = CO_TRY(co_await session());
+  std::vector<std::string> numbers;
+  for (auto table : tables) numbers.push_back(std::to_string(table));
+  Rows rows = CO_TRY(co_await connection->exec_params(
+      "SELECT wanted_by::xid FROM oxbow.truncation WHERE migration = $1 AND table_number = ANY ($2::int[])",
+      {{migration_}, {to_text_array(numbers)}}));
+  std::vector<std::uint32_t> found;
+  for (int row = 0; row < rows.size(); ++row) found.push_back(rows.number<std::uint32_t>(row, 0));
+  co_return found;
 }
 
 Task<std::vector<std::string>> PgTargetAdmin::remove() {

@@ -21,6 +21,9 @@ class PgTargetAdmin final : public AdminBase<TargetAdmin> {
   Task<void> forget_cohorts(std::vector<std::uint32_t> tables, std::vector<CohortId> cohorts) override;
   Task<void> save_ranges(std::vector<RangeRecord> records) override;
   Task<std::vector<RogueWrite>> rogue_writes_after(std::uint64_t id) override;
+  Task<std::vector<TableParts>> load_parts() override;
+  Task<void> save_parts(std::vector<TableParts> tables) override;
+  Task<std::vector<std::uint32_t>> truncations_of(std::vector<std::uint32_t> tables) override;
   Task<std::vector<std::string>> remove() override;
 
  private:

@@ -354,7 +354,7 @@ Task<std::uint64_t> PgTargetWriter::copy_end() {
 }
 
 // A table that foreign keys point at cannot be truncated alone, but it can be emptied.
-Task<void> PgTargetWriter::truncate(const TargetTable& table, bool beside_copies) {
+Task<void> PgTargetWriter::truncate(const TargetTable& table, bool beside_copies, Xid wanted_by) {
   auto name = quoted(table.name);
   CO_TRY(co_await connection_->exec("SAVEPOINT oxbow"));
   auto done = co_await connection_->exec((beside_copies ? "DELETE FROM " : "TRUNCATE ") + name);
@@ -364,6 +364,8 @@ Task<void> PgTargetWriter::truncate(const TargetTable& table, bool beside_copies
   connection_->set_silence_max(settings_.silence_max);
   CO_TRY(std::move(done));
   CO_TRY(co_await connection_->exec("RELEASE SAVEPOINT oxbow"));
+  auto record = save_truncation_statement(migration_, table.id, wanted_by);
+  CO_TRY(co_await connection_->exec_params(record.sql, record.params));
   co_return Status{};
 }
 

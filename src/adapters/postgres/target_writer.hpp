@@ -23,7 +23,7 @@ class PgTargetWriter final : public TargetWriter {
   Task<std::uint64_t> copy_end() override;
   Task<BatchOutcome> apply(const RowBatch& batch) override;
   Task<std::vector<BatchOutcome>> apply_together(std::vector<const RowBatch*> batches) override;
-  Task<void> truncate(const TargetTable& table, bool beside_copies) override;
+  Task<void> truncate(const TargetTable& table, bool beside_copies, Xid wanted_by) override;
   Task<bool> holds_rows(RangeRead rows) override;
   Task<void> remove_rows(RangeRead rows) override;
   Task<const TargetTable*> stage(const TargetTable& table) override;

@@ -251,7 +251,28 @@ class Judge {
                : fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX {};", quoted(table.name),
                              quote_identifier(identity->replica_index)),
            spec.mark);
+    judge_new_partitions(spec, table, *identity);
     judge_order(spec, table, *identity);
+  }
+
+  // A new partition begins with the default identity, whatever its table has.
+  void judge_new_partitions(const TableSpec& spec, const Table& table, const Identity& identity) {
+    if (!table.partitioned || (!identity.needs_full && identity.replica_index.empty())) return;
+    auto name = to_string(table.name);
+    if (facts_.may_watch_ddl)
+      return warn(
+          fmt::format("a new partition of {} has no replica identity and would refuse UPDATE and DELETE; "
+                      "oxbow sets it by an event trigger until the migration is over",
+                      name),
+          "", spec.mark);
+    warn(fmt::format(
+             "a new partition of {} has no replica identity and refuses UPDATE and DELETE until oxbow sees "
+             "it, some seconds later; role {} may not install the event trigger that prevents that",
+             name, facts_.user),
+         fmt::format(
+             "ALTER ROLE {} SUPERUSER; or set REPLICA IDENTITY in the transaction that creates a partition",
+             role_),
+         spec.mark);
   }
 
   static bool logs_identity(const Table& table, const Identity& identity) {

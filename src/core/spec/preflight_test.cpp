@@ -200,6 +200,19 @@ TEST(Preflight, AnnouncesWhatTheLogWillHold) {
   EXPECT_THAT(scene.on_legacy(), IsEmpty());
 }
 
+TEST(Preflight, WarnsOfNewPartitionsThatBeginWithoutAnIdentity) {
+  Scene scene;
+  scene.payments().partitioned = true;
+  EXPECT_THAT(scene.on_legacy(), IsEmpty()) << "the primary key of a partition identifies its rows";
+  scene.payments().indexes[0].primary = false;
+  scene.payments().replica_identity = ReplicaIdentity::index;
+  scene.payments().replica_identity_index = "payments_pkey";
+  EXPECT_THAT(scene.on_legacy(), ElementsAre(HasSubstr("a new partition of public.payments has no replica "
+                                                       "identity and refuses UPDATE and DELETE")));
+  scene.facts.may_watch_ddl = true;
+  EXPECT_THAT(scene.on_legacy(), ElementsAre(HasSubstr("oxbow sets it by an event trigger")));
+}
+
 TEST(Preflight, WarnsOfKeysInTheOrderOfALocale) {
   Scene scene;
   scene.payments().columns[0].type = build::text();

@@ -176,6 +176,13 @@ Status Applier::relation(const Relation& relation) {
                    "column {} of {} is gone from the legacy side; bring the spec up to date", wanted,
                    to_string(relation.name));
       }
+      if (at->type_oid != table.mapping->source_types[i]) {
+        return Err(
+            ErrorCode::schema_drift,
+            "column {} of {} has another type in the log than when the stream began; roll every mirrored "
+            "cohort of it back to `legacy` and advance it again",
+            wanted, to_string(relation.name));
+      }
       route.fields.push_back(static_cast<std::size_t>(at - relation.columns.begin()));
       same = same && route.fields.back() == i;
     }
@@ -193,17 +200,6 @@ Status Applier::relation(const Relation& relation) {
     routes.push_back(std::move(route));
   }
 
-  auto known = relations_.find(relation.id);
-  if (known != relations_.end() && !routes.empty()) {
-    for (const auto& before : known->second.columns) {
-      auto now = std::ranges::find(relation.columns, before.name, &Relation::Column::name);
-      if (now != relation.columns.end() && now->type_oid != before.type_oid) {
-        return Err(ErrorCode::schema_drift,
-                   "column {} of {} has another type than when the stream began; bring the spec up to date",
-                   before.name, to_string(relation.name));
-      }
-    }
-  }
   relations_[relation.id] = relation;
   routes_[relation.id] = std::move(routes);
   return {};
@@ -375,7 +371,7 @@ Status Applier::truncate(const Truncate& truncate) {
       // is empty or nearly so.
       bool copying = !state.fences.all_settled();
       if (copying) std::ranges::move(state.fences.restart(transaction_->xid), std::back_inserter(steps_));
-      steps_.push_back(TruncateWrite{&state.table.mapping->target, copying});
+      steps_.push_back(TruncateWrite{&state.table.mapping->target, copying, transaction_->xid});
     }
   }
   return {};

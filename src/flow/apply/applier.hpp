@@ -57,6 +57,7 @@ struct RowWrite {
 struct TruncateWrite {
   const TargetTable* table = nullptr;
   bool beside_copies = false;
+  Xid wanted_by;
 };
 
 using WriteStep = std::variant<RowWrite, TruncateWrite, RangeRecord, QuarantineRecord>;

@@ -208,6 +208,15 @@ TEST_F(ApplierTest, AColumnThatTheSpecDoesNotKnowStopsTheStreamByName) {
   EXPECT_NE(fed.error().detail.find("surprise"), std::string::npos);
 }
 
+TEST_F(ApplierTest, AColumnOfAnotherTypeThanTheMappingKnowsStopsTheStreamAtItsFirstRow) {
+  auto relation = test::one_table_relation();
+  relation.columns[1].type_oid = 1700;
+  auto fed = applier->on_event(relation, {});
+  ASSERT_FALSE(fed);
+  EXPECT_EQ(fed.error().code, ErrorCode::schema_drift);
+  EXPECT_NE(fed.error().detail.find(relation.columns[1].name), std::string::npos);
+}
+
 TEST_F(ApplierTest, ChangesUnderANameThatTheSpecDoesNotKnowStopTheStream) {
   auto renamed = test::one_table_relation();
   renamed.id = RelationId(7);

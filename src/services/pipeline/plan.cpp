@@ -80,7 +80,7 @@ std::vector<TableName> Plan::new_tables() const {
 }
 
 PlanAttempt try_to_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side) {
-  Plan plan;
+  Plan plan{.legacy = legacy, .new_side = new_side, .cohorts = {}, .tables = {}, .identity_changes = {}};
   Mistakes mistakes;
   for (const auto& entity : spec.entities) {
     plan.cohorts.push_back(std::make_unique<CohortTable>(resolve_cohorts(entity, spec.migration)));

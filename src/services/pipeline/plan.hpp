@@ -28,6 +28,7 @@ struct PlannedTable {
 };
 
 struct Plan {
+  Catalog legacy, new_side;                           // as they were when the plan was made
   std::vector<std::unique_ptr<CohortTable>> cohorts;  // by entity
   std::vector<PlannedTable> tables;
   std::vector<IdentityChange> identity_changes;

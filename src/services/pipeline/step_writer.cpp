@@ -53,7 +53,7 @@ Task<void> StepWriter::write_step(WriteStep step) {
     CO_TRY(co_await write_rows(std::move(*rows)));
   } else if (auto* truncate = std::get_if<TruncateWrite>(&step)) {
     CO_TRY(co_await settle_clashes());
-    CO_TRY(co_await writer_.truncate(*truncate->table, truncate->beside_copies));
+    CO_TRY(co_await writer_.truncate(*truncate->table, truncate->beside_copies, truncate->wanted_by));
   } else if (auto* record = std::get_if<RangeRecord>(&step)) {
     CO_TRY(co_await writer_.save_range(*record));
   } else if (auto* quarantined = std::get_if<QuarantineRecord>(&step)) {

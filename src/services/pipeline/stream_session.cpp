@@ -27,7 +27,7 @@ constexpr Duration kHeartbeatWhileWaiting = milliseconds(20);
 }  // namespace
 
 StreamSession::StreamSession(SessionContext context)
-    : parts_(std::move(context)), copier_(parts_), watch_(parts_) {
+    : parts_(std::move(context)), copier_(parts_), part_watch_(parts_), watch_(parts_, part_watch_) {
   parts_.status.phase = StreamPhase::starting;
   for (const auto& table : parts_.context.plan.tables) {
     parts_.tables[table.id] = {
@@ -72,6 +72,7 @@ Task<void> StreamSession::set_up() {
                   "mirrored cohort back to `legacy` and advance it again",
                   to_string(stored.position->lsn));
   }
+  CO_TRY(co_await compare_parts(stored));
   doing = "the slot is being made, which waits for all transactions that write at this moment";
   auto slot_begins = CO_TRY(co_await source.ensure_stream(parts_.context.plan.legacy_tables()));
   auto snapshot = CO_TRY(co_await source.current_snapshot());
@@ -108,6 +109,18 @@ Task<void> StreamSession::set_up() {
   parts_.status.phase = StreamPhase::running;
   following_ = true;
   co_return Status{};
+}
+
+// Before the publication takes a table in that has only the name of the one that was copied.
+Task<void> StreamSession::compare_parts(const StoredStream& stored) {
+  const auto& tables = parts_.context.plan.tables;
+  auto is_copied = [&](const TableName& name) {
+    return std::ranges::any_of(stored.ranges, [&](const RangeRecord& range) {
+      return range.phase != RangePhase::pending && tables[range.table].mapping.legacy == name;
+    });
+  };
+  CO_TRY(co_await part_watch_.begin(parts_.context.target));
+  co_return co_await part_watch_.look(parts_.context.source, parts_.context.target, is_copied);
 }
 
 void StreamSession::restore(const StoredStream& stored, const StreamPosition& position) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "services/pipeline/log_follower.hpp"
+#include "services/pipeline/part_watch.hpp"
 #include "services/pipeline/range_copier.hpp"
 #include "services/pipeline/session_parts.hpp"
 #include "services/pipeline/stream_watch.hpp"
@@ -45,6 +46,7 @@ class StreamSession {
 
  private:
   Task<void> set_up();
+  Task<void> compare_parts(const StoredStream& stored);
   void restore(const StoredStream& stored, const StreamPosition& position);
   Task<void> refuse_strange_rows(const PlannedTable& table, const std::vector<CohortId>& members);
   Task<void> add_job(const PlannedTable& table, std::vector<CohortId> members);
@@ -54,6 +56,7 @@ class StreamSession {
   SessionParts parts_;
   std::unique_ptr<LogFollower> follower_;
   RangeCopier copier_;
+  PartWatch part_watch_;
   StreamWatch watch_;
   bool following_ = false;
   std::uint32_t next_job_ = 0;

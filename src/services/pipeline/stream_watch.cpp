@@ -71,31 +71,43 @@ Task<void> StreamWatch::watch_schemas() {
   const auto& plan = parts_.context.plan;
   auto source = parts_.context.ports.source_admin();
   auto target = parts_.context.ports.target_admin();
-  auto legacy = CO_TRY(co_await source->read_catalog());
-  auto new_side = CO_TRY(co_await target->read_catalog());
+  auto legacy = plan.legacy;
+  auto new_side = plan.new_side;
   while (true) {
-    CO_TRY(co_await sleep_for(seconds(4)));
     auto legacy_now = CO_TRY(co_await source->read_catalog());
     auto new_now = CO_TRY(co_await target->read_catalog());
-    if (legacy_now.tables.size() != legacy.tables.size()) CO_TRY(co_await watch_new_partitions(*source));
     auto changes = schema_changes(plan, Side::legacy, legacy, legacy_now);
     std::ranges::move(schema_changes(plan, Side::new_side, new_side, new_now), std::back_inserter(changes));
     report_schemas(changes, legacy_now);
+    CO_TRY(co_await watch_parts(*source, *target));
     if (!changes.empty() && parts_.context.spec.limits.on_ddl == OnDdl::pause) {
       co_return Err(ErrorCode::schema_drift,
                     "{}; bring spec and schemas together, then start `oxbow up` again", changes.front());
     }
     legacy = std::move(legacy_now);
     new_side = std::move(new_now);
+    CO_TRY(co_await sleep_for(seconds(3)));
   }
 }
 
 // A new partition begins with the default identity, and the application's UPDATE fails there until it has
 // ours.
-Task<void> StreamWatch::watch_new_partitions(SourceAdmin& source) {
-  for (const auto& change : parts_.context.plan.identity_changes)
-    CO_TRY(co_await source.change_identity(change));
-  co_return Status{};
+Task<void> StreamWatch::watch_parts(SourceAdmin& source, TargetAdmin& target) {
+  const auto& plan = parts_.context.plan;
+  auto is_copied = [&](const TableName& name) {
+    bool copied = false;
+    for (const auto& table : plan.tables) {
+      if (table.mapping.legacy != name) continue;
+      parts_.applier->fences(table.id).for_each_range(
+          [&](FenceBook::Range& range) { copied = copied || range.fence.phase() != Fence::Phase::pending; });
+    }
+    return copied;
+  };
+  auto seen = co_await part_watch_.look(source, target, is_copied);
+  if (part_watch_.found_new_parts()) {
+    for (const auto& change : plan.identity_changes) CO_TRY(co_await source.change_identity(change));
+  }
+  co_return seen;
 }
 
 void StreamWatch::report_schemas(const std::vector<std::string>& changes, const Catalog& legacy) {

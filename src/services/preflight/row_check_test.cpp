@@ -82,6 +82,8 @@ class FakeSource : public SourceAdmin {
   Task<SourceHealth> read_health() override { co_return SourceHealth{}; }
   Task<Snapshot> current_snapshot() override { co_return Snapshot{}; }
   Task<void> change_identity(IdentityChange) override { co_return Status{}; }
+  Task<PartsLook> look_at_parts(std::vector<TableName>) override { co_return PartsLook{}; }
+  Task<OldRows> find_old_rows(TableName, std::uint32_t, std::uint32_t) override { co_return OldRows::none; }
   Task<void> give_up_stream() override { co_return Status{}; }
   Task<Lsn> ensure_stream(std::vector<TableName>) override { co_return Lsn{}; }
   Task<Lsn> emit_marker(std::string) override { co_return Lsn{}; }

@@ -33,6 +33,7 @@ class AdminTest : public DatabaseTest {
         migration_ +
         ":') UNION ALL "
         "SELECT 'trigger ' || tgname FROM pg_trigger WHERE NOT tgisinternal UNION ALL "
+        "SELECT 'event trigger ' || evtname FROM pg_event_trigger UNION ALL "
         "SELECT 'identity of ' || relname FROM pg_class WHERE relnamespace = 'public'::regnamespace "
         "AND relkind IN ('r', 'p') AND relreplident <> 'd'");
   }
@@ -358,7 +359,7 @@ TEST_F(TargetAdminTest, WritesByOthersAreRecordedAndOursAreNot) {
   TargetTable t{.name = {"public", "t"}, .columns = {{.name = "id", .sql_type = "integer", .in_key = true}}};
   must(writer->begin());
   must(writer->apply(batch(t, RowOp::insert, {tuple({int4(1)})})));
-  must(writer->truncate(t, false));
+  must(writer->truncate(t, false, Xid(7)));
   must(writer->commit(std::nullopt));
   EXPECT_THAT(must(admin_->rogue_writes_after(0)), IsEmpty());
 

@@ -333,7 +333,7 @@ TEST_F(TargetWriterTest, TruncatesAlsoWhatForeignKeysPointAt) {
   sql("INSERT INTO public.users VALUES (1, 'a', 1); CREATE TABLE public.orders (u int REFERENCES "
       "public.users)");
   must(writer_.begin());
-  must(writer_.truncate(table, false));
+  must(writer_.truncate(table, false, Xid(7)));
   apply(batch(table, RowOp::insert, {user(2, "b", 2)}));
   commit();
   EXPECT_THAT(users(), ElementsAre("2|b|2"));
@@ -346,7 +346,7 @@ TEST_F(TargetWriterTest, BesideACopyATableIsEmptiedWithoutALockThatTheCopyWouldH
   must(copier.begin());
   must(copier.apply(batch(table, RowOp::insert, {user(2, "b", 2)})));
   must(writer_.begin());
-  must(writer_.truncate(table, true));
+  must(writer_.truncate(table, true, Xid(7)));
   commit();
   EXPECT_THAT(users(), IsEmpty());
   must(copier.rollback());
