@@ -26,6 +26,7 @@ Task<bool> has_schema(Connection& connection);
 Statement save_position_statement(const std::string& migration, const StreamPosition& position);
 Statement save_range_statement(const std::string& migration, const RangeRecord& record);
 Statement quarantine_statement(const std::string& migration, const QuarantineRecord& record);
+Statement release_statement(const std::string& migration, const QuarantineRelease& release);
 
 Task<std::optional<StreamPosition>> load_position(Connection& connection, std::string migration);
 Task<std::vector<RangeRecord>> load_ranges(Connection& connection, std::string migration);
