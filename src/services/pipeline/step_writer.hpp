@@ -5,20 +5,17 @@
 // become findings. Belongs to the stream's thread.
 #pragma once
 
-#include <functional>
 #include <vector>
 
-#include "flow/apply/applier.hpp"
-#include "model/finding.hpp"
 #include "ports/target.hpp"
-#include "services/pipeline/plan.hpp"
+#include "services/pipeline/session_parts.hpp"
 
 namespace oxbow {
 
 class StepWriter {
  public:
-  StepWriter(const Plan& plan, Applier& applier, TargetWriter& writer, std::function<void(Finding)> report)
-      : plan_(plan), applier_(applier), writer_(writer), report_(std::move(report)) {}
+  StepWriter(SessionParts& parts, TargetWriter& writer)
+      : parts_(parts), plan_(parts.context.plan), applier_(*parts.applier), writer_(writer) {}
 
   Task<void> write(std::vector<WriteStep> steps);
 
@@ -29,12 +26,13 @@ class StepWriter {
   Task<void> settle_updates(std::vector<RowWrite> updates);
   Task<void> give_up_row(RowWrite row, Error reason);
   Task<void> quarantine(QuarantineRecord record);
+  void report_refused(const QuarantineRecord& record);
   void report_missing(const RowWrite& write, const BatchOutcome& outcome);
 
+  SessionParts& parts_;
   const Plan& plan_;
   Applier& applier_;
   TargetWriter& writer_;
-  std::function<void(Finding)> report_;
   std::vector<RowWrite> clashing_;  // nothing of them is written yet
   bool settling_ = false;           // what clashes now will clash for ever
 };

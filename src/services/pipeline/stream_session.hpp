@@ -37,6 +37,9 @@ class StreamSession {
   // Which cohorts of an entity are mirrored; none: all of them.
   std::optional<std::vector<CohortId>> mirrored_cohorts(const std::string& entity) const;
 
+  // Reads quarantined rows again: those of this key, or all. Returns how many; `not_found` if none waits.
+  Result<std::uint64_t> retry_quarantined(const std::optional<std::string>& key);
+
   // What is known of the row with this key in each table whose key is one column.
   std::vector<std::string> explain_key(const std::string& key);
 
@@ -46,6 +49,7 @@ class StreamSession {
  private:
   Task<void> set_up();
   void restore(const StoredStream& stored, const StreamPosition& position);
+  void close_what_is_over();
   Task<void> add_job(const PlannedTable& table, std::vector<CohortId> members);
   Task<void> keep_house();
   Task<void> settle_ranges(TargetAdmin& target, Lsn passed);
