@@ -507,14 +507,13 @@ void Verifier::close_settled(const PlannedTable& table) {
   auto ending = fmt::format("a verification found no difference {}at {}",
                             session_.mirrored_cohorts(table.entity) ? "in what is mirrored " : "",
                             to_string(table_position_));
-  FindingSelection gone{.seen_before = findings_before_};
+  FindingSelection gone{.kind = FindingKind::divergence, .table = to_string(table.mapping.legacy)};
   gone.but = divergences_;
-  gone.kind = FindingKind::divergence;
-  gone.table = to_string(table.mapping.legacy);
   if (each_is(&TableMapping::legacy, is_compared)) close_findings_(gone, ending);
-  gone.kind = FindingKind::rows_unexpected;
-  gone.table = to_string(table.mapping.new_side);
-  if (each_is(&TableMapping::new_side, is_equal)) close_findings_(gone, ending);
+  FindingSelection met_again{.kind = FindingKind::rows_unexpected,
+                             .table = to_string(table.mapping.new_side)};
+  met_again.seen_before = findings_before_;  // what came meanwhile may have come behind the comparison
+  if (each_is(&TableMapping::new_side, is_equal)) close_findings_(met_again, ending);
 }
 
 KeyBound Verifier::source_bound(std::uint32_t table, const std::string& source_key) const {
