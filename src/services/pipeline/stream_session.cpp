@@ -132,15 +132,32 @@ Result<std::uint64_t> StreamSession::retry_quarantined(const std::optional<std::
     for (const auto& [tuple, shown] : parts_.applier->quarantined(table.id)) {
       if (key && !names_key(shown, *key)) continue;
       ++waiting;
-      if (retried < kRetriesMax && parts_.applier->retry(table.id, tuple)) ++retried;
+      if (table.mapping.source_key.empty() || retried >= kRetriesMax) continue;
+      retries_.emplace(table.id, tuple);
+      ++retried;
     }
   }
+  begin_retries();
   if (retried > 0) return retried;
   if (waiting > 0)
     return Err(ErrorCode::unsupported,
                "a row without a key cannot be read again alone; roll its entity back and advance it again");
   if (key) return Err(ErrorCode::not_found, "no row with key {} waits in quarantine", *key);
   return Err(ErrorCode::not_found, "no row waits in quarantine");
+}
+
+// A row that is being read already was perhaps read before its cause was mended, so it gets its turn behind
+// that.
+void StreamSession::begin_retries() {
+  auto& applier = *parts_.applier;
+  std::erase_if(retries_, [&](const auto& retry) {
+    const auto& [table, key] = retry;
+    auto* point = applier.fences(table).find_point(key);
+    bool is_read = point != nullptr && point->fence.phase() != Fence::Phase::pending;
+    if (is_read) return false;
+    if (applier.quarantined(table).contains(key)) applier.retry(table, key);
+    return true;
+  });
 }
 
 void StreamSession::restore(const StoredStream& stored, const StreamPosition& position) {
@@ -223,6 +240,7 @@ Task<void> StreamSession::keep_house() {
     }
     if (now - last_round < kHousekeeping) continue;
     last_round = now;
+    begin_retries();
     if (auto passed = parts_.applier->confirmable()) CO_TRY(co_await settle_ranges(*target, *passed));
     failpoint("before_confirm");
     follower_->confirm();

@@ -6,7 +6,9 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "services/pipeline/log_follower.hpp"
@@ -50,6 +52,7 @@ class StreamSession {
   Task<void> set_up();
   void restore(const StoredStream& stored, const StreamPosition& position);
   void close_what_is_over();
+  void begin_retries();
   Task<void> add_job(const PlannedTable& table, std::vector<CohortId> members);
   Task<void> keep_house();
   Task<void> settle_ranges(TargetAdmin& target, Lsn passed);
@@ -60,6 +63,7 @@ class StreamSession {
   StreamWatch watch_;
   bool following_ = false;
   std::uint32_t next_job_ = 0;
+  std::set<std::pair<std::uint32_t, std::string>> retries_;  // ordered and not begun: table and key
 };
 
 }  // namespace oxbow
