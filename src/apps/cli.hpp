@@ -37,7 +37,7 @@ void add_up_command(Cli& cli);         // up
 void add_status_command(Cli& cli);     // status
 void add_order_commands(Cli& cli);     // advance, rollback, halt, pause, resume, rate
 void add_verify_command(Cli& cli);     // verify
-void add_findings_commands(Cli& cli);  // findings, why, audit
+void add_findings_commands(Cli& cli);  // findings, quarantine, why, audit
 void add_doctor_command(Cli& cli);     // doctor
 void add_meta_commands(Cli& cli);      // help, completion, version
 

@@ -56,7 +56,11 @@ RunningPlane make_plane(boost::asio::any_io_executor executor, const Spec& spec,
       log_error("{} {}: {} (not kept: {})", finding.table, finding.key, finding.sentence,
                 to_string(kept.error()));
   };
-  auto pipeline = std::make_unique<Pipeline>(std::move(executor), spec, ports_of(spec), keep,
+  auto close = [&findings](const FindingSelection& which, const std::string& ending) {
+    auto closed = findings.close(which, ending, wall_now());
+    if (!closed) log_error("findings are not closed, though {}: {}", ending, to_string(closed.error()));
+  };
+  auto pipeline = std::make_unique<Pipeline>(std::move(executor), spec, ports_of(spec), keep, close,
                                              protections_from_environment());
   auto run = [&pipeline = *pipeline] { return pipeline.run(); };
   return {std::move(pipeline), run};

@@ -43,4 +43,9 @@ struct Finding {
   friend bool operator==(const Finding&, const Finding&) = default;
 };
 
+// Whether a person who says "4711" or "payment_id=4711" means the key that is shown as "payment_id=4711".
+inline bool names_key(std::string_view shown, std::string_view asked) {
+  return shown == asked || shown.ends_with("=" + std::string(asked));
+}
+
 }  // namespace oxbow

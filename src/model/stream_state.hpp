@@ -45,6 +45,14 @@ struct QuarantineRecord {
   std::string row;  // target tuple as far as it could be mapped, else source tuple; binary
   RowOp op = RowOp::insert;
   Lsn lsn;
+  bool is_behind = false;  // of an earlier one of its key, which says what is wrong; not stored
+};
+
+// A key of which nothing waits any more: what the new side holds of it is right.
+struct QuarantineRelease {
+  std::uint32_t table = 0;
+  std::string key_tuple;  // empty: every key of the table
+  std::string key;        // "payment_id=4711"
 };
 
 }  // namespace oxbow

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
@@ -20,6 +23,26 @@ struct StoredFinding {
   WallTime last_seen;
   std::uint64_t count = 1;
   bool open = true;
+  std::uint64_t id = 0;
+  std::string ending;  // what settled it; empty while it is open
+};
+
+// Open findings. What is not said does not matter.
+struct FindingSelection {
+  std::optional<std::uint64_t> id = {};
+  std::optional<FindingKind> kind = {};
+  std::optional<std::string> entity = {};
+  std::optional<std::string> table = {};
+  std::optional<std::string> key = {};
+  std::optional<WallTime> seen_before = {};
+  std::set<std::pair<std::string, std::string>> but = {};  // (table, key) of those that still hold
+};
+
+struct FindingQuery {
+  std::optional<FindingKind> kind = {};
+  bool with_closed = false;
+  std::uint64_t skip = 0;
+  std::uint64_t limit = 100;
 };
 
 class FindingStore {
@@ -30,12 +53,15 @@ class FindingStore {
   virtual Status record_all(const std::vector<Finding>& findings, WallTime now) = 0;
   Status record(const Finding& finding, WallTime now) { return record_all({finding}, now); }
 
-  // Closes it if it is open; `key` empty closes all findings of that kind on the table.
-  virtual Status close(FindingKind kind, std::string_view table, std::string_view key, WallTime now) = 0;
+  // Closes them; `ending` says what settled them. Returns how many there were.
+  virtual Result<std::uint64_t> close(const FindingSelection& which, std::string_view ending,
+                                      WallTime now) = 0;
 
-  // Newest first; closed ones only if asked for.
-  virtual Result<std::vector<StoredFinding>> list_findings(bool with_closed, std::size_t limit) = 0;
-  virtual Result<std::uint64_t> count_open_findings() = 0;
+  // Newest first.
+  virtual Result<std::vector<StoredFinding>> list_findings(const FindingQuery& query) = 0;
+
+  // How many the query would find if it had no limit.
+  virtual Result<std::uint64_t> count_findings(const FindingQuery& query) = 0;
 };
 
 }  // namespace oxbow

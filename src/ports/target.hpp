@@ -63,6 +63,7 @@ class TargetWriter {
 
   virtual Task<void> save_range(const RangeRecord& record) = 0;
   virtual Task<void> quarantine(const QuarantineRecord& record) = 0;
+  virtual Task<void> release(const QuarantineRelease& release) = 0;
 
   // Commits with the stream's position (the applier's lane) or without one (a copying lane).
   virtual Task<void> commit(std::optional<StreamPosition> position) = 0;

@@ -153,6 +153,7 @@ def test_a_stream_that_uses_its_log_budget_up_is_given_up_and_the_mirror_can_be_
     migration.advance("customer")
     migration.wait_until_backfilled()
     assert migration.status()["stream"]["budget"] == "green"
+    assert migration.findings("stream-given-up") == [], "a stream follows again"
     migration.wait_until_equal()
     migration.prove_equal()
 

@@ -19,6 +19,7 @@ constexpr std::pair<Bug, const char*> kBugs[] = {
     {Bug::position_apart, "position committed apart from its rows"},
     {Bug::closed_ahead, "range placed ahead of the stream"},
     {Bug::settled_early, "range settled before it was committed"},
+    {Bug::released_ahead, "key released from quarantine before its row is there"},
 };
 
 constexpr std::uint64_t kBugSeedsMax = 300;

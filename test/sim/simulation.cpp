@@ -11,6 +11,7 @@
 #include "flow/apply/applier.hpp"
 #include "flow/backfill/range_copy.hpp"
 #include "model/tuple.hpp"
+#include "protocol/copy_binary.hpp"
 #include "sim/source_store.hpp"
 #include "sim/target_store.hpp"
 #include "support/one_table.hpp"
@@ -37,6 +38,8 @@ class Simulation {
         steps_(options.steps),
         random_(options.seed),
         unique_values_(random_.chance(0.5)),
+        refuses_(!unique_values_ && random_.chance(0.5)),
+        constraint_(refuses_),
         log_is_slow_(random_.chance(0.4)),
         mapping_(test::one_table_mapping(unique_values_)),
         cohorts_(test::one_cohort()),
@@ -92,7 +95,9 @@ class Simulation {
                                          protections);
     const auto& stored = target_.stored();
     auto position = stored.position.value_or(StreamPosition{});
-    applier_->restore(position, {});
+    std::vector<QuarantineRecord> quarantine;
+    for (const auto& [key, record] : stored.quarantine) quarantine.push_back(record);
+    applier_->restore(position, quarantine);
     std::vector<RangeRecord> job;
     for (const auto& [id, record] : stored.ranges) {
       applier_->reserve_range_ids(id);
@@ -119,6 +124,8 @@ class Simulation {
       marks_.hit("clock jumped");
       now_ += std::chrono::hours(5);
     }
+    if (refuses_ && random_.chance(0.01)) constraint_ = !constraint_;
+    if (refuses_ && random_.chance(0.03)) retry_one();
     auto dice = random_.below(100);
     if (dice < 25) return source_.run_transaction(random_, kKeyCount, random_.chance(0.02) && !reading());
     if (dice < 40) return source_.make_one_visible(random_);
@@ -211,7 +218,64 @@ class Simulation {
 
   void write_batch() {
     if (!group_) group_.emplace();
-    group_->write(applier_->take_steps());
+    auto steps = judged(applier_->take_steps());
+    for (const auto& step : steps) {
+      if (std::holds_alternative<QuarantineRecord>(step)) marks_.hit("row refused by the stream");
+      auto* release = std::get_if<QuarantineRelease>(&step);
+      if (release && !release->key_tuple.empty()) marks_.hit("quarantined key released by a delete");
+    }
+    group_->write(std::move(steps));
+  }
+
+  bool is_refused(const Row& row) const { return constraint_ && row.value % 4 == 0; }
+
+  // Rows that the target refuses go to quarantine, their neighbours stay.
+  std::vector<WriteStep> judged(std::vector<WriteStep> steps) {
+    std::vector<WriteStep> out;
+    for (auto& step : steps) {
+      auto* write = std::get_if<RowWrite>(&step);
+      if (write == nullptr || write->batch.op == RowOp::remove) {
+        out.push_back(std::move(step));
+        continue;
+      }
+      for (std::size_t i = 0; i < write->batch.rows; ++i) {
+        auto single = one_row_of(*write, i);
+        auto value = read_big_endian<std::int64_t>(field_at(single.batch.tuples, 1).bytes.data());
+        if (is_refused({value, ""})) {
+          out.push_back(applier_->quarantine(single, 0, {ErrorCode::row_rejected, "refused"}));
+        } else {
+          out.push_back(std::move(single));
+        }
+      }
+    }
+    return out;
+  }
+
+  static RowWrite one_row_of(const RowWrite& write, std::size_t row) {
+    RowWrite single;
+    single.batch = write.batch;
+    auto tuple = std::string_view(write.batch.tuples).substr(write.batch.offsets[row]);
+    single.batch.tuples = tuple.substr(0, tuple_size(tuple));
+    single.batch.rows = 1;
+    single.batch.offsets = {0};
+    single.origin = {write.origin[row]};
+    return single;
+  }
+
+  void retry_one() {
+    const auto& waiting = applier_->quarantined(0);
+    if (waiting.empty()) return;
+    auto chosen = std::next(waiting.begin(), static_cast<std::ptrdiff_t>(random_.below(waiting.size())));
+    retry(chosen->first);
+  }
+
+  void retry(std::string key) {
+    if (!applier_->retry(0, key)) failure_ = "a key cannot be read again";
+    marks_.hit("quarantined key read again");
+    if (bug_ != Bug::released_ahead) return;
+    TargetStore::Transaction release;
+    release.write({QuarantineRelease{0, std::move(key), {}}});
+    target_.commit(std::move(release));
   }
 
   // True if the process was killed on the way.
@@ -289,6 +353,7 @@ class Simulation {
         auto lower = key_of(range->record.range.lower, 0);
         auto upper = point ? lower + 1 : key_of(range->record.range.upper, kKeyCount);
         copier.rows = source_.read(copier.snapshot, lower, upper);
+        refuse_rows(copier);
         if (copier.copy.rows_copied(copier.rows.size()) == RangeCopy::Next::roll_back) return abandoned();
         copier.phase = Copier::Phase::close;
         return false;
@@ -300,6 +365,24 @@ class Simulation {
         return true;
     }
     return false;
+  }
+
+  void refuse_rows(Copier& copier) {
+    for (const auto& [key, row] : copier.rows) {
+      if (!is_refused(row)) continue;
+      marks_.hit("row refused by a copy");
+      if (applier_->quarantined(0).contains(test::key_of(key))) marks_.hit("retried row refused once more");
+      copier.copy.row_rejected(test::row_of(key, row.value, row.large), "refused");
+    }
+    std::erase_if(copier.rows, [&](const auto& entry) { return is_refused(entry.second); });
+  }
+
+  void observe_release(const std::vector<WriteStep>& steps) {
+    bool releases = std::ranges::any_of(
+        steps, [](const auto& step) { return std::holds_alternative<QuarantineRelease>(step); });
+    bool writes =
+        std::ranges::any_of(steps, [](const auto& step) { return std::holds_alternative<RowWrite>(step); });
+    if (releases && writes) marks_.hit("retried row brought with changes that were held");
   }
 
   // A copier with a snapshot holds a lock that keeps TRUNCATE away.
@@ -322,9 +405,10 @@ class Simulation {
       return false;
     }
     auto& transaction = copier.transaction;
-    transaction.write(copier.copy.steps_before_copy());
+    if (!copier.copy.has_rejected()) transaction.write(copier.copy.steps_before_copy());
     transaction.copy(copier.rows);
-    auto steps = copier.copy.take_steps();
+    auto steps = judged(copier.copy.take_steps());
+    observe_release(steps);
     if (steps.size() > 1) marks_.hit("range closed with held changes");
     if (bug_ == Bug::range_apart) {
       target_.commit(std::exchange(transaction, {}));
@@ -338,11 +422,18 @@ class Simulation {
   // The writers stop; everything must now come to rest, equal.
   void quiesce() {
     source_.make_all_visible();
+    constraint_ = false;
+    if (!refuses_ && !target_.stored().quarantine.empty())
+      failure_ = "a row went to quarantine without cause";
     for (int round = 0; round < 20'000 && !failed(); ++round) {
       now_ += std::chrono::milliseconds(50);
       applier_->prove(source_.snapshot());
       bool delivered = next_transaction_ == source_.log().size() && !applier_->group_is_open();
-      if (delivered && at_rest()) return;
+      if (delivered && at_rest()) {
+        if (applier_->quarantined(0).empty()) return;
+        auto waiting = applier_->quarantined(0);
+        for (const auto& [key, shown] : waiting) retry(key);
+      }
       if (delivered) source_.emit_marker("heartbeat");
       deliver();
       step_copier();
@@ -375,6 +466,8 @@ class Simulation {
   int steps_;
   Random random_;
   bool unique_values_;
+  bool refuses_;  // the target has a constraint that some rows break, now and then
+  bool constraint_;
   bool log_is_slow_;  // the stream is far behind what snapshots see
   TableMapping mapping_;
   CohortTable cohorts_;

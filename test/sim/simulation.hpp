@@ -17,9 +17,10 @@ enum class Bug {
   forgotten_skipped,
   range_apart,
   position_apart,
-  closed_ahead,  // a copy among rows that exclude each other is placed before the stream has passed its
-                 // snapshot
-  settled_early  // a range is settled between its close and the commit of its rows
+  closed_ahead,   // a copy among rows that exclude each other is placed before the stream has passed its
+                  // snapshot
+  settled_early,  // a range is settled between its close and the commit of its rows
+  released_ahead  // a key leaves quarantine when it is to be read again, and not when its row is there
 };
 
 struct Options {
@@ -52,6 +53,12 @@ inline constexpr const char* kMarks[] = {
     "crash between write and commit",
     "transaction delivered again after a crash",
     "transaction written in several batches",
+    "row refused by the stream",
+    "row refused by a copy",
+    "quarantined key read again",
+    "retried row refused once more",
+    "retried row brought with changes that were held",
+    "quarantined key released by a delete",
     "clock jumped",
 };
 

@@ -54,8 +54,12 @@ void TargetStore::perform(const WriteStep& step) {
   if (auto* write = std::get_if<RowWrite>(&step)) apply(*write);
   if (std::get_if<TruncateWrite>(&step)) stored_.rows.clear();
   if (auto* record = std::get_if<RangeRecord>(&step)) save(*record);
-  if (auto* record = std::get_if<QuarantineRecord>(&step))
-    anomalies_.push_back("quarantined: " + record->reason);
+  if (auto* record = std::get_if<QuarantineRecord>(&step)) stored_.quarantine[record->key_tuple] = *record;
+  if (auto* release = std::get_if<QuarantineRelease>(&step)) {
+    std::erase_if(stored_.quarantine, [&](const auto& entry) {
+      return release->key_tuple.empty() || entry.first == release->key_tuple;
+    });
+  }
 }
 
 void TargetStore::apply(const RowWrite& write) {

@@ -20,6 +20,7 @@ struct StoredTarget {
   Rows rows;
   std::optional<StreamPosition> position;
   std::map<RangeId, RangeRecord> ranges;
+  std::map<std::string, QuarantineRecord> quarantine;  // by key
 };
 
 class TargetStore {

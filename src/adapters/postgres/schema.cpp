@@ -77,6 +77,7 @@ CREATE TABLE IF NOT EXISTS oxbow.quarantine (
   reason text NOT NULL, sqlstate text NOT NULL,
   tuple bytea NOT NULL, op text NOT NULL, lsn pg_lsn NOT NULL,
   PRIMARY KEY (migration, id));
+CREATE INDEX IF NOT EXISTS quarantine_key ON oxbow.quarantine USING hash (key_tuple);
 COMMENT ON TABLE oxbow.quarantine IS 'Rows that this side rejected, and later changes of their keys.';
 CREATE TABLE IF NOT EXISTS oxbow.rogue_write (
   migration text, id bigint GENERATED ALWAYS AS IDENTITY, at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -293,6 +294,15 @@ Task<std::vector<TableParts>> load_parts(Connection& connection, std::string mig
     tables.back().parts.push_back(std::move(part));
   }
   co_return tables;
+}
+
+Statement release_statement(const std::string& migration, const QuarantineRelease& release) {
+  Statement statement{"DELETE FROM oxbow.quarantine WHERE migration = $1 AND table_number = $2",
+                      {{migration}, {std::to_string(release.table)}}};
+  if (release.key_tuple.empty()) return statement;
+  statement.sql += " AND key_tuple = $3";
+  statement.params.push_back(bytes(release.key_tuple));
+  return statement;
 }
 
 Task<std::optional<StreamPosition>> load_position(Connection& connection, std::string migration) {

@@ -27,6 +27,7 @@ Task<bool> has_schema(Connection& connection);
 Statement save_position_statement(const std::string& migration, const StreamPosition& position);
 Statement save_range_statement(const std::string& migration, const RangeRecord& record);
 Statement quarantine_statement(const std::string& migration, const QuarantineRecord& record);
+Statement release_statement(const std::string& migration, const QuarantineRelease& release);
 
 Statement save_truncation_statement(const std::string& migration, std::uint32_t table, Xid wanted_by);
 Statement save_part_statement(const std::string& migration, const TableParts& table, const TablePart& part);

@@ -152,6 +152,11 @@ Task<void> PgTargetAdmin::forget_cohorts(std::vector<std::uint32_t> tables, std:
                                        {{migration_}}));
   // A table that starts over has no row that waits for anything.
   CO_TRY(co_await connection->exec_params(
+      "DELETE FROM oxbow.range p WHERE migration = $1 AND table_number = ANY ($2::int[]) AND NOT EXISTS "
+      "(SELECT FROM oxbow.range r WHERE r.migration = p.migration AND r.table_number = p.table_number "
+      "AND r.cohorts <> '{}')",
+      {{migration_}, {to_text_array(table_texts)}}));
+  CO_TRY(co_await connection->exec_params(
       "DELETE FROM oxbow.quarantine q WHERE migration = $1 AND table_number = ANY ($2::int[]) AND NOT EXISTS "
       "(SELECT FROM oxbow.range r WHERE r.migration = q.migration AND r.table_number = q.table_number)",
       {{migration_}, {to_text_array(table_texts)}}));

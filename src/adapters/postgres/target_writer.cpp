@@ -429,6 +429,11 @@ Task<void> PgTargetWriter::quarantine(const QuarantineRecord& record) {
   co_return Status{};
 }
 
+Task<void> PgTargetWriter::release(const QuarantineRelease& release) {
+  CO_TRY(co_await connection_->pipeline({release_statement(migration_, release)}));
+  co_return Status{};
+}
+
 Task<void> PgTargetWriter::commit(std::optional<StreamPosition> position) {
   std::vector<Statement> statements;
   if (position) {

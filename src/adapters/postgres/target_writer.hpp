@@ -31,6 +31,7 @@ class PgTargetWriter final : public TargetWriter {
   Task<std::vector<UnplacedRow>> find_unplaced(const TargetTable& table, RangeRead rows) override;
   Task<void> save_range(const RangeRecord& record) override;
   Task<void> quarantine(const QuarantineRecord& record) override;
+  Task<void> release(const QuarantineRelease& release) override;
   Task<void> commit(std::optional<StreamPosition> position) override;
   Task<void> rollback() override;
 

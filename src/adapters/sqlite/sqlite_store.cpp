@@ -14,7 +14,7 @@ namespace {
 using sqlite::Database;
 using sqlite::Statement;
 
-constexpr std::uint64_t kFormat = 1;
+constexpr std::uint64_t kFormat = 2;
 
 constexpr const char* kSchema = R"sql(
 CREATE TABLE journal (
@@ -29,6 +29,7 @@ CREATE TRIGGER journal_never_forgets BEFORE DELETE ON journal
   BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 
 CREATE TABLE findings (
+  id            INTEGER PRIMARY KEY,
   kind          TEXT NOT NULL,
   table_name    TEXT NOT NULL,
   key           TEXT NOT NULL,
@@ -40,11 +41,12 @@ CREATE TABLE findings (
   last_seen_us  INTEGER NOT NULL,
   count         INTEGER NOT NULL,
   open          INTEGER NOT NULL,
-  PRIMARY KEY (kind, table_name, key)
+  ending        TEXT NOT NULL,
+  UNIQUE (kind, table_name, key)
 ) STRICT;
 CREATE INDEX findings_by_age ON findings (open, last_seen_us);
 
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 )sql";
 
 std::uint64_t to_number(WallTime time) {
@@ -113,7 +115,34 @@ Result<StoredFinding> read_finding(const Statement& statement) {
   stored.last_seen = to_time(statement.number(8));
   stored.count = statement.number(9);
   stored.open = statement.number(10) != 0;
+  stored.id = statement.number(11);
+  stored.ending = statement.text(12);
   return stored;
+}
+
+std::string_view kind_or_all(const FindingQuery& query) {
+  return query.kind ? name(*query.kind) : std::string_view("");
+}
+
+Result<std::vector<std::uint64_t>> select_open(Database& database, const FindingSelection& which) {
+  auto select = TRY(database.prepare(
+      "SELECT id, table_name, key FROM findings WHERE open AND (?1 = 0 OR id = ?1) AND "
+      "(?2 = '' OR kind = ?2) "
+      "AND (?3 OR entity = ?4) AND (?5 OR table_name = ?6) AND (?7 OR key = ?8) AND (?9 OR last_seen_us < "
+      "?10)"));
+  auto any_or = [&](const std::optional<std::string>& wanted) {
+    select.bind(std::uint64_t{!wanted}).bind(wanted ? std::string_view(*wanted) : std::string_view(""));
+  };
+  select.bind(which.id.value_or(0)).bind(which.kind ? name(*which.kind) : std::string_view(""));
+  any_or(which.entity);
+  any_or(which.table);
+  any_or(which.key);
+  select.bind(std::uint64_t{!which.seen_before}).bind(to_number(which.seen_before.value_or(WallTime{})));
+  std::vector<std::uint64_t> ids;
+  while (TRY(select.step())) {
+    if (!which.but.contains({select.text(1), select.text(2)})) ids.push_back(select.number(0));
+  }
+  return ids;
 }
 
 }  // namespace
@@ -204,9 +233,9 @@ Status SqliteStore::record_all(const std::vector<Finding>& findings, WallTime no
   auto& database = impl_->database;
   return database.in_transaction([&]() -> Status {
     auto upsert = TRY(database.prepare(
-        "INSERT INTO findings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, 1, 1) ON CONFLICT DO UPDATE SET "
-        "entity = ?4, sentence = ?5, detail = ?6, owner = ?7, last_seen_us = ?8, count = count + 1, open = "
-        "1"));
+        "INSERT INTO findings VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, 1, 1, '') ON CONFLICT DO "
+        "UPDATE SET entity = ?4, sentence = ?5, detail = ?6, owner = ?7, last_seen_us = ?8, count = count + "
+        "1, open = 1, ending = ''"));
     for (const auto& finding : findings) {
       upsert.bind(name(finding.kind)).bind(finding.table).bind(finding.key).bind(finding.entity);
       upsert.bind(finding.sentence).bind(finding.detail).bind(finding.owner).bind(to_number(now));
@@ -217,30 +246,44 @@ Status SqliteStore::record_all(const std::vector<Finding>& findings, WallTime no
   });
 }
 
-Status SqliteStore::close(FindingKind kind, std::string_view table, std::string_view key, WallTime now) {
+Result<std::uint64_t> SqliteStore::close(const FindingSelection& which, std::string_view ending,
+                                         WallTime now) {
   std::scoped_lock guard(impl_->mutex);
-  auto update =
-      TRY(impl_->database.prepare("UPDATE findings SET open = 0, last_seen_us = ?4 WHERE kind = ?1 AND "
-                                  "table_name = ?2 AND (?3 = '' OR key = ?3) AND open"));
-  update.bind(name(kind)).bind(table).bind(key).bind(to_number(now));
-  return update.run();
+  auto& database = impl_->database;
+  std::uint64_t closed = 0;
+  TRY(database.in_transaction([&]() -> Status {
+    auto update =
+        TRY(database.prepare("UPDATE findings SET open = 0, last_seen_us = ?, ending = ? WHERE id = ?"));
+    for (auto id : TRY(select_open(database, which))) {
+      update.bind(to_number(now)).bind(ending).bind(id);
+      TRY(update.run());
+      update.reset();
+      ++closed;
+    }
+    return {};
+  }));
+  return closed;
 }
 
-Result<std::vector<StoredFinding>> SqliteStore::list_findings(bool with_closed, std::size_t limit) {
+Result<std::vector<StoredFinding>> SqliteStore::list_findings(const FindingQuery& query) {
   std::scoped_lock guard(impl_->mutex);
   auto select = TRY(impl_->database.prepare(
       "SELECT kind, table_name, key, entity, sentence, detail, owner, first_seen_us, last_seen_us, count, "
-      "open "
-      "FROM findings WHERE open OR ? ORDER BY last_seen_us DESC, kind, table_name, key LIMIT ?"));
-  select.bind(std::uint64_t{with_closed}).bind(std::uint64_t{limit});
+      "open, id, ending FROM findings WHERE (open OR ?1) AND (?2 = '' OR kind = ?2) "
+      "ORDER BY last_seen_us DESC, kind, table_name, key LIMIT ?3 OFFSET ?4"));
+  select.bind(std::uint64_t{query.with_closed}).bind(kind_or_all(query)).bind(query.limit).bind(query.skip);
   std::vector<StoredFinding> findings;
   while (TRY(select.step())) findings.push_back(TRY(read_finding(select)));
   return findings;
 }
 
-Result<std::uint64_t> SqliteStore::count_open_findings() {
+Result<std::uint64_t> SqliteStore::count_findings(const FindingQuery& query) {
   std::scoped_lock guard(impl_->mutex);
-  return single_number(impl_->database, "SELECT count(*) FROM findings WHERE open");
+  auto count = TRY(
+      impl_->database.prepare("SELECT count(*) FROM findings WHERE (open OR ?1) AND (?2 = '' OR kind = ?2)"));
+  count.bind(std::uint64_t{query.with_closed}).bind(kind_or_all(query));
+  TRY(count.step());
+  return count.number(0);
 }
 
 }  // namespace oxbow

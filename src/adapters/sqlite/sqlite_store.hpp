@@ -29,9 +29,9 @@ class SqliteStore : public EventStore, public FindingStore {
   Result<std::vector<JournalRecord>> read_last(std::size_t limit) override;
 
   Status record_all(const std::vector<Finding>& findings, WallTime now) override;
-  Status close(FindingKind kind, std::string_view table, std::string_view key, WallTime now) override;
-  Result<std::vector<StoredFinding>> list_findings(bool with_closed, std::size_t limit) override;
-  Result<std::uint64_t> count_open_findings() override;
+  Result<std::uint64_t> close(const FindingSelection& which, std::string_view ending, WallTime now) override;
+  Result<std::vector<StoredFinding>> list_findings(const FindingQuery& query) override;
+  Result<std::uint64_t> count_findings(const FindingQuery& query) override;
 
  private:
   struct Impl;

@@ -15,9 +15,10 @@
 namespace oxbow {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
 using testing::SizeIs;
+using testing::UnorderedElementsAre;
 
 // A store in a directory of its own.
 class Store : public testing::Test {
@@ -212,20 +213,62 @@ TEST_F(Store, TheSameFindingIsCountedAndCanBeClosedAndOpenedAgain) {
   finding.detail = "status and amount";
   ASSERT_TRUE(store->record(finding, at(2)));
 
-  auto open = *store->list_findings(false, 10);
+  auto open = *store->list_findings({});
   ASSERT_THAT(open, SizeIs(2));
   EXPECT_EQ(open[0].finding, finding) << "newest first, with its newest detail";
   EXPECT_EQ(open[0].count, 2u);
   EXPECT_EQ(open[0].first_seen, at(1));
   EXPECT_EQ(open[0].last_seen, at(2));
 
-  ASSERT_TRUE(store->close(FindingKind::divergence, "public.payments", "payment_id=1", at(3)));
-  EXPECT_EQ(*store->count_open_findings(), 1u);
-  EXPECT_THAT(*store->list_findings(true, 10), SizeIs(2));
+  EXPECT_EQ(store->close({.id = open[0].id}, "proven equal at 0/10", at(3)), 1u);
+  EXPECT_EQ(*store->count_findings({}), 1u);
+  auto all = *store->list_findings({.with_closed = true});
+  ASSERT_THAT(all, SizeIs(2));
+  EXPECT_EQ(all[0].ending, "proven equal at 0/10");
   ASSERT_TRUE(store->record(finding, at(4)));
-  EXPECT_EQ(*store->count_open_findings(), 2u);
-  ASSERT_TRUE(store->close(FindingKind::divergence, "public.payments", "", at(5)));
-  EXPECT_THAT(*store->list_findings(false, 10), IsEmpty());
+  EXPECT_EQ(*store->count_findings({}), 2u);
+  EXPECT_EQ((*store->list_findings({}))[0].ending, "") << "a finding that comes again is open again";
+  EXPECT_EQ((*store->list_findings({}))[0].id, open[0].id);
+}
+
+TEST_F(Store, WhatIsClosedIsChosenByAnythingThatAFindingHasButWhatStillHolds) {
+  auto record = [&](FindingKind kind, std::string entity, std::string table, std::string key) {
+    ASSERT_TRUE(store->record({kind, entity, table, key, "", "", ""}, WallTime{}));
+  };
+  auto left = [&] {
+    std::vector<std::string> keys;
+    for (const auto& stored : *store->list_findings({})) keys.push_back(stored.finding.key);
+    return keys;
+  };
+  record(FindingKind::divergence, "payment", "public.payments", "a");
+  record(FindingKind::divergence, "payment", "public.payments", "b");
+  record(FindingKind::divergence, "payment", "public.refunds", "c");
+  record(FindingKind::quarantined_row, "customer", "public.customers", "d");
+  record(FindingKind::drift, "", "", "e");
+
+  FindingSelection payments{.kind = FindingKind::divergence, .table = "public.payments"};
+  payments.but = {{"public.payments", "b"}};
+  EXPECT_EQ(store->close(payments, "gone", WallTime{}), 1u);
+  EXPECT_THAT(left(), UnorderedElementsAre("b", "c", "d", "e"));
+  EXPECT_EQ(store->close({.entity = "payment"}, "back in legacy", WallTime{}), 2u);
+  EXPECT_EQ(store->close({.table = "public.customers", .key = "d"}, "released", WallTime{}), 1u);
+  EXPECT_EQ(store->close({.table = "public.customers", .key = "d"}, "released", WallTime{}), 0u);
+  EXPECT_EQ(store->close({.seen_before = WallTime{}}, "too late", WallTime{}), 0u);
+  EXPECT_THAT(left(), ElementsAre("e"));
+}
+
+TEST_F(Store, FindingsAreListedAPageAtATimeAndCountedAsAWhole) {
+  for (int i = 0; i < 5; ++i) {
+    auto kind = i < 3 ? FindingKind::divergence : FindingKind::rogue_write;
+    ASSERT_TRUE(
+        store->record({kind, "", "t", std::to_string(i), "", "", ""}, WallTime(std::chrono::seconds(i))));
+  }
+  auto page = *store->list_findings({.skip = 1, .limit = 2});
+  ASSERT_THAT(page, SizeIs(2));
+  EXPECT_EQ(page[0].finding.key, "3");
+  EXPECT_EQ(*store->count_findings({.skip = 1, .limit = 2}), 5u);
+  EXPECT_EQ(*store->count_findings({.kind = FindingKind::divergence}), 3u);
+  EXPECT_THAT(*store->list_findings({.kind = FindingKind::rogue_write}), SizeIs(2));
 }
 
 }  // namespace

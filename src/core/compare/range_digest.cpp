@@ -28,7 +28,7 @@ std::vector<RowComparison::Found> RowComparison::differences() const {
     auto difference = entry.new_side.rows() < entry.legacy.rows()   ? Difference::missing_on_new
                       : entry.new_side.rows() > entry.legacy.rows() ? Difference::extra_on_new
                                                                     : Difference::value;
-    found.push_back({difference, key, entry.source_key});
+    found.push_back({difference, key, entry.source_key, entry.legacy.rows(), entry.new_side.rows()});
   }
   return found;
 }

@@ -40,6 +40,8 @@ class RowComparison {
     Difference difference;
     std::string key;         // as compared
     std::string source_key;  // empty where legacy has no such row
+    std::uint64_t legacy_rows = 0;
+    std::uint64_t new_rows = 0;
   };
   std::vector<Found> differences() const;  // in key order
 

@@ -37,5 +37,15 @@ TEST(RowComparison, TellsWhatIsMissingExtraAndDifferent) {
   EXPECT_EQ(found[2].difference, Difference::extra_on_new);
 }
 
+TEST(RowComparison, CountsEqualRowsOnBothSides) {
+  RowComparison comparison;
+  for (int i = 0; i < 3; ++i) comparison.add_legacy("a", "a", "");
+  comparison.add_new("a", "a");
+  auto found = comparison.differences();
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].legacy_rows, 3u);
+  EXPECT_EQ(found[0].new_rows, 1u);
+}
+
 }  // namespace
 }  // namespace oxbow

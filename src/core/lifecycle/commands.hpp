@@ -1,5 +1,5 @@
 // What somebody may ask of a migration. Commands are wishes: decide() (machine.hpp) turns them into events or
-// says why not. The last two come from oxbow itself, which reports what became of a wish.
+// says why not. EndVerify and EndTransition come from oxbow itself, which reports what became of a wish.
 #pragma once
 
 #include <optional>
@@ -65,6 +65,16 @@ struct EndVerify {
   ProofSummary proof;
 };
 
+// Rows in quarantine are to be read again: of one key, or all.
+struct RetryQuarantined {
+  std::optional<std::string> key;
+};
+
+// A person says that findings need nobody any more: one by its number, or all of a kind.
+struct CloseFindings {
+  std::string which;
+};
+
 // A transition under way has ended: with success if there is no failure.
 struct EndTransition {
   Scope scope;
@@ -72,7 +82,7 @@ struct EndTransition {
 };
 
 using Wish = std::variant<AdoptSpec, Advance, Rollback, Pause, Resume, Halt, SetRate, BeginVerify, EndVerify,
-                          EndTransition>;
+                          RetryQuarantined, CloseFindings, EndTransition>;
 
 struct Command {
   std::string who;  // "root", "oxbow"

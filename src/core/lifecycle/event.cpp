@@ -14,8 +14,10 @@ constexpr std::uint64_t kVersion = 1;
 
 // In the order of `Happening`.
 constexpr std::array<std::string_view, std::variant_size_v<Happening>> kKinds = {
-    "spec-adopted", "transition-began", "transition-done", "transition-failed", "paused",      "resumed",
-    "halted",       "halt-ended",       "rate-set",        "verify-began",      "verify-ended"};
+    "spec-adopted",   "transition-began", "transition-done", "transition-failed",
+    "paused",         "resumed",          "halted",          "halt-ended",
+    "rate-set",       "verify-began",     "verify-ended",    "quarantine-retried",
+    "findings-closed"};
 
 std::uint64_t to_number(WallTime time) {
   return static_cast<std::uint64_t>(time.time_since_epoch().count());
@@ -81,6 +83,8 @@ struct FieldWriter {
     record["position"] = to_string(what.proof.position);
     record["taken_at_us"] = to_number(what.proof.taken_at);
   }
+  void operator()(const QuarantineRetried& what) const { record["key"] = what.key; }
+  void operator()(const FindingsClosed& what) const { record["which"] = what.which; }
 };
 
 Result<Scope> read_scope(const Record& record) {
@@ -155,6 +159,8 @@ Result<Happening> read_happening(std::string_view kind, const Record& record) {
   if (kind == "rate-set") return TRY(read_rate_set(record));
   if (kind == "verify-began") return VerifyBegan{TRY(text_field(record, "entity"))};
   if (kind == "verify-ended") return TRY(read_verify_ended(record));
+  if (kind == "quarantine-retried") return QuarantineRetried{TRY(text_field(record, "key"))};
+  if (kind == "findings-closed") return FindingsClosed{TRY(text_field(record, "which"))};
   return Err(ErrorCode::unsupported,
              "this oxbow does not know events of kind `{}`; use the version that wrote it", kind);
 }
@@ -196,6 +202,13 @@ struct Describer {
                        what.entity.empty() ? "everything" : what.entity, name(what.proof.result),
                        human_count(what.proof.rows_compared), what.proof.divergences,
                        what.proof.coverage_ppm / 10'000.0, to_string(what.proof.position));
+  }
+  std::string operator()(const QuarantineRetried& what) const {
+    return fmt::format("{} in quarantine is to be read again",
+                       what.key.empty() ? "everything" : "the row " + what.key);
+  }
+  std::string operator()(const FindingsClosed& what) const {
+    return fmt::format("findings were closed by hand: {}", what.which);
   }
 };
 

@@ -84,8 +84,21 @@ struct VerifyEnded {
   friend bool operator==(const VerifyEnded&, const VerifyEnded&) = default;
 };
 
-using Happening = std::variant<SpecAdopted, TransitionBegan, TransitionDone, TransitionFailed, Paused,
-                               Resumed, Halted, HaltEnded, RateSet, VerifyBegan, VerifyEnded>;
+struct QuarantineRetried {
+  std::string key;  // empty: everything that waited
+
+  friend bool operator==(const QuarantineRetried&, const QuarantineRetried&) = default;
+};
+
+struct FindingsClosed {
+  std::string which;  // the number of one, or a kind
+
+  friend bool operator==(const FindingsClosed&, const FindingsClosed&) = default;
+};
+
+using Happening =
+    std::variant<SpecAdopted, TransitionBegan, TransitionDone, TransitionFailed, Paused, Resumed, Halted,
+                 HaltEnded, RateSet, VerifyBegan, VerifyEnded, QuarantineRetried, FindingsClosed>;
 
 struct Event {
   WallTime at{};

@@ -25,7 +25,9 @@ std::vector<Happening> every_kind() {
           HaltEnded{},
           RateSet{{100, 200, 3}},
           VerifyBegan{""},
-          VerifyEnded{"payment", proof}};
+          VerifyEnded{"payment", proof},
+          QuarantineRetried{"payment_id=4711"},
+          FindingsClosed{"rogue-write"}};
 }
 
 TEST(Event, EveryKindComesBackAsItWasWritten) {

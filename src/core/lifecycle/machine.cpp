@@ -106,6 +106,20 @@ class Decision {
     return events_;
   }
 
+  Result<Events> operator()(const RetryQuarantined& wish) {
+    if (lifecycle_.halted) return Err(ErrorCode::illegal_transition, "{}", halted_sentence());
+    happened(QuarantineRetried{wish.key.value_or("")});
+    return events_;
+  }
+
+  // Whoever reads the finding later has nothing else to go by.
+  Result<Events> operator()(const CloseFindings& wish) {
+    if (command_.why.empty())
+      return Err(ErrorCode::usage, "a finding that is closed by hand needs a reason: add --why TEXT");
+    happened(FindingsClosed{wish.which});
+    return events_;
+  }
+
   Result<Events> operator()(const EndTransition& wish) {
     auto found = lifecycle_.cohorts.find(wish.scope);
     if (found == lifecycle_.cohorts.end() || !found->second.moving_to) {
@@ -273,6 +287,8 @@ class Application {
 
   void operator()(const RateSet& what) { lifecycle_.rate = what.rate; }
   void operator()(const VerifyBegan&) {}
+  void operator()(const QuarantineRetried&) {}
+  void operator()(const FindingsClosed&) {}
 
   void operator()(const VerifyEnded& what) {
     for (auto& [scope, life] : lifecycle_.cohorts) {
@@ -304,6 +320,10 @@ std::vector<std::string> actions_of(const std::vector<Event>& events) {
   std::vector<std::string> actions;
   for (const auto& event : events) {
     actions.push_back("journal: " + describe(event));
+    if (std::holds_alternative<QuarantineRetried>(event.what)) {
+      actions.push_back("legacy: read those rows again, each as it is when its turn comes");
+      actions.push_back("new: write each and release its key in one transaction; who is refused again stays");
+    }
     auto* began = std::get_if<TransitionBegan>(&event.what);
     if (!began) continue;
     auto scope = to_string(began->scope);

@@ -48,7 +48,7 @@ class Compiler {
     mapping_.new_side = new_.name;
     mapping_.source_columns = source_columns_of(legacy_);
     for (const auto& name : mapping_.source_columns)
-      mapping_.source_types.push_back(legacy_.find_column(name)->type.oid);
+      mapping_.source_types.push_back(legacy_.find_column(name)->type);
     check_tables();
     auto identity = choose_identity(spec_, legacy_, problems_);
     std::set<std::string> unique;

@@ -57,7 +57,7 @@ class TableMapping {
   // The layout of source tuples: columns of the legacy table in catalog order, generated ones left out. The
   // log, the copier and the quarantine all use it.
   std::vector<std::string> source_columns;
-  std::vector<std::uint32_t> source_types;      // parallel, their oids
+  std::vector<Type> source_types;               // of these columns
   std::vector<KeyColumn> source_key;            // the row's identity; empty for full-row identity
   std::vector<std::size_t> source_key_fields;   // their places in a source tuple
   std::optional<std::size_t> entity_key_field;  // place of the entity's key, which decides the cohort

@@ -73,7 +73,10 @@ void FenceBook::remove_point(std::string_view key) {
 
 void FenceBook::for_each(std::string_view key, std::optional<CohortId> cohort,
                          const std::function<void(Range*)>& visit) {
-  if (auto* point = find_point(key)) return visit(point);
+  if (auto* point = find_point(key)) {
+    if (!cohort || covers(*cohort)) visit(point);
+    return;
+  }
   for (auto& job : jobs_) {
     if (cohort && !std::binary_search(job.members.begin(), job.members.end(), *cohort)) continue;
     visit(job.unsettled == 0 ? nullptr : &range_of(job, key));

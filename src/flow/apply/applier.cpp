@@ -4,6 +4,7 @@
 
 #include "base/assert.hpp"
 #include "core/cohort/cohorts.hpp"
+#include "core/compare/shown_row.hpp"
 #include "core/value/pg_values.hpp"
 #include "model/tuple.hpp"
 
@@ -44,8 +45,28 @@ void key_only_tuple(const TableMapping& mapping, std::string_view key, std::stri
   out += make_tuple_bytes(fields);
 }
 
+// The whole row is its identity.
+std::string shown_row(const TableMapping& mapping, std::string_view tuple) {
+  ShownRow row;
+  FieldReader fields(tuple);
+  for (std::size_t i = 0; !fields.done(); ++i) {
+    auto field = fields.next();
+    auto text = binary_to_text(mapping.source_types[i], field.bytes);
+    const auto& column = mapping.source_columns[i];
+    if (field.kind != Field::Kind::value) {
+      row.add_null(column);
+    } else if (text) {
+      row.add(column, *text);
+    } else {
+      row.add_unknown(column, field.bytes.size());
+    }
+  }
+  return row.to_string(tuple);
+}
+
 // "payment_id=4711, line=2"; what cannot be printed is shown as bytes.
 std::string shown_key(const TableMapping& mapping, std::string_view tuple) {
+  if (mapping.source_key.empty()) return shown_row(mapping, tuple);
   std::string out;
   for (std::size_t i = 0; i < mapping.source_key.size(); ++i) {
     auto field = field_at(tuple, mapping.source_key_fields[i]);
@@ -74,7 +95,8 @@ Applier::Applier(std::vector<MirroredTable> tables, ApplyLimits limits, Protecti
 void Applier::restore(const StreamPosition& position, const std::vector<QuarantineRecord>& quarantine) {
   applied_ = seen_ = position.lsn;
   unproven_ = position.unproven;
-  for (const auto& record : quarantine) tables_[record.table].quarantined.insert(record.key_tuple);
+  for (const auto& record : quarantine)
+    tables_[record.table].quarantined.emplace(record.key_tuple, record.key);
 }
 
 void Applier::reserve_range_ids(RangeId used) {
@@ -176,7 +198,7 @@ Status Applier::relation(const Relation& relation) {
                    "column {} of {} is gone from the legacy side; bring the spec up to date", wanted,
                    to_string(relation.name));
       }
-      if (at->type_oid != table.mapping->source_types[i]) {
+      if (at->type_oid != table.mapping->source_types[i].oid) {
         return Err(
             ErrorCode::schema_drift,
             "column {} of {} has another type in the log than when the stream began; roll every mirrored "
@@ -306,10 +328,9 @@ Status Applier::route_change(TableState& state, RowOp op, std::string_view tuple
 
 Status Applier::apply_change(TableState& state, RowMerger& merger, const RowChange& change,
                              std::vector<WriteStep>& steps) {
-  if (!state.quarantined.empty() && state.quarantined.contains(key_of(state, change.tuple))) {
-    steps.push_back(quarantine_row(state, change.op, change.tuple, change.commit_lsn,
-                                   "an earlier change of this key waits in quarantine"));
-    return {};
+  if (!state.quarantined.empty()) {
+    auto key = key_of(state, change.tuple);
+    if (state.quarantined.contains(key)) return wait_in_quarantine(state, change, key, steps), Status{};
   }
   switch (change.op) {
     case RowOp::insert:
@@ -323,10 +344,50 @@ Status Applier::apply_change(TableState& state, RowMerger& merger, const RowChan
   OXBOW_ASSERT(false, "a change has kind {}", static_cast<int>(change.op));
 }
 
+// What is gone on the source can be gone here, too; then nothing of it has to wait any more.
+void Applier::wait_in_quarantine(TableState& state, const RowChange& change, const std::string& key,
+                                 std::vector<WriteStep>& steps) {
+  if (change.op == RowOp::remove && !state.table.mapping->source_key.empty()) {
+    release(state, key, steps);
+    std::ranges::move(remove_key_steps(state.table.mapping->target.id, key), std::back_inserter(steps));
+  } else {
+    auto record = quarantine_row(state, change.op, change.tuple, change.commit_lsn,
+                                 "an earlier change of this key waits in quarantine");
+    record.is_behind = true;
+    steps.push_back(std::move(record));
+  }
+}
+
+void Applier::release(TableState& state, std::string_view key, std::vector<WriteStep>& steps) {
+  auto waiting = state.quarantined.find(key);
+  if (waiting == state.quarantined.end()) return;
+  steps.push_back(QuarantineRelease{state.table.mapping->target.id, waiting->first, waiting->second});
+  auto released = state.quarantined.extract(waiting);
+  if (last_close_) last_close_->released.insert(std::move(released));
+}
+
+bool Applier::retry(std::uint32_t table, const std::string& key) {
+  TableState& state = tables_[table];
+  if (state.table.mapping->source_key.empty()) return false;
+  if (state.fences.find_point(key) != nullptr) return true;
+  if (!add_point(state, key, not_surely_visible())) return false;
+  state.fences.find_point(key)->after_others = true;
+  return true;
+}
+
+// What a copy that begins now has to see, because its changes were passed over until now.
+std::vector<Xid> Applier::not_surely_visible() const {
+  auto xids = unproven_;
+  if (transaction_) xids.push_back(transaction_->xid);
+  return xids;
+}
+
 // The row is new under its key, yet the log does not carry all of it: its large values did not change. They
 // are read from the source like a range of one key, and the record that says so is committed with this group.
 void Applier::read_again(TableState& state, const RowChange& change, std::vector<WriteStep>& steps) {
-  auto point = add_point(state, key_of(state, change.tuple), {change.xid});
+  auto key = key_of(state, change.tuple);
+  auto point = add_point(state, key, {change.xid});
+  if (point && last_close_) last_close_->points.push_back(key);
   if (point) return steps.push_back(std::move(*point));
   steps.push_back(quarantine_row(
       state, change.op, change.tuple, change.commit_lsn,
@@ -341,7 +402,6 @@ Result<RangeRecord> Applier::add_point(TableState& state, std::string key, const
     bound.literals.push_back(TRY(binary_to_text(mapping.source_key[i].type, field_at(key, i).bytes)));
   RangeRecord record{
       .id = next_range_id(), .table = mapping.target.id, .job = kPointJob, .range = {bound, bound}};
-  if (last_close_) last_close_->points.push_back(key);
   state.fences.add_point(record, std::move(key), skipped);
   return record;
 }
@@ -351,10 +411,9 @@ std::vector<WriteStep> Applier::read_again_later(const RowWrite& write, std::siz
   if (state.table.mapping->source_key.empty() || state.fences.all_settled()) return {};
   auto key = key_of(state, write.origin[row].tuple);
   auto steps = remove_key_steps(write.batch.table->id, key);
-  auto skipped = unproven_;
-  if (transaction_) skipped.push_back(transaction_->xid);
-  auto point = add_point(state, key, skipped);
+  auto point = add_point(state, key, not_surely_visible());
   if (!point) return {};
+  if (last_close_) last_close_->points.push_back(key);
   state.fences.find_point(key)->after_others = true;
   steps.push_back(std::move(*point));
   return steps;
@@ -372,6 +431,9 @@ Status Applier::truncate(const Truncate& truncate) {
       bool copying = !state.fences.all_settled();
       if (copying) std::ranges::move(state.fences.restart(transaction_->xid), std::back_inserter(steps_));
       steps_.push_back(TruncateWrite{&state.table.mapping->target, copying, transaction_->xid});
+      if (state.quarantined.empty()) continue;
+      state.quarantined.clear();
+      steps_.push_back(QuarantineRelease{route.table, {}, {}});
     }
   }
   return {};
@@ -456,11 +518,13 @@ std::vector<WriteStep> Applier::close_range(std::uint32_t table, RangeId id, con
   OXBOW_ASSERT(range != nullptr && range->fence.phase() == Fence::Phase::opening, "range {} is not opening",
                id.value());
 
-  last_close_ = LastClose{table, *range, counters_, {}, {}};
+  last_close_ = LastClose{table, *range, counters_, {}, {}, {}};
   std::vector<WriteStep> steps;
   for (const auto& row : copied.rejected) {
     steps.push_back(quarantine_row(state, RowOp::insert, row.tuple, copied.snapshot_at, row.reason));
   }
+  if (range->record.range.is_point() && copied.rejected.empty())
+    release(state, range->record.range.lower.tuple, steps);
   RowMerger merger(state.table.mapping->source_key_fields);
   auto held = std::exchange(range->held, {});
   range->held_bytes = 0;
@@ -499,6 +563,7 @@ void Applier::undo_close() {
   OXBOW_ASSERT(last_close_, "no range was closed since the last event");
   TableState& state = tables_[last_close_->table];
   for (const auto& key : last_close_->quarantined) state.quarantined.erase(key);
+  state.quarantined.merge(last_close_->released);
   counters_ = last_close_->counters;
   for (const auto& key : last_close_->points) state.fences.remove_point(key);
   auto id = last_close_->before.record.id;
@@ -588,10 +653,11 @@ QuarantineRecord Applier::quarantine_row(TableState& state, RowOp op, std::strin
                                          std::string reason) {
   ++counters_.quarantined;
   auto key = key_of(state, tuple);
-  bool is_new = state.quarantined.insert(key).second;
+  auto shown = shown_key(*state.table.mapping, tuple);
+  bool is_new = state.quarantined.emplace(key, shown).second;
   if (is_new && last_close_) last_close_->quarantined.push_back(key);
   return {.table = state.table.mapping->target.id,
-          .key = shown_key(*state.table.mapping, tuple),
+          .key = std::move(shown),
           .key_tuple = std::move(key),
           .reason = std::move(reason),
           .sqlstate = {},

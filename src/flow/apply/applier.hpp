@@ -60,7 +60,7 @@ struct TruncateWrite {
   Xid wanted_by;
 };
 
-using WriteStep = std::variant<RowWrite, TruncateWrite, RangeRecord, QuarantineRecord>;
+using WriteStep = std::variant<RowWrite, TruncateWrite, RangeRecord, QuarantineRecord, QuarantineRelease>;
 
 // What the copier of a range has read under its snapshot.
 struct CopiedRange {
@@ -160,6 +160,16 @@ class Applier {
   // the rest of the table is settled. Nothing if there is no such hope.
   std::vector<WriteStep> read_again_later(const RowWrite& write, std::size_t row);
 
+  // Keys that wait in quarantine, with what people call them.
+  using Quarantine = std::map<std::string, std::string, std::less<>>;
+  const Quarantine& quarantined(std::uint32_t table) const { return tables_[table].quarantined; }
+
+  // Reads a quarantined key again, as it will be when the rest of its table is settled. Until the copy of
+  // that one row is closed its changes wait behind the row's own fence, and the key stays in quarantine: it
+  // leaves it in the transaction that brings the row. False if the source cannot be asked for one such row.
+  // May be called at any time; a crash forgets it, and the key is in quarantine as before.
+  bool retry(std::uint32_t table, const std::string& key);
+
   // The legacy key of a row, for people: "payment_id=4711".
   std::string describe(const RowWrite& write, std::size_t row) const;
 
@@ -173,7 +183,7 @@ class Applier {
     FenceBook fences;
     RowMerger merger;
     RowMapper mapper;
-    std::set<std::string, std::less<>> quarantined;  // source keys
+    Quarantine quarantined;  // by source key
   };
 
   // How rows of a relation become source tuples of one of our tables.
@@ -197,6 +207,7 @@ class Applier {
     FenceBook::Range before;
     ApplyCounters counters;
     std::vector<std::string> quarantined;
+    Quarantine released;
     std::vector<std::string> points;
   };
 
@@ -216,12 +227,16 @@ class Applier {
   Status route_change(TableState& state, RowOp op, std::string_view tuple);
   Status apply_change(TableState& state, RowMerger& merger, const RowChange& change,
                       std::vector<WriteStep>& steps);
+  void wait_in_quarantine(TableState& state, const RowChange& change, const std::string& key,
+                          std::vector<WriteStep>& steps);
   Result<std::optional<CohortId>> cohort(const TableState& state, std::string_view tuple) const;
   std::string key_of(const TableState& state, std::string_view tuple) const;
 
   void merged_to_steps(TableState& state, std::vector<MergedRow> rows, std::vector<WriteStep>& steps);
   void read_again(TableState& state, const RowChange& change, std::vector<WriteStep>& steps);
   Result<RangeRecord> add_point(TableState& state, std::string key, const std::vector<Xid>& skipped);
+  std::vector<Xid> not_surely_visible() const;
+  void release(TableState& state, std::string_view key, std::vector<WriteStep>& steps);
   QuarantineRecord quarantine_row(TableState& state, RowOp op, std::string_view tuple, Lsn lsn,
                                   std::string reason);
   void flush_mergers();

@@ -52,6 +52,8 @@ class ApplierTest : public testing::Test {
       if (auto* record = std::get_if<RangeRecord>(&step))
         out += record->range.is_point() ? "point " : "range ";
       if (auto* record = std::get_if<QuarantineRecord>(&step)) out += "quarantine(" + record->key + ") ";
+      if (auto* release = std::get_if<QuarantineRelease>(&step))
+        out += release->key_tuple.empty() ? "release all " : "release ";
     }
     return out;
   }
@@ -197,6 +199,124 @@ TEST_F(ApplierTest, LaterChangesOfAQuarantinedKeyWaitBehindIt) {
   transaction(
       6, {Update{kTableRelation, {}, row_of(1, 11, "a")}, Update{kTableRelation, {}, row_of(2, 21, "a")}});
   EXPECT_EQ(commit(), "quarantine(key=1) ~2=21 ");
+}
+
+// --- rows that leave quarantine
+// ------------------------------------------------------------------------------------------
+
+// One settled table in which key 1 waits in quarantine.
+class QuarantineTest : public ApplierTest {
+ protected:
+  QuarantineTest() {
+    add_range(RangePhase::settled);
+    transaction(5, {Insert{kTableRelation, row_of(1, 10, "a")}});
+    auto steps = applier->take_steps();
+    applier->quarantine(std::get<RowWrite>(steps.front()), 0, {ErrorCode::row_rejected, "too long"});
+    applier->group_committed();
+  }
+
+  // The copy that a retry asks for, with its row read under this snapshot.
+  RangeCopy copied(std::string_view snapshot, Lsn snapshot_at) {
+    EXPECT_TRUE(applier->retry(0, key_of(1)));
+    RangeCopy copy(*applier, 0, applier->fences(0).find_point(key_of(1))->record.id);
+    copy.start();
+    EXPECT_EQ(copy.snapshot_taken(*parse_snapshot(snapshot), snapshot_at), RangeCopy::Next::copy_rows);
+    copy.rows_copied(1);
+    return copy;
+  }
+
+  bool waits() const { return applier->quarantined(0).contains(key_of(1)); }
+};
+
+TEST_F(QuarantineTest, ARetriedKeyLeavesItInTheTransactionThatBringsItsRow) {
+  auto copy = copied("6:6:", Lsn(600));
+  EXPECT_TRUE(waits());
+  EXPECT_EQ(copy.close(), RangeCopy::Next::write_and_commit);
+  EXPECT_EQ(written(copy.take_steps()), "release point ");
+  EXPECT_FALSE(waits());
+  transaction(6, {Update{kTableRelation, {}, row_of(1, 11, "a")}});
+  EXPECT_EQ(commit(), "~1=11 ");
+}
+
+TEST_F(QuarantineTest, ARetriedKeyIsReadUnderASnapshotThatSeesWhatWaitedInQuarantine) {
+  transaction(6, {Update{kTableRelation, {}, row_of(1, 11, "a")}});
+  EXPECT_EQ(commit(), "quarantine(key=1) ");
+  EXPECT_TRUE(applier->on_event(Begin{Lsn(700), {}, 7}, {}));
+  EXPECT_TRUE(applier->on_event(Update{kTableRelation, {}, row_of(1, 12, "a")}, {}));
+  ASSERT_TRUE(applier->retry(0, key_of(1)));
+  const auto& fence = applier->fences(0).find_point(key_of(1))->fence;
+  EXPECT_FALSE(fence.admits(*parse_snapshot("6:8:6"))) << "its commit is in the log and not visible yet";
+  EXPECT_FALSE(fence.admits(*parse_snapshot("7:8:7"))) << "the transaction under way was half passed over";
+  EXPECT_TRUE(fence.admits(*parse_snapshot("8:8:")));
+}
+
+TEST_F(QuarantineTest, AChangeBetweenTheReadOfARetriedKeyAndItsReleaseIsAppliedWithIt) {
+  auto copy = copied("6:6:", Lsn(600));
+  transaction(6, {Update{kTableRelation, {}, row_of(1, 11, "a")}});
+  EXPECT_EQ(commit(), "");
+  EXPECT_EQ(copy.close(), RangeCopy::Next::write_and_commit);
+  EXPECT_EQ(written(copy.take_steps()), "release ~1=11 point ");
+}
+
+TEST_F(QuarantineTest, ARetriedKeyThatIsRefusedOnceMoreStays) {
+  auto copy = copied("6:6:", Lsn(600));
+  copy.row_rejected(row_of(1, 10, "a"), "still too long");
+  EXPECT_EQ(copy.close(), RangeCopy::Next::write_and_commit);
+  EXPECT_EQ(written(copy.take_steps()), "quarantine(key=1) point ");
+  EXPECT_TRUE(waits());
+}
+
+TEST_F(QuarantineTest, AReleaseThatCouldNotBeWrittenIsUndone) {
+  auto copy = copied("6:6:", Lsn(600));
+  EXPECT_EQ(copy.close(), RangeCopy::Next::write_and_commit);
+  copy.take_steps();
+  copy.reopen();
+  EXPECT_TRUE(waits());
+  EXPECT_NE(applier->fences(0).find_point(key_of(1)), nullptr);
+}
+
+TEST_F(QuarantineTest, ARetryWaitsUntilTheRestOfItsTableIsSettled) {
+  applier->fences(0).add_job(1, {CohortId(0)}, {{.id = applier->next_range_id(), .job = 1}}, {});
+  ASSERT_TRUE(applier->retry(0, key_of(1)));
+  auto* next = applier->fences(0).next_pending();
+  ASSERT_NE(next, nullptr);
+  EXPECT_FALSE(next->record.range.is_point());
+}
+
+TEST_F(QuarantineTest, ADeleteOnTheSourceReleasesItsKeyBecauseNothingIsLeftToRefuse) {
+  transaction(6, {Delete{kTableRelation, old_key_of(1)}, Insert{kTableRelation, row_of(1, 20, "b")}});
+  EXPECT_EQ(commit(), "release -1 +1=20 ");
+  EXPECT_FALSE(waits());
+}
+
+TEST_F(QuarantineTest, ATruncateReleasesEveryKeyOfItsTable) {
+  transaction(6, {Truncate{{kTableRelation}}, Insert{kTableRelation, row_of(1, 20, "b")}});
+  EXPECT_EQ(commit(), "truncate release all +1=20 ");
+  EXPECT_FALSE(waits());
+}
+
+TEST_F(QuarantineTest, ACrashForgetsARetryAndNothingElse) {
+  ASSERT_TRUE(applier->retry(0, key_of(1)));
+  auto position = applier->position();
+  applier.emplace(std::vector{MirroredTable{&mapping, &cohorts, false}}, ApplyLimits{});
+  applier->restore(position, {{.table = 0, .key = "key=1", .key_tuple = key_of(1)}});
+  EXPECT_TRUE(applier->on_event(test::one_table_relation(), {}));
+  add_range(RangePhase::settled);
+  EXPECT_TRUE(waits());
+  transaction(6, {Update{kTableRelation, {}, row_of(1, 11, "a")}});
+  EXPECT_EQ(commit(), "quarantine(key=1) ");
+}
+
+TEST_F(ApplierTest, AKeyThatIsReadAgainDoesNotFollowItsRowIntoACohortThatNobodyMirrors) {
+  add_range(RangePhase::settled);
+  transaction(5, {Update{kTableRelation, old_key_of(1), row_of(2, 20, std::nullopt)}});
+  commit();
+  int asked = 0;
+  auto count = [&](FenceBook::Range*) { ++asked; };
+  applier->fences(0).for_each(key_of(2), CohortId(1), count);
+  EXPECT_EQ(asked, 0);
+  applier->fences(0).for_each(key_of(2), CohortId(0), count);
+  EXPECT_EQ(asked, 1);
 }
 
 TEST_F(ApplierTest, AColumnThatTheSpecDoesNotKnowStopsTheStreamByName) {

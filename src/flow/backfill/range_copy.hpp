@@ -44,6 +44,7 @@ class RangeCopy {
 
   // The new side does not take this row; it goes to quarantine with the rest of the range.
   void row_rejected(std::string source_tuple, std::string reason);
+  bool has_rejected() const { return !copied_.rejected.empty(); }
   Next rows_copied(std::uint64_t rows);
 
   // Call when no group is open and nothing of the log is unwritten; until the commit has ended, no event may

@@ -1,9 +1,11 @@
 #include "services/control/control_api.hpp"
 
+#include <fmt/ranges.h>
 #include <algorithm>
 #include <charconv>
 
 #include "base/text.hpp"
+
 #include "services/control/metrics.hpp"
 #include "services/control/request_fields.hpp"
 #include "services/control/view.hpp"
@@ -14,6 +16,7 @@ namespace {
 constexpr std::size_t kEventsShown = 5;
 constexpr std::uint64_t kListedByDefault = 100;
 constexpr std::uint64_t kListedMax = 10'000;
+constexpr std::uint64_t kEverything = INT64_MAX;
 
 HttpResponse as_json(std::string body) {
   return {200, "application/json", std::move(body)};
@@ -66,6 +69,8 @@ Result<Wish> to_wish(std::string_view operation, RequestFields& fields, Rate rat
   if (operation == "resume") return Resume{fields.text("entity")};
   if (operation == "halt") return Halt{};
   if (operation == "verify") return BeginVerify{fields.text("entity")};
+  if (operation == "retry") return RetryQuarantined{fields.text("key")};
+  if (operation == "close-findings") return CloseFindings{TRY(required(fields.text("which"), "which"))};
   if (operation == "rate") {
     rate.rows_per_second_max = fields.number("rows_per_second_max").value_or(rate.rows_per_second_max);
     rate.bytes_per_second_max = fields.number("bytes_per_second_max").value_or(rate.bytes_per_second_max);
@@ -76,8 +81,34 @@ Result<Wish> to_wish(std::string_view operation, RequestFields& fields, Rate rat
   return Err(ErrorCode::not_found, "the control API has no POST /v1/{}", operation);
 }
 
-bool concerns(const Finding& finding, std::string_view key) {
-  return finding.key == key || finding.key.ends_with("=" + std::string(key));
+Result<FindingKind> parse_finding_kind(const std::string& text) {
+  auto kind = std::ranges::find(kFindingKindNames, text);
+  if (kind != kFindingKindNames.end()) return static_cast<FindingKind>(kind - kFindingKindNames.begin());
+  auto nearest = nearest_word(text, kFindingKindNames);
+  return Err(ErrorCode::usage, "`{}` is no finding's number and no kind; {}", text,
+             nearest.empty() ? fmt::format("kinds are {}", fmt::join(kFindingKindNames, ", "))
+                             : fmt::format("did you mean `{}`?", nearest));
+}
+
+// What a person may close. That a row waits in quarantine is a fact that ends with the row's release.
+Result<FindingSelection> closable(const std::string& which, FindingStore& findings) {
+  std::uint64_t id = 0;
+  auto [end, error] = std::from_chars(which.data(), which.data() + which.size(), id);
+  bool is_id = error == std::errc{} && end == which.data() + which.size();
+  FindingSelection selection;
+  if (is_id) {
+    selection.id = id;
+  } else {
+    selection.kind = TRY(parse_finding_kind(which));
+  }
+  auto quarantined =
+      TRY(findings.list_findings({.kind = FindingKind::quarantined_row, .limit = kEverything}));
+  bool waits = std::ranges::any_of(quarantined, [&](const StoredFinding& stored) { return stored.id == id; });
+  if (selection.kind == FindingKind::quarantined_row || (is_id && waits))
+    return Err(ErrorCode::illegal_transition,
+               "a row that waits in quarantine is not settled by closing its finding: run `oxbow quarantine "
+               "--retry` once its cause is mended");
+  return selection;
 }
 
 }  // namespace
@@ -100,14 +131,18 @@ Result<HttpResponse> ControlApi::get(const HttpRequest& request) {
   const auto& parts = service_.parts();
   if (path == "status") {
     auto plane = parts.plane.status();
-    auto open = TRY(parts.findings.count_open_findings());
+    auto open = TRY(parts.findings.count_findings({}));
     auto events = TRY(service_.journal().last(kEventsShown));
     return as_json(status_json({service_, plane, open, std::move(events)}));
   }
   if (path == "findings") {
-    bool all = TRY(query_number(request, "all", 0)) != 0;
-    auto limit = TRY(query_limit(request));
-    return as_json(findings_json(TRY(parts.findings.list_findings(all, limit))));
+    FindingQuery query{.with_closed = TRY(query_number(request, "all", 0)) != 0,
+                       .skip = TRY(query_number(request, "skip", 0)),
+                       .limit = TRY(query_limit(request))};
+    if (auto kind = request.query.find("kind"); kind != request.query.end())
+      query.kind = TRY(parse_finding_kind(kind->second));
+    auto listed = TRY(parts.findings.list_findings(query));
+    return as_json(findings_json(listed, TRY(parts.findings.count_findings(query))));
   }
   if (path == "events") {
     auto limit = TRY(query_limit(request));
@@ -116,7 +151,7 @@ Result<HttpResponse> ControlApi::get(const HttpRequest& request) {
     return as_json(events_json(TRY(service_.journal().after(after, limit))));
   }
   if (path == "metrics") {
-    auto open = TRY(parts.findings.count_open_findings());
+    auto open = TRY(parts.findings.count_findings({}));
     auto text = metrics_text(service_.lifecycle(), parts.plane.status(), open, parts.now());
     return HttpResponse{200, "text/plain; version=0.0.4", std::move(text)};
   }
@@ -152,13 +187,19 @@ Result<HttpResponse> ControlApi::post(const HttpRequest& request) {
     auto id = TRY(service_.verify(command, verify_rate));
     return as_json(outcome_json({}, false, id));
   }
+  if (std::holds_alternative<RetryQuarantined>(command.wish))
+    return as_json(count_json("retried", TRY(service_.retry_quarantined(command))));
+  if (auto* close = std::get_if<CloseFindings>(&command.wish)) {
+    auto which = TRY(closable(close->which, service_.parts().findings));
+    return as_json(count_json("closed", TRY(service_.close_findings(command, which))));
+  }
   return as_json(outcome_json(TRY(service_.execute(command)), false, std::nullopt));
 }
 
 Result<HttpResponse> ControlApi::why(const std::string& key) {
   auto lines = TRY(service_.parts().plane.explain_key(key));
-  auto findings = TRY(service_.parts().findings.list_findings(true, kListedMax));
-  std::erase_if(findings, [&](const StoredFinding& stored) { return !concerns(stored.finding, key); });
+  auto findings = TRY(service_.parts().findings.list_findings({.with_closed = true, .limit = kListedMax}));
+  std::erase_if(findings, [&](const StoredFinding& stored) { return !names_key(stored.finding.key, key); });
   return as_json(why_json(key, lines, findings));
 }
 

@@ -1,10 +1,10 @@
 // The control API: requests in, the service's answers out as JSON. Every surface (command line, console,
 // scripts) speaks this and nothing else.
 //
-//   GET  /v1/status | /v1/findings?all=1&limit=N | /v1/events?after=N&limit=N | /v1/metrics | /v1/why?key=K
-//   GET  /v1/verify/ID
-//   POST /v1/advance | rollback | halt | pause | resume | rate | verify   {"who": ..., "why": ..., "dry_run":
-//   ...}
+//   GET  /v1/status | /v1/findings?all=1&kind=K&skip=N&limit=N | /v1/events?after=N&limit=N | /v1/metrics |
+//   /v1/why?key=K GET  /v1/verify/ID POST /v1/advance | rollback | halt | pause | resume | rate | verify |
+//   retry | close-findings
+//        {"who": ..., "why": ..., "dry_run": ...}
 #pragma once
 
 #include "ports/http.hpp"

@@ -282,6 +282,21 @@ Result<VerifyId> ControlService::verify(const Command& command, std::uint64_t ro
   return id;
 }
 
+Result<std::uint64_t> ControlService::retry_quarantined(const Command& command) {
+  TRY(impl_->execute(command));
+  return impl_->parts.plane.retry_quarantined(std::get<RetryQuarantined>(command.wish).key);
+}
+
+Result<std::uint64_t> ControlService::close_findings(const Command& command, const FindingSelection& which) {
+  TRY(impl_->execute(command));
+  auto ending = fmt::format("closed by {}: {}", command.who, command.why);
+  auto closed = TRY(impl_->parts.findings.close(which, ending, impl_->parts.now()));
+  if (closed == 0)
+    return Err(ErrorCode::not_found, "no open finding is `{}`; `oxbow findings` shows numbers and kinds",
+               std::get<CloseFindings>(command.wish).which);
+  return closed;
+}
+
 const Lifecycle& ControlService::lifecycle() const {
   return impl_->lifecycle();
 }

@@ -45,6 +45,14 @@ class ControlService {
   // REQUIRES: command.wish is a BeginVerify.
   Result<VerifyId> verify(const Command& command, std::uint64_t rows_per_second_max);
 
+  // Journals the order and has quarantined rows read again. Returns how many.
+  // REQUIRES: command.wish is a RetryQuarantined.
+  Result<std::uint64_t> retry_quarantined(const Command& command);
+
+  // Closes findings by hand, which is journaled with the reason. `not_found` if none is open.
+  // REQUIRES: command.wish is a CloseFindings, and stands for `which`.
+  Result<std::uint64_t> close_findings(const Command& command, const FindingSelection& which);
+
   const Lifecycle& lifecycle() const;
   const Journal& journal() const;
   const ControlParts& parts() const;

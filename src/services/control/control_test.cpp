@@ -42,9 +42,30 @@ class MemoryStore : public EventStore, public FindingStore {
     for (const auto& finding : more) findings.push_back({finding, now, now});
     return {};
   }
-  Status close(FindingKind, std::string_view, std::string_view, WallTime) override { return {}; }
-  Result<std::vector<StoredFinding>> list_findings(bool, std::size_t) override { return findings; }
-  Result<std::uint64_t> count_open_findings() override { return findings.size(); }
+  Result<std::uint64_t> close(const FindingSelection& which, std::string_view ending, WallTime) override {
+    std::uint64_t closed = 0;
+    for (auto& stored : findings) {
+      bool chosen = which.id ? stored.id == *which.id : stored.finding.kind == which.kind;
+      if (!stored.open || !chosen) continue;
+      stored.open = false;
+      stored.ending = ending;
+      ++closed;
+    }
+    return closed;
+  }
+  Result<std::vector<StoredFinding>> list_findings(const FindingQuery& query) override {
+    std::vector<StoredFinding> found;
+    for (const auto& stored : findings)
+      if ((stored.open || query.with_closed) && (!query.kind || stored.finding.kind == *query.kind))
+        found.push_back(stored);
+    found.erase(found.begin(),
+                found.begin() + static_cast<std::ptrdiff_t>(std::min(found.size(), query.skip)));
+    if (found.size() > query.limit) found.resize(query.limit);
+    return found;
+  }
+  Result<std::uint64_t> count_findings(const FindingQuery& query) override {
+    return list_findings({.kind = query.kind, .with_closed = query.with_closed, .limit = 1'000'000})->size();
+  }
 
   bool full = false;
   std::vector<JournalRecord> records;
@@ -81,6 +102,11 @@ class FakePlane : public DataPlane {
   Result<VerifyReport> verify_report(VerifyId id) const override {
     if (id != VerifyId(7)) return Err(ErrorCode::not_found, "no verification {}", id.value());
     return report;
+  }
+  Result<std::uint64_t> retry_quarantined(std::optional<std::string> key) override {
+    calls.push_back("retry " + key.value_or("all"));
+    if (key == "9") return Err(ErrorCode::not_found, "no row with key 9 waits in quarantine");
+    return 3;
   }
   PlaneStatus status() const override { return plane_status; }
   Result<std::vector<std::string>> explain_key(std::string key) const override {
@@ -351,6 +377,55 @@ TEST_F(Control, WhyGathersWhatIsKnownOfAKey) {
   EXPECT_EQ(answer.at("lines").at(0), "key 4711 is settled");
   ASSERT_EQ(answer.at("findings").as_array().size(), 1u);
   EXPECT_EQ(answer.at("findings").at(0).at("key"), "payment_id=4711");
+}
+
+TEST_F(Control, FindingsAreListedAPageAtATimeWithTheirTotal) {
+  for (std::uint64_t id = 1; id <= 5; ++id)
+    store.findings.push_back({.finding = {.kind = FindingKind::rogue_write}, .id = id});
+  auto answer = get("findings", {{"limit", "2"}, {"skip", "1"}, {"kind", "rogue-write"}});
+  EXPECT_EQ(answer.at("total").to_number<int>(), 5);
+  ASSERT_EQ(answer.at("findings").as_array().size(), 2u);
+  EXPECT_EQ(answer.at("findings").at(0).at("id").to_number<int>(), 2);
+  EXPECT_EQ(get("findings", {{"kind", "divergence"}}).at("total").to_number<int>(), 0);
+}
+
+TEST_F(Control, APersonClosesAFindingWithAReasonThatIsKept) {
+  store.findings.push_back({.finding = {.kind = FindingKind::rogue_write}, .id = 1});
+  store.findings.push_back({.finding = {.kind = FindingKind::rogue_write}, .id = 2});
+  EXPECT_THAT(error_of(post("close-findings", R"({"which":"1"})")), HasSubstr("--why"));
+  auto answer = post("close-findings", R"({"which":"1","who":"ann","why":"the cron job is off"})");
+  EXPECT_EQ(answer.at("closed").to_number<int>(), 1);
+  EXPECT_EQ(store.findings[0].ending, "closed by ann: the cron job is off");
+  EXPECT_TRUE(store.findings[1].open);
+  auto events = get("events").at("events").as_array();
+  EXPECT_EQ(events.back().at("kind"), "findings-closed");
+  EXPECT_EQ(events.back().at("who"), "ann");
+  EXPECT_EQ(post("close-findings", R"({"which":"rogue-write","why":"all of them"})").at("closed"), 1);
+}
+
+TEST_F(Control, WhatCannotBeClosedByHandIsSaid) {
+  store.findings.push_back({.finding = {.kind = FindingKind::quarantined_row}, .id = 1});
+  auto close = [&](std::string which) {
+    return error_of(post("close-findings", R"({"why":"x","which":")" + which + "\"}"));
+  };
+  EXPECT_THAT(close("1"), HasSubstr("oxbow quarantine"));
+  EXPECT_THAT(close("quarantined-row"), HasSubstr("oxbow quarantine"));
+  EXPECT_THAT(close("7"), HasSubstr("no open finding is `7`"));
+  EXPECT_THAT(close("rogue-wriet"), HasSubstr("did you mean `rogue-write`?"));
+  EXPECT_TRUE(store.findings[0].open);
+}
+
+TEST_F(Control, ARetryIsJournaledBeforeItIsTried) {
+  mirror_pilot();
+  auto answer = post("retry", R"({"key":"4711","who":"ann","why":"the constraint is gone"})");
+  EXPECT_EQ(answer.at("retried").to_number<int>(), 3);
+  EXPECT_THAT(plane.calls, Contains("retry 4711"));
+  EXPECT_EQ(get("events").at("events").as_array().back().at("kind"), "quarantine-retried");
+  post("retry", "{}");
+  EXPECT_THAT(plane.calls, Contains("retry all"));
+  EXPECT_THAT(error_of(post("retry", R"({"key":"9"})")), HasSubstr("no row with key 9"));
+  post("halt", "{}");
+  EXPECT_THAT(error_of(post("retry", "{}")), HasSubstr("halted"));
 }
 
 TEST_F(Control, EventsTellWhoAndWhyInOrder) {

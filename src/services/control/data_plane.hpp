@@ -54,6 +54,11 @@ class DataPlane {
                                         std::uint64_t rows_per_second_max) = 0;
   virtual Result<VerifyReport> verify_report(VerifyId id) const = 0;  // `not_found` for an unknown id
 
+  // Reads rows that wait in quarantine again, with all that happened to them: those of this key as
+  // explain_key() takes it, or all. Returns how many; `not_found` if none waits, `illegal_transition` while
+  // the stream does not run. Whoever is refused once more stays.
+  virtual Result<std::uint64_t> retry_quarantined(std::optional<std::string> key) = 0;
+
   virtual PlaneStatus status() const = 0;
 
   // What is known about one row, line by line, for `oxbow why`: its table, range, fence, quarantine and

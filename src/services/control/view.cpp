@@ -175,6 +175,8 @@ json::array finding_values(const std::vector<StoredFinding>& findings) {
     value["last_seen"] = to_string(stored.last_seen);
     value["count"] = stored.count;
     value["open"] = stored.open;
+    value["id"] = stored.id;
+    value["ending"] = text_or_null(stored.ending);
     values.push_back(std::move(value));
   }
   return values;
@@ -221,8 +223,12 @@ std::string verify_json(const VerifyReport& report) {
   return json::serialize(verify_value(report));
 }
 
-std::string findings_json(const std::vector<StoredFinding>& findings) {
-  return json::serialize(json::value{{"findings", finding_values(findings)}});
+std::string findings_json(const std::vector<StoredFinding>& findings, std::uint64_t total) {
+  return json::serialize(json::value{{"findings", finding_values(findings)}, {"total", total}});
+}
+
+std::string count_json(std::string_view of_what, std::uint64_t count) {
+  return json::serialize(json::value{{of_what, count}});
 }
 
 std::string events_json(const std::vector<Journal::Entry>& entries) {

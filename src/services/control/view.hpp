@@ -20,7 +20,8 @@ struct StatusInput {
 
 std::string status_json(const StatusInput& input);
 std::string verify_json(const VerifyReport& report);
-std::string findings_json(const std::vector<StoredFinding>& findings);
+std::string findings_json(const std::vector<StoredFinding>& findings, std::uint64_t total);
+std::string count_json(std::string_view of_what, std::uint64_t count);
 std::string events_json(const std::vector<Journal::Entry>& entries);
 std::string why_json(std::string_view key, const std::vector<std::string>& lines,
                      const std::vector<StoredFinding>& findings);

@@ -122,7 +122,7 @@ Task<void> LogFollower::write(std::vector<WriteStep> steps, OnReject on_reject) 
     CO_TRY(co_await writer_->begin());
     group_begun_ = true;
   }
-  StepWriter step_writer(parts_.context.plan, *parts_.applier, *writer_, parts_.context.report, on_reject);
+  StepWriter step_writer(parts_, *writer_, on_reject);
   co_return co_await step_writer.write(std::move(steps));
 }
 
@@ -137,6 +137,7 @@ Task<void> LogFollower::commit_group() {
   if (group_begun_ || touched_us || monotonic_now() - stored_at_ > kIdleStoreEvery)
     CO_TRY(co_await store_position());
   applier.group_committed();
+  parts_.close_released();
   CO_TRY(co_await reach_markers());
   holds_gate_ = false;
   parts_.gate.leave();

@@ -26,11 +26,12 @@ bool may_pass(ErrorCode code) {
 }  // namespace
 
 Pipeline::Pipeline(boost::asio::any_io_executor executor, const Spec& spec, PipelinePorts ports,
-                   std::function<void(Finding)> report, Protections protections)
+                   std::function<void(Finding)> report, FindingCloser close_findings, Protections protections)
     : executor_(executor),
       spec_(spec),
       ports_(std::move(ports)),
       report_(std::move(report)),
+      close_findings_(std::move(close_findings)),
       protections_(protections),
       control_(spec.limits),
       watch_({.executor = executor_,
@@ -113,7 +114,7 @@ Task<void> Pipeline::run_session() {
   if (ended && may_follow()) {
     session_ = std::make_unique<StreamSession>(
         SessionContext{executor_, spec_, *plan_, ports_, *source_, *target_, control_, mirrored_, report_,
-                       protections_, last_error_.code == ErrorCode::needs_care});
+                       close_findings_, protections_, last_error_.code == ErrorCode::needs_care});
     session_tasks_ = std::make_unique<TaskGroup>(executor_);
     verifications_ = std::make_unique<TaskGroup>(executor_);
     session_tasks_->spawn(session_->run());
@@ -199,9 +200,11 @@ Task<void> Pipeline::stop_mirror(MirrorScope scope) {
     if (at->second.empty()) mirrored_.erase(at);
   }
   stopping_cohorts_ = true;
+  auto entity = scope.entity;
   auto stopped = co_await forget(std::move(scope));
   if (!stopped && stopped.error().code == ErrorCode::illegal_transition) mirrored_ = before;
   stopping_cohorts_ = false;
+  if (stopped && !mirrored_.contains(entity)) close_findings_of(entity);
   co_return stopped;
 }
 
@@ -246,6 +249,12 @@ Status Pipeline::may_part(const MirrorScope& scope) const {
   return {};
 }
 
+// Of rows that nobody mirrors nothing is claimed, so nothing can be wrong with them.
+void Pipeline::close_findings_of(const std::string& entity) {
+  for (auto kind : {FindingKind::divergence, FindingKind::rows_unexpected, FindingKind::quarantined_row})
+    close_findings_({.kind = kind, .entity = entity}, entity + " is not mirrored any more");
+}
+
 // Rows of a cohort that nobody follows would stand in the way of rows that move to another cohort. Where
 // nothing is mirrored any more they stay: the next copy changes only what differs.
 Task<void> Pipeline::remove_rows_of(const MirrorScope& scope) {
@@ -287,7 +296,7 @@ Result<VerifyId> Pipeline::start_verify(std::optional<std::string> entity,
                                         std::uint64_t rows_per_second_max) {
   if (!session_ || !session_->is_following()) {
     return Err(ErrorCode::illegal_transition, "nothing can be compared while the stream does not run: {}",
-               mirrored_.empty() ? "nothing is mirrored yet" : why_it_does_not_follow());
+               what_to_do_first());
   }
   if (entity && !mirrored_.contains(*entity))
     return Err(ErrorCode::illegal_transition,
@@ -331,7 +340,8 @@ Task<void> Pipeline::verify(VerifyId id, std::optional<std::string> entity,
       if (is_wanted(table.entity)) tables.push_back(table.id);
     }
     auto source = ports_.source_admin();
-    Verifier verifier(spec_, *plan_, ports_, *source, *session_, report_, report, rows_per_second_max);
+    Verifier verifier(spec_, *plan_, ports_, *source, *session_, report_, close_findings_, report,
+                      rows_per_second_max);
     co_await verifier.run(tables);
   }
   verifying_ = false;
@@ -413,8 +423,24 @@ PlaneStatus Pipeline::status() const {
   return status;
 }
 
+Result<std::uint64_t> Pipeline::retry_quarantined(std::optional<std::string> key) {
+  if (!session_ || !session_->is_following())
+    return Err(ErrorCode::illegal_transition, "no row can be read again while the stream does not run: {}",
+               what_to_do_first());
+  return session_->retry_quarantined(key);
+}
+
+std::string Pipeline::what_to_do_first() const {
+  if (!halted_.empty()) return fmt::format("it is halted ({}); run `oxbow resume` first", halted_);
+  if (mirrored_.empty()) return "nothing is mirrored yet; run `oxbow advance ENTITY --to mirrored` first";
+  auto why = why_it_does_not_follow();
+  return why.empty() ? "it is starting; ask again in a moment" : why;
+}
+
 Result<std::vector<std::string>> Pipeline::explain_key(std::string key) const {
-  if (!session_) return Err(ErrorCode::illegal_transition, "nothing is mirrored");
+  if (!session_ || !session_->is_following())
+    return Err(ErrorCode::illegal_transition, "nothing is known of a key while the stream does not run: {}",
+               what_to_do_first());
   return session_->explain_key(key);
 }
 

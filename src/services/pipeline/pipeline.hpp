@@ -28,7 +28,7 @@ namespace oxbow {
 class Pipeline final : public DataPlane {
  public:
   Pipeline(boost::asio::any_io_executor executor, const Spec& spec, PipelinePorts ports,
-           std::function<void(Finding)> report, Protections protections = {});
+           std::function<void(Finding)> report, FindingCloser close_findings, Protections protections = {});
   ~Pipeline() override;
 
   // Works until it is asked to stop.
@@ -43,6 +43,7 @@ class Pipeline final : public DataPlane {
   Result<VerifyId> start_verify(std::optional<std::string> entity,
                                 std::uint64_t rows_per_second_max) override;
   Result<VerifyReport> verify_report(VerifyId id) const override;
+  Result<std::uint64_t> retry_quarantined(std::optional<std::string> key) override;
   PlaneStatus status() const override;
   Result<std::vector<std::string>> explain_key(std::string key) const override;
 
@@ -56,17 +57,20 @@ class Pipeline final : public DataPlane {
   Task<void> forget(MirrorScope scope);
   Status may_part(const MirrorScope& scope) const;
   Task<void> remove_rows_of(const MirrorScope& scope);
+  void close_findings_of(const std::string& entity);
   Task<void> verify(VerifyId id, std::optional<std::string> entity, std::uint64_t rows_per_second_max);
   Task<void> end_verifications();
   VerifyReport* find_report(VerifyId id);
   void fail(Error error);
   std::vector<TableStatus> table_status() const;
   std::string why_it_does_not_follow() const;
+  std::string what_to_do_first() const;
 
   boost::asio::any_io_executor executor_;
   const Spec& spec_;
   PipelinePorts ports_;
   std::function<void(Finding)> report_;
+  FindingCloser close_findings_;
   Protections protections_;
 
   std::unique_ptr<SourceAdmin> source_;

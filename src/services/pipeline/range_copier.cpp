@@ -1,6 +1,7 @@
 #include "services/pipeline/range_copier.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "flow/backfill/copied_rows.hpp"
 #include "model/tuple.hpp"
@@ -45,9 +46,15 @@ Task<void> RangeCopier::work(int lane) {
                     *writer,
                     applier.closes_behind_snapshot(table, id)};
     attempt.copy.start();
-    CO_TRY(co_await copy_range(attempt));
+    auto ended = co_await copy_range(attempt);
+    no_longer_under_way(attempt);
+    CO_TRY(std::move(ended));
   }
   co_return Err(ErrorCode::cancelled);
+}
+
+void RangeCopier::no_longer_under_way(Attempt& attempt) {
+  parts_.tables[attempt.table.id].rows_copied -= std::exchange(attempt.rows_under_way, 0);
 }
 
 // A key that is read again is a mutation on its way; only hydration pauses.
@@ -96,7 +103,9 @@ Task<bool> RangeCopier::take_snapshot(Attempt& attempt) {
 
 Task<bool> RangeCopier::needs_stage(const Attempt& attempt) {
   if (attempt.among_others || lessons_.contains(attempt.record.id)) co_return true;
-  if (attempt.record.range.is_point()) co_return false;
+  // What stands there stays if the row is refused once more.
+  if (attempt.record.range.is_point())
+    co_return parts_.applier->quarantined(attempt.table.id).contains(attempt.record.range.lower.tuple);
   co_return co_await attempt.writer.holds_rows(rows_on_new(attempt));
 }
 
@@ -126,7 +135,10 @@ Task<std::uint64_t> RangeCopier::copy_rows(Attempt& attempt) {
     auto wait = control.spend(monotonic_now(), chunk.rows, chunk.bytes.size());
     if (wait > Duration{}) CO_TRY(co_await sleep_for(std::min<Duration>(wait, seconds(1))));
     rows += chunk.rows;
-    status.rows_copied += chunk.rows;
+    if (!attempt.record.range.is_point()) {
+      attempt.rows_under_way += chunk.rows;
+      status.rows_copied += chunk.rows;
+    }
     status.bytes_copied += chunk.bytes.size();
     if (one_by_one) {
       CO_TRY(co_await stage_one_by_one(attempt, mapper, chunk.bytes));
@@ -224,17 +236,21 @@ Task<void> RangeCopier::close_at_rest(Attempt& attempt, RangeCopy::Next& next) {
   next = attempt.copy.close();
   if (next == RangeCopy::Next::close_later) co_return Status{};
   if (next == RangeCopy::Next::roll_back) co_return co_await attempt.writer.rollback();
+  no_longer_under_way(attempt);  // from here on the range itself counts them
   auto steps = attempt.copy.take_steps();
   if (attempt.stage != nullptr) {
     auto placed = co_await place(attempt, steps);
-    if (!placed && placed.error().code == ErrorCode::row_rejected)
+    if (!placed && placed.error().code == ErrorCode::row_rejected) {
+      parts_.released.clear();
       co_return co_await step_back(attempt, placed.error());
+    }
     CO_TRY(std::move(placed));
   }
   CO_TRY(co_await write(attempt, std::move(steps)));
   failpoint("before_range_commit");
   CO_TRY(co_await attempt.writer.commit(std::nullopt));
   failpoint("after_range_commit");
+  parts_.close_released();
   lessons_.erase(attempt.record.id);
   co_return Status{};
 }
@@ -243,14 +259,15 @@ Task<void> RangeCopier::close_at_rest(Attempt& attempt, RangeCopy::Next& next) {
 Task<void> RangeCopier::place(Attempt& attempt, std::vector<WriteStep>& steps) {
   std::vector<WriteStep> changes;
   for (auto& step : steps) {
+    bool releases = std::holds_alternative<QuarantineRelease>(step);  // a change may be refused after it
     auto* rows = std::get_if<RowWrite>(&step);
-    if (rows == nullptr) continue;
-    rows->batch.table = attempt.stage;
+    if (rows == nullptr && !releases) continue;
+    if (rows != nullptr) rows->batch.table = attempt.stage;
     changes.push_back(std::move(step));
     step = RowWrite{};
   }
   std::erase_if(steps, [](const auto& step) { return std::holds_alternative<RowWrite>(step); });
-  if (attempt.record.range.is_point()) CO_TRY(co_await make_room(attempt));
+  if (attempt.record.range.is_point() && !attempt.copy.has_rejected()) CO_TRY(co_await make_room(attempt));
   CO_TRY(co_await write(attempt, std::move(changes)));
   co_return co_await attempt.writer.place(attempt.table.mapping.target, rows_on_new(attempt));
 }
@@ -289,7 +306,7 @@ Task<void> RangeCopier::learn(Attempt& attempt, Error reason) {
 }
 
 Task<void> RangeCopier::write(Attempt& attempt, std::vector<WriteStep> steps) {
-  StepWriter writer(parts_.context.plan, *parts_.applier, attempt.writer, parts_.context.report);
+  StepWriter writer(parts_, attempt.writer);
   co_return co_await writer.write(std::move(steps));
 }
 
@@ -310,9 +327,14 @@ RangeRead RangeCopier::rows_on_legacy(const Attempt& attempt) const {
   } else {
     read.range = attempt.record.range;
   }
-  bool is_point = attempt.record.range.is_point();
-  if (is_some_cohorts(attempt) && !is_point)
-    read.cohorts = CohortFilter{*attempt.table.cohorts, attempt.record.cohorts};
+  if (!is_some_cohorts(attempt)) return read;
+  read.cohorts = CohortFilter{*attempt.table.cohorts, attempt.record.cohorts};
+  // A row may have gone over to a cohort that nobody follows.
+  if (attempt.record.range.is_point()) {
+    auto mirrored = parts_.context.mirrored.find(attempt.table.entity);
+    if (mirrored != parts_.context.mirrored.end())
+      read.cohorts->members.assign(mirrored->second.begin(), mirrored->second.end());
+  }
   return read;
 }
 

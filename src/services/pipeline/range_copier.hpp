@@ -31,6 +31,7 @@ class RangeCopier {
     SnapshotReader& reader;
     TargetWriter& writer;
     bool among_others;                   // rows of other ranges may stand in the place of these
+    std::uint64_t rows_under_way = 0;    // in the status; none of them is committed
     const TargetTable* stage = nullptr;  // none: straight into the table
   };
 
@@ -39,6 +40,7 @@ class RangeCopier {
   using Lesson = std::map<std::string, std::string>;
 
   Task<void> copy_range(Attempt& attempt);
+  void no_longer_under_way(Attempt& attempt);
   Task<bool> take_snapshot(Attempt& attempt);
   Task<bool> needs_stage(const Attempt& attempt);
   Task<std::uint64_t> copy_rows(Attempt& attempt);

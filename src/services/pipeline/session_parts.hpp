@@ -13,12 +13,16 @@
 #include "flow/apply/applier.hpp"
 #include "model/finding.hpp"
 #include "model/plane_status.hpp"
+#include "ports/finding_store.hpp"
 #include "runtime/gate.hpp"
 #include "services/pipeline/backfill_control.hpp"
 #include "services/pipeline/plan.hpp"
 #include "services/pipeline/ports.hpp"
 
 namespace oxbow {
+
+// What is settled, and by what.
+using FindingCloser = std::function<void(const FindingSelection&, const std::string& ending)>;
 
 // What the pipeline lends to a session.
 struct SessionContext {
@@ -31,6 +35,7 @@ struct SessionContext {
   BackfillControl& control;
   const std::map<std::string, std::set<CohortId>>& mirrored;  // by entity
   std::function<void(Finding)> report;
+  FindingCloser close_findings;
   Protections protections;
   bool careful =
       false;  // the last session came upon something in the log that can only be taken step by step
@@ -38,6 +43,9 @@ struct SessionContext {
 
 struct SessionParts {
   explicit SessionParts(SessionContext lent) : context(std::move(lent)), gate(context.executor) {}
+
+  // Closes the findings of rows that left quarantine with the transaction that was just committed.
+  void close_released();
 
   SessionContext context;
   std::unique_ptr<Applier> applier;
@@ -48,7 +56,8 @@ struct SessionParts {
 
   StreamStatus status;
   std::map<std::uint32_t, TableStatus> tables;
-  int waiting_for_log = 0;  // how many copies can go on only when the stream has moved
+  std::vector<QuarantineRelease> released;  // in the transaction that is being written
+  int waiting_for_log = 0;                  // how many copies can go on only when the stream has moved
 };
 
 }  // namespace oxbow

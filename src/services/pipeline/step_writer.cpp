@@ -58,6 +58,9 @@ Task<void> StepWriter::write_step(WriteStep step) {
     CO_TRY(co_await writer_.save_range(*record));
   } else if (auto* quarantined = std::get_if<QuarantineRecord>(&step)) {
     CO_TRY(co_await quarantine(std::move(*quarantined)));
+  } else if (auto* release = std::get_if<QuarantineRelease>(&step)) {
+    CO_TRY(co_await writer_.release(*release));
+    parts_.released.push_back(std::move(*release));
   }
   co_return Status{};
 }
@@ -128,32 +131,38 @@ Task<void> StepWriter::give_up_row(RowWrite row, Error reason) {
 }
 
 Task<void> StepWriter::quarantine(QuarantineRecord record) {
-  const auto& table = plan_.tables[record.table];
-  report_({.kind = FindingKind::quarantined_row,
-           .entity = table.entity,
-           .table = to_string(table.mapping.legacy),
-           .key = record.key,
-           .sentence =
-               fmt::format("the new side does not take a row of {}; it waits in quarantine, and so do later "
-                           "changes of its key",
-                           to_string(table.mapping.legacy)),
-           .detail = record.reason,
-           .owner = {}});
+  if (!record.is_behind) report_refused(record);
   co_return co_await writer_.quarantine(record);
+}
+
+void StepWriter::report_refused(const QuarantineRecord& record) {
+  const auto& table = plan_.tables[record.table];
+  parts_.context.report(
+      {.kind = FindingKind::quarantined_row,
+       .entity = table.entity,
+       .table = to_string(table.mapping.legacy),
+       .key = record.key,
+       .sentence =
+           fmt::format("the new side does not take a row of {}; it waits in quarantine, and so do later "
+                       "changes of its key: mend the cause, then run `oxbow quarantine --retry KEY`",
+                       to_string(table.mapping.legacy)),
+       .detail = record.reason,
+       .owner = {}});
 }
 
 void StepWriter::report_missing(const RowWrite& write, const BatchOutcome& outcome) {
   for (auto row : outcome.missing) {
     const auto& table = plan_.tables[write.batch.table->id];
     auto record = applier_.describe(write, row);
-    report_({.kind = FindingKind::rows_unexpected,
-             .entity = table.entity,
-             .table = to_string(table.mapping.new_side),
-             .key = record,
-             .sentence = fmt::format("an {} of {} met no row on the new side; somebody else removed it there",
-                                     verb(write.batch.op), to_string(table.mapping.new_side)),
-             .detail = {},
-             .owner = {}});
+    parts_.context.report(
+        {.kind = FindingKind::rows_unexpected,
+         .entity = table.entity,
+         .table = to_string(table.mapping.new_side),
+         .key = record,
+         .sentence = fmt::format("an {} of {} met no row on the new side; somebody else removed it there",
+                                 verb(write.batch.op), to_string(table.mapping.new_side)),
+         .detail = {},
+         .owner = {}});
   }
 }
 

@@ -5,13 +5,10 @@
 // become findings. Belongs to the stream's thread.
 #pragma once
 
-#include <functional>
 #include <vector>
 
-#include "flow/apply/applier.hpp"
-#include "model/finding.hpp"
 #include "ports/target.hpp"
-#include "services/pipeline/plan.hpp"
+#include "services/pipeline/session_parts.hpp"
 
 namespace oxbow {
 
@@ -21,9 +18,12 @@ enum class OnReject { quarantine, give_up };
 
 class StepWriter {
  public:
-  StepWriter(const Plan& plan, Applier& applier, TargetWriter& writer, std::function<void(Finding)> report,
-             OnReject on_reject = OnReject::quarantine)
-      : plan_(plan), applier_(applier), writer_(writer), report_(std::move(report)), on_reject_(on_reject) {}
+  StepWriter(SessionParts& parts, TargetWriter& writer, OnReject on_reject = OnReject::quarantine)
+      : parts_(parts),
+        plan_(parts.context.plan),
+        applier_(*parts.applier),
+        writer_(writer),
+        on_reject_(on_reject) {}
 
   Task<void> write(std::vector<WriteStep> steps);
 
@@ -34,12 +34,13 @@ class StepWriter {
   Task<void> settle_updates(std::vector<RowWrite> updates);
   Task<void> give_up_row(RowWrite row, Error reason);
   Task<void> quarantine(QuarantineRecord record);
+  void report_refused(const QuarantineRecord& record);
   void report_missing(const RowWrite& write, const BatchOutcome& outcome);
 
+  SessionParts& parts_;
   const Plan& plan_;
   Applier& applier_;
   TargetWriter& writer_;
-  std::function<void(Finding)> report_;
   OnReject on_reject_;
   std::vector<RowWrite> clashing_;  // nothing of them is written yet
   bool settling_ = false;           // what clashes now will clash for ever

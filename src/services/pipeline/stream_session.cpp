@@ -19,6 +19,7 @@ using std::chrono::seconds;
 
 constexpr std::uint64_t kRowsPerRange = 100'000;
 constexpr std::uint64_t kRowsPerStagedRange = 20'000;  // the stream rests while they are placed
+constexpr std::uint64_t kRetriesMax = 10'000;          // at a time: each is a fence in memory
 constexpr int kLanes = 1 + kCopyLanesMax;
 constexpr Duration kHousekeeping = milliseconds(100);
 constexpr Duration kHeartbeat = seconds(1);
@@ -98,7 +99,6 @@ Task<void> StreamSession::set_up() {
   parts_.applier = std::make_unique<Applier>(std::move(tables), ApplyLimits{}, parts_.context.protections);
   parts_.applier->restore(position, stored.quarantine);
   parts_.applier->prove(snapshot);
-  parts_.status.quarantined_rows = stored.quarantine.size();
 
   restore(stored, position);
   follower_ = std::make_unique<LogFollower>(parts_);
@@ -106,6 +106,7 @@ Task<void> StreamSession::set_up() {
   doing = "the ranges of the tables are being planned";
   CO_TRY(co_await add_missing_jobs());
   doing.clear();
+  close_what_is_over();
   parts_.status.phase = StreamPhase::running;
   following_ = true;
   co_return Status{};
@@ -121,6 +122,55 @@ Task<void> StreamSession::compare_parts(const StoredStream& stored) {
   };
   CO_TRY(co_await part_watch_.begin(parts_.context.target));
   co_return co_await part_watch_.look(parts_.context.source, parts_.context.target, is_copied);
+}
+
+// A stream that follows fits both schemas and has its log. What left quarantine may have done so in an
+// earlier session that could not say it any more.
+void StreamSession::close_what_is_over() {
+  const auto& close = parts_.context.close_findings;
+  auto at = to_string(parts_.applier->position().lsn);
+  close({.kind = FindingKind::drift},
+        fmt::format("the stream goes on at {}: the spec fits both schemas", at));
+  close({.kind = FindingKind::stream_given_up}, fmt::format("a stream follows again, from {} on", at));
+  FindingSelection released{.kind = FindingKind::quarantined_row};
+  for (const auto& table : parts_.context.plan.tables)
+    for (const auto& [key, shown] : parts_.applier->quarantined(table.id))
+      released.but.emplace(to_string(table.mapping.legacy), shown);
+  close(released, fmt::format("it waits in quarantine no longer, as of {}", at));
+}
+
+Result<std::uint64_t> StreamSession::retry_quarantined(const std::optional<std::string>& key) {
+  std::uint64_t retried = 0, waiting = 0;
+  for (const auto& table : parts_.context.plan.tables) {
+    for (const auto& [tuple, shown] : parts_.applier->quarantined(table.id)) {
+      if (key && !names_key(shown, *key)) continue;
+      ++waiting;
+      if (table.mapping.source_key.empty() || retried >= kRetriesMax) continue;
+      retries_.emplace(table.id, tuple);
+      ++retried;
+    }
+  }
+  begin_retries();
+  if (retried > 0) return retried;
+  if (waiting > 0)
+    return Err(ErrorCode::unsupported,
+               "a row without a key cannot be read again alone; roll its entity back and advance it again");
+  if (key) return Err(ErrorCode::not_found, "no row with key {} waits in quarantine", *key);
+  return Err(ErrorCode::not_found, "no row waits in quarantine");
+}
+
+// A row that is being read already was perhaps read before its cause was mended, so it gets its turn behind
+// that.
+void StreamSession::begin_retries() {
+  auto& applier = *parts_.applier;
+  std::erase_if(retries_, [&](const auto& retry) {
+    const auto& [table, key] = retry;
+    auto* point = applier.fences(table).find_point(key);
+    bool is_read = point != nullptr && point->fence.phase() != Fence::Phase::pending;
+    if (is_read) return false;
+    if (applier.quarantined(table).contains(key)) applier.retry(table, key);
+    return true;
+  });
 }
 
 void StreamSession::restore(const StoredStream& stored, const StreamPosition& position) {
@@ -222,6 +272,7 @@ Task<void> StreamSession::keep_house() {
     }
     if (now - last_round < kHousekeeping) continue;
     last_round = now;
+    begin_retries();
     if (auto passed = parts_.applier->confirmable()) CO_TRY(co_await settle_ranges(*target, *passed));
     failpoint("before_confirm");
     follower_->confirm();
@@ -267,6 +318,11 @@ std::vector<std::string> StreamSession::explain_key(const std::string& key) {
                                   mapping.source_key.front().name, key,
                                   phases[static_cast<std::size_t>(phase)]));
     });
+    if (parts_.applier->quarantined(table.id).contains(tuple)) {
+      lines.push_back(
+          fmt::format("{} {}={}: waits in quarantine; `oxbow quarantine --retry {}` reads it again",
+                      to_string(mapping.legacy), mapping.source_key.front().name, key, key));
+    }
   }
   return lines;
 }
@@ -284,9 +340,9 @@ std::vector<TableStatus> StreamSession::table_status() const {
             range.fence.phase() == Fence::Phase::copied || range.fence.phase() == Fence::Phase::settled;
         status.ranges_copied += copied ? 1 : 0;
         status.ranges_settled += range.fence.phase() == Fence::Phase::settled ? 1 : 0;
-        rows_stored += copied ? range.record.rows : 0;
+        rows_stored += copied && !range.record.range.is_point() ? range.record.rows : 0;
       });
-      status.rows_copied = std::max(status.rows_copied, rows_stored);
+      status.rows_copied += rows_stored;
       bool paused = parts_.context.control.is_paused(table.entity);
       status.phase = status.ranges_total == 0                       ? TablePhase::idle
                      : status.ranges_settled == status.ranges_total ? TablePhase::following
@@ -304,7 +360,8 @@ StreamStatus StreamSession::stream_status() const {
   if (parts_.applier) {
     status.transactions_applied = parts_.applier->counters().transactions;
     status.changes_applied = parts_.applier->counters().changes;
-    status.quarantined_rows += parts_.applier->counters().quarantined;
+    for (const auto& table : parts_.context.plan.tables)
+      status.quarantined_rows += parts_.applier->quarantined(table.id).size();
   }
   return status;
 }

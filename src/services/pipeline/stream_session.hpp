@@ -6,7 +6,9 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "services/pipeline/log_follower.hpp"
@@ -38,6 +40,9 @@ class StreamSession {
   // Which cohorts of an entity are mirrored; none: all of them.
   std::optional<std::vector<CohortId>> mirrored_cohorts(const std::string& entity) const;
 
+  // Reads quarantined rows again: those of this key, or all. Returns how many; `not_found` if none waits.
+  Result<std::uint64_t> retry_quarantined(const std::optional<std::string>& key);
+
   // What is known of the row with this key in each table whose key is one column.
   std::vector<std::string> explain_key(const std::string& key);
 
@@ -48,6 +53,8 @@ class StreamSession {
   Task<void> set_up();
   Task<void> compare_parts(const StoredStream& stored);
   void restore(const StoredStream& stored, const StreamPosition& position);
+  void close_what_is_over();
+  void begin_retries();
   Task<void> refuse_strange_rows(const PlannedTable& table, const std::vector<CohortId>& members);
   Task<void> add_job(const PlannedTable& table, std::vector<CohortId> members);
   Task<void> keep_house();
@@ -60,6 +67,7 @@ class StreamSession {
   StreamWatch watch_;
   bool following_ = false;
   std::uint32_t next_job_ = 0;
+  std::set<std::pair<std::uint32_t, std::string>> retries_;  // ordered and not begun: table and key
 };
 
 }  // namespace oxbow

@@ -121,7 +121,9 @@ void StreamWatch::report_schemas(const std::vector<std::string>& changes, const 
                            .detail = {},
                            .owner = spec.owners.coexistence});
   }
+  FindingSelection covered{.kind = FindingKind::not_covered};
   for (const auto& table : uncovered_tables(spec, legacy)) {
+    covered.but.emplace(to_string(table), "");
     parts_.context.report(
         {.kind = FindingKind::not_covered,
          .entity = {},
@@ -131,6 +133,7 @@ void StreamWatch::report_schemas(const std::vector<std::string>& changes, const 
          .detail = {},
          .owner = spec.owners.legacy});
   }
+  parts_.context.close_findings(covered, "an entity names the table, or `exclude` does, or it is gone");
 }
 
 }  // namespace oxbow

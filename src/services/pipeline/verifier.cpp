@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/compare/shown_row.hpp"
 #include "core/merge/key_order.hpp"
 #include "core/merge/row_merger.hpp"
 #include "core/value/pg_values.hpp"
@@ -22,6 +23,8 @@ constexpr std::uint64_t kRowsPerRange = 200'000;
 constexpr Duration kStretchMax = seconds(2);  // how long a table stays locked against TRUNCATE and DDL
 constexpr int kLooksMax = 200;
 constexpr std::size_t kKeysPerLook = 500;
+constexpr std::size_t kShownCharacters = 200;       // of one value
+constexpr std::size_t kShownColumnsMax = 1664 / 2;  // a SELECT has no more, and each is asked for twice
 
 // Splits a tuple behind its first `fields` fields: the bytes of those, and the bytes of the rest.
 std::pair<std::string_view, std::string_view> split_fields(std::string_view tuple, std::size_t fields) {
@@ -31,6 +34,18 @@ std::pair<std::string_view, std::string_view> split_fields(std::string_view tupl
   return {tuple.substr(2, at - 2), tuple.substr(at)};
 }
 
+std::string sentence_of(Difference difference) {
+  switch (difference) {
+    case Difference::missing_on_new:
+      return "the new side lacks a row";
+    case Difference::extra_on_new:
+      return "the new side has a row that legacy has not";
+    case Difference::value:
+      return "the two sides differ in a row";
+  }
+  return {};
+}
+
 std::string field_bytes(std::string_view tuple) {
   return std::string(tuple.substr(2));
 }
@@ -38,14 +53,15 @@ std::string field_bytes(std::string_view tuple) {
 }  // namespace
 
 Verifier::Verifier(const Spec& spec, const Plan& plan, const PipelinePorts& ports, SourceAdmin& source,
-                   StreamSession& session, std::function<void(Finding)> report_finding, VerifyReport& report,
-                   std::uint64_t rows_per_second_max)
+                   StreamSession& session, std::function<void(Finding)> report_finding,
+                   FindingCloser close_findings, VerifyReport& report, std::uint64_t rows_per_second_max)
     : spec_(spec),
       plan_(plan),
       ports_(ports),
       source_(source),
       session_(session),
       report_finding_(std::move(report_finding)),
+      close_findings_(std::move(close_findings)),
       report_(report),
       pace_(rows_per_second_max),
       legacy_(ports.snapshot_reader(Side::legacy)),
@@ -55,6 +71,7 @@ Verifier::~Verifier() = default;
 
 Task<void> Verifier::run(const std::vector<std::uint32_t>& tables) {
   began_ = monotonic_now();
+  findings_before_ = wall_now();
   seed_ = static_cast<std::uint64_t>(wall_now().time_since_epoch().count());
   for (auto table : tables) {
     const auto& entity = plan_.tables[table].entity;
@@ -64,6 +81,8 @@ Task<void> Verifier::run(const std::vector<std::uint32_t>& tables) {
   for (auto table : tables) {
     ended = co_await verify_table(table);
     if (!ended) break;
+    compared_.insert(table);
+    close_settled(plan_.tables[table]);
     tables_done_ += 1;
     report_.coverage_percent = 100.0 * tables_done_ / static_cast<double>(tables.size());
   }
@@ -90,6 +109,7 @@ Task<void> Verifier::verify_table(std::uint32_t table) {
   report_.ranges_total += bounds.size() + 1;
 
   stretch_began_ = {};
+  table_position_ = {};
   for (std::size_t i = 0; i <= bounds.size(); ++i) {
     KeyRange range{i == 0 ? KeyBound{} : bounds[i - 1], i == bounds.size() ? KeyBound{} : bounds[i]};
     if (stretch_began_ == Instant{} || monotonic_now() - stretch_began_ > kStretchMax)
@@ -128,6 +148,7 @@ Task<void> Verifier::begin_stretch(std::uint32_t table) {
   };
   auto position = CO_TRY(co_await session_.at_marker(at_barrier));
   if (report_.position == Lsn{}) report_.position = position;
+  if (table_position_ == Lsn{}) table_position_ = position;
   report_.position_newest = position;
   in_flight_ = compared_keys(table, touched_);
   for (const auto& key : touched_[table]) suspect(table, key, {});
@@ -166,11 +187,8 @@ RangeRead Verifier::read_of(std::uint32_t table, Side side, const KeyRange& rang
   if (legacy && with_source_key) {
     for (const auto& column : mapping.source_key) read.select.push_back(quote_identifier(column.name));
   }
-  auto today = std::chrono::year_month_day(std::chrono::floor<std::chrono::days>(wall_now()));
-  for (const auto& column : mapping.compared) {
-    if (column.may_differ_until && today <= *column.may_differ_until) continue;
-    read.select.push_back(legacy ? column.legacy_sql : column.new_sql);
-  }
+  for (const auto* column : compared_columns(mapping))
+    read.select.push_back(legacy ? column->legacy_sql : column->new_sql);
   const auto& mirrored = cohorts_.at(planned.entity);
   // Rows of other cohorts may be left of an earlier mirror.
   if (mirrored && (legacy || !mapping.new_entity_key.empty())) {
@@ -186,6 +204,15 @@ Status Verifier::cohorts_still_stand(std::uint32_t table) const {
   if (!planned.mapping.new_entity_key.empty()) return {};
   if (cohorts_.at(planned.entity) == session_.mirrored_cohorts(planned.entity)) return {};
   return Err(ErrorCode::incomplete, "cohorts of {} were advanced meanwhile; verify again", planned.entity);
+}
+
+// All but those that may differ today.
+std::vector<const ComparedColumn*> Verifier::compared_columns(const TableMapping& mapping) const {
+  auto today = std::chrono::year_month_day(std::chrono::floor<std::chrono::days>(wall_now()));
+  std::vector<const ComparedColumn*> columns;
+  for (const auto& column : mapping.compared)
+    if (!column.may_differ_until || today > *column.may_differ_until) columns.push_back(&column);
+  return columns;
 }
 
 Task<void> Verifier::compare_range(std::uint32_t table, const KeyRange& range) {
@@ -338,16 +365,16 @@ Task<void> Verifier::look_again(std::uint32_t table) {
         new_side.keys = legacy.keys;
       }
       auto comparison = CO_TRY(co_await compare_rows(table, std::move(legacy), std::move(new_side)));
-      for (const auto& found : comparison.differences()) {
+      std::vector<RowComparison::Found> settled;
+      for (auto& found : comparison.differences()) {
         if (in_flight_.contains(found.key)) {
           suspect(table, found.source_key, found.key);
         } else if (reported.insert(found.key).second) {
-          ++report_.divergence_count;
-          auto finding = CO_TRY(co_await describe(table, found));
-          if (report_.divergences.size() < kDivergencesShown) report_.divergences.push_back(finding);
-          report_finding_(std::move(finding));
+          settled.push_back(std::move(found));
         }
       }
+      auto findings = CO_TRY(co_await describe_all(table, settled));
+      for (auto& finding : findings) tell(table, std::move(finding));
     }
     for (const auto& key : all) {
       // A key that is in flight on both sides in the same way looks equal here, and is not proven yet.
@@ -358,6 +385,72 @@ Task<void> Verifier::look_again(std::uint32_t table) {
   co_return Status{};
 }
 
+Task<std::vector<Finding>> Verifier::describe_all(std::uint32_t table,
+                                                  const std::vector<RowComparison::Found>& found) {
+  const auto& mapping = plan_.tables[table].mapping;
+  std::vector<Finding> findings;
+  if (found.empty()) co_return findings;
+  if (!mapping.target_key.empty()) {
+    for (const auto& each : found) findings.push_back(CO_TRY(co_await describe(table, each)));
+    co_return findings;
+  }
+  std::map<std::string, Texts> texts;
+  for (const auto& each : found) texts.try_emplace(each.key);
+  if (compared_columns(mapping).size() <= kShownColumnsMax) {
+    for (Side side : {Side::legacy, Side::new_side}) CO_TRY(co_await read_texts(table, side, texts));
+  }
+  for (const auto& each : found) findings.push_back(describe_row(plan_.tables[table], each, texts[each.key]));
+  co_return findings;
+}
+
+// Fills in the rows that are wanted: what the columns say as text, beside the bytes that were compared.
+Task<void> Verifier::read_texts(std::uint32_t table, Side side, std::map<std::string, Texts>& wanted) {
+  auto read = read_of(table, side, {}, false);
+  auto columns = read.select.size();
+  for (std::size_t i = 0; i < columns; ++i) read.select.push_back("(" + read.select[i] + ")::text");
+  auto rows = CO_TRY(co_await (side == Side::legacy ? *legacy_ : *new_side_).open(std::move(read)));
+  RowChunk chunk;
+  while (true) {
+    CO_TRY(co_await rows->read(chunk));
+    if (chunk.rows == 0) co_return Status{};
+    std::string_view rest = chunk.bytes;
+    while (!rest.empty()) {
+      auto tuple = rest.substr(0, tuple_size(rest));
+      rest.remove_prefix(tuple.size());
+      auto row = wanted.find(std::string(split_fields(tuple, columns).first));
+      if (row == wanted.end() || !row->second.empty()) continue;
+      FieldReader fields(tuple);
+      for (std::size_t i = 0; i < columns; ++i) fields.next();
+      while (!fields.done()) {
+        auto field = fields.next();
+        row->second.push_back(field.is_null() ? std::nullopt : std::optional(std::string(field.bytes)));
+      }
+    }
+  }
+}
+
+// A row without a key: it has no other side to differ from, only a number of copies on each.
+Finding Verifier::describe_row(const PlannedTable& table, const RowComparison::Found& found,
+                               const Texts& texts) const {
+  Finding finding{.kind = FindingKind::divergence,
+                  .entity = table.entity,
+                  .table = to_string(table.mapping.legacy),
+                  .sentence = sentence_of(found.difference),
+                  .owner = spec_.owners.coexistence};
+  ShownRow row;
+  auto columns = compared_columns(table.mapping);
+  if (texts.empty()) row.add_unknown("row", found.key.size());
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto& column = columns[i]->name;
+    texts[i] ? row.add(column, *texts[i]) : row.add_null(column);
+    finding.detail +=
+        fmt::format("{}: {}\n", column, texts[i] ? shown_value(*texts[i], kShownCharacters) : "NULL");
+  }
+  finding.key = row.to_string(found.key);
+  finding.detail += fmt::format("copies: legacy {}, new {}", found.legacy_rows, found.new_rows);
+  return finding;
+}
+
 Task<Finding> Verifier::describe(std::uint32_t table, const RowComparison::Found& found) {
   const auto& planned = plan_.tables[table];
   const auto& mapping = planned.mapping;
@@ -365,6 +458,7 @@ Task<Finding> Verifier::describe(std::uint32_t table, const RowComparison::Found
                   .entity = planned.entity,
                   .table = to_string(mapping.legacy),
                   .owner = spec_.owners.coexistence};
+  finding.sentence = sentence_of(found.difference);
   std::string tuple;
   append_big_endian(tuple, static_cast<std::uint16_t>(mapping.target_key.size()));
   tuple += found.key;
@@ -373,21 +467,6 @@ Task<Finding> Verifier::describe(std::uint32_t table, const RowComparison::Found
     auto text = binary_to_text(mapping.target_key[i].type, field_at(tuple, i).bytes);
     bound.literals.push_back(text ? *text : "?");
     finding.key += (i > 0 ? ", " : "") + mapping.target_key[i].name + "=" + bound.literals.back();
-  }
-  switch (found.difference) {
-    case Difference::missing_on_new:
-      finding.sentence = "the new side lacks a row";
-      break;
-    case Difference::extra_on_new:
-      finding.sentence = "the new side has a row that legacy has not";
-      break;
-    case Difference::value:
-      finding.sentence = "the two sides differ in a row";
-      break;
-  }
-  if (mapping.target_key.empty()) {
-    finding.key = fmt::format("row of {} bytes", found.key.size());
-    co_return finding;
   }
   // Both values as text, field by field.
   std::vector<std::vector<std::string>> values;
@@ -405,22 +484,49 @@ Task<Finding> Verifier::describe(std::uint32_t table, const RowComparison::Found
       texts.clear();
       for (FieldReader fields(chunk.bytes); !fields.done();) {
         auto field = fields.next();
-        texts.push_back(field.is_null() ? "NULL" : fmt::format("'{}'", field.bytes.substr(0, 200)));
+        texts.push_back(field.is_null() ? "NULL" : shown_value(field.bytes, kShownCharacters));
       }
     }
   }
-  std::size_t shown = 0;
-  auto today = std::chrono::year_month_day(std::chrono::floor<std::chrono::days>(wall_now()));
-  for (const auto& column : mapping.compared) {
-    if (column.may_differ_until && today <= *column.may_differ_until) continue;
-    auto i = shown++;
+  auto columns = compared_columns(mapping);
+  for (std::size_t i = 0; i < columns.size(); ++i) {
     auto legacy = i < values[0].size() ? values[0][i] : "(no row)";
     auto new_side = i < values[1].size() ? values[1][i] : "(no row)";
     if (legacy == new_side) continue;
-    finding.detail += fmt::format("{}{}: legacy {}, new {}", finding.detail.empty() ? "" : "\n", column.name,
-                                  legacy, new_side);
+    finding.detail += fmt::format("{}{}: legacy {}, new {}", finding.detail.empty() ? "" : "\n",
+                                  columns[i]->name, legacy, new_side);
   }
   co_return finding;
+}
+
+void Verifier::tell(std::uint32_t table, Finding finding) {
+  ++report_.divergence_count;
+  differing_.insert(table);
+  divergences_.emplace(finding.table, finding.key);
+  if (report_.divergences.size() < kDivergencesShown) report_.divergences.push_back(finding);
+  report_finding_(std::move(finding));
+}
+
+// What an earlier look found and this one does not is over. A finding goes by the name of a table, which
+// several mappings may read or write: then the last of them closes it.
+void Verifier::close_settled(const PlannedTable& table) {
+  auto each_is = [&](auto name, const auto& holds) {
+    return std::ranges::all_of(plan_.tables, [&](const PlannedTable& other) {
+      return other.mapping.*name != table.mapping.*name || holds(other.id);
+    });
+  };
+  auto is_compared = [&](std::uint32_t id) { return compared_.contains(id); };
+  auto is_equal = [&](std::uint32_t id) { return compared_.contains(id) && !differing_.contains(id); };
+  auto ending = fmt::format("a verification found no difference {}at {}",
+                            session_.mirrored_cohorts(table.entity) ? "in what is mirrored " : "",
+                            to_string(table_position_));
+  FindingSelection gone{.kind = FindingKind::divergence, .table = to_string(table.mapping.legacy)};
+  gone.but = divergences_;
+  if (each_is(&TableMapping::legacy, is_compared)) close_findings_(gone, ending);
+  FindingSelection met_again{.kind = FindingKind::rows_unexpected,
+                             .table = to_string(table.mapping.new_side)};
+  met_again.seen_before = findings_before_;  // what came meanwhile may have come behind the comparison
+  if (each_is(&TableMapping::new_side, is_equal)) close_findings_(met_again, ending);
 }
 
 KeyBound Verifier::source_bound(std::uint32_t table, const std::string& source_key) const {

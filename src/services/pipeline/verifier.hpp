@@ -26,8 +26,8 @@ class Verifier {
  public:
   // `report` is updated in place as the work goes on and must outlive it.
   Verifier(const Spec& spec, const Plan& plan, const PipelinePorts& ports, SourceAdmin& source,
-           StreamSession& session, std::function<void(Finding)> report_finding, VerifyReport& report,
-           std::uint64_t rows_per_second_max);
+           StreamSession& session, std::function<void(Finding)> report_finding, FindingCloser close_findings,
+           VerifyReport& report, std::uint64_t rows_per_second_max);
   ~Verifier();
 
   // Ends with report.state other than `running`, whatever happens.
@@ -50,7 +50,16 @@ class Verifier {
   void note_progress();
   Task<RowComparison> compare_rows(std::uint32_t table, RangeRead legacy, RangeRead new_side);
   Task<void> both(Task<void> legacy, Task<void> new_side);
+  using Texts = std::vector<std::optional<std::string>>;  // of the compared columns
   Task<Finding> describe(std::uint32_t table, const RowComparison::Found& found);
+  Task<std::vector<Finding>> describe_all(std::uint32_t table,
+                                          const std::vector<RowComparison::Found>& found);
+  Finding describe_row(const PlannedTable& table, const RowComparison::Found& found,
+                       const Texts& texts) const;
+  Task<void> read_texts(std::uint32_t table, Side side, std::map<std::string, Texts>& wanted);
+  std::vector<const ComparedColumn*> compared_columns(const TableMapping& mapping) const;
+  void tell(std::uint32_t table, Finding finding);
+  void close_settled(const PlannedTable& table);
   RangeRead read_of(std::uint32_t table, Side side, const KeyRange& range, bool with_source_key) const;
   std::set<std::string> compared_keys(std::uint32_t table, const TouchedKeys::Keys& touched);
   KeyBound source_bound(std::uint32_t table, const std::string& source_key) const;
@@ -63,6 +72,7 @@ class Verifier {
   SourceAdmin& source_;
   StreamSession& session_;
   std::function<void(Finding)> report_finding_;
+  FindingCloser close_findings_;
   VerifyReport& report_;
   Pace pace_;
 
@@ -73,6 +83,11 @@ class Verifier {
   std::set<std::string> in_flight_;  // compared keys left out of the present stretch
   TouchedKeys::Keys touched_;        // the same as source keys
   std::vector<Suspect> suspects_;
+  std::set<std::uint32_t> compared_;  // tables, to their end
+  std::set<std::uint32_t> differing_;
+  std::set<std::pair<std::string, std::string>> divergences_;  // (table, key) as findings have them
+  WallTime findings_before_{};
+  Lsn table_position_;  // the first one of the table at hand
   Instant stretch_began_{};
   Instant began_{};
   std::uint64_t seed_ = 0;

@@ -350,6 +350,28 @@ TEST_F(TargetAdminTest, AStreamThatNeverCommittedHasNoPosition) {
   EXPECT_THAT(stored.quarantine, IsEmpty());
 }
 
+TEST_F(TargetAdminTest, ATableThatStartsOverForgetsItsQuarantineAndRowsThatWereReadAgain) {
+  must(admin_->install({}, 1));
+  KeyBound five{tuple({int4(5)}), {"5"}};
+  auto range = [](std::uint64_t id, std::uint32_t table, std::vector<CohortId> cohorts) {
+    return RangeRecord{.id = RangeId(id), .table = table, .cohorts = std::move(cohorts)};
+  };
+  auto point = range(3, 1, {});
+  point.range = {five, five};
+  must(admin_->save_ranges({range(1, 1, {CohortId(0), CohortId(1)}), range(2, 2, {CohortId(0)}), point}));
+  auto writer = make_target_writer(url(), migration_, 0);
+  must(writer->begin());
+  must(writer->quarantine({.table = 1, .key = "id=5", .key_tuple = five.tuple}));
+  must(writer->commit(std::nullopt));
+  must(admin_->forget_cohorts({1}, {CohortId(1)}));
+  EXPECT_THAT(must(admin_->load_stream()).quarantine, SizeIs(1)) << "another cohort is still mirrored";
+  must(admin_->forget_cohorts({1}, {CohortId(0)}));
+  auto stored = must(admin_->load_stream());
+  EXPECT_THAT(stored.quarantine, IsEmpty());
+  ASSERT_THAT(stored.ranges, SizeIs(1));
+  EXPECT_EQ(stored.ranges[0].table, 2u);
+}
+
 TEST_F(TargetAdminTest, WritesByOthersAreRecordedAndOursAreNot) {
   sql("CREATE TABLE public.t (id int PRIMARY KEY, doc json); CREATE TABLE public.p (id int) PARTITION BY "
       "RANGE (id);"

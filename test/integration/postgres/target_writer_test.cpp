@@ -544,6 +544,26 @@ TEST_F(TargetWriterTest, PositionRangesAndQuarantineAreCommittedWithTheRows) {
   EXPECT_EQ(held[0].reason, record.reason);
 }
 
+TEST_F(TargetWriterTest, AKeyThatIsReleasedTakesAllOfItsRecordsAlongAndNoOthers) {
+  auto record_of = [&](std::uint32_t table, std::int32_t key) {
+    return QuarantineRecord{.table = table, .key = "id", .key_tuple = tuple({int4(key)})};
+  };
+  must(writer_.begin());
+  for (const auto& record :
+       {record_of(1, 4), record_of(1, 4), record_of(1, 5), record_of(2, 4), record_of(2, 6)})
+    must(writer_.quarantine(record));
+  must(writer_.release({.table = 1, .key_tuple = tuple({int4(4)})}));
+  must(writer_.commit(std::nullopt));
+  EXPECT_EQ(must(load_quarantine(*other_, "shop")).size(), 3u);
+  must(writer_.begin());
+  must(writer_.release({.table = 2}));
+  must(writer_.commit(std::nullopt));
+  auto left = must(load_quarantine(*other_, "shop"));
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(left[0].table, 1u);
+  EXPECT_EQ(left[0].key_tuple, tuple({int4(5)}));
+}
+
 TEST_F(TargetWriterTest, EveryTransactionCarriesItsOrigin) {
   auto table = user_table();
   sql("SELECT pg_create_logical_replication_slot('origins', 'test_decoding')");
