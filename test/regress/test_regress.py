@@ -204,7 +204,7 @@ def test_a_pause_does_not_hold_a_row_that_has_to_be_read_again(shop_migration):
     migration.wait_until_equal(20)
 
 
-COHORTS = """migration: logins
+MEMBERS_SPEC = """migration: logins
 owners: { legacy: a, new: b, coexistence: c }
 systems: { legacy: { database: "%s" }, new: { database: "%s" } }
 entities:
@@ -234,7 +234,7 @@ def members(tmp_path, databases):
                                f"CREATE TABLE login (member_id {key_type}, ok boolean)")
         comparisons = [Comparison("members", "SELECT member_id, mail FROM members", "SELECT id::int, mail FROM person"),
                        Comparison("logins", "SELECT member_id, ok FROM logins", "SELECT member_id::int, ok FROM login", key=2)]
-        made.append(Migration(tmp_path, COHORTS % (databases.legacy, databases.new, key), databases.legacy, databases.new, comparisons))
+        made.append(Migration(tmp_path, MEMBERS_SPEC % (databases.legacy, databases.new, key), databases.legacy, databases.new, comparisons))
         return made[-1]
 
     yield make
