@@ -10,7 +10,10 @@ from chaos_proxy import ChaosProxy
 from cluster import execute
 
 FAILPOINTS = ["after_range_snapshot", "during_range_copy", "before_range_commit", "after_range_commit",
-              "before_group_commit", "after_group_commit", "before_confirm", "after_marker"]
+              "before_group_commit", "after_group_commit", "before_confirm", "after_marker",
+              "set_up_after_install", "set_up_after_identities", "set_up_before_slot", "set_up_after_slot",
+              "set_up_after_position", "set_up_after_ranges"]
+ROLLBACK_FAILPOINTS = ["rollback_before_ranges", "rollback_after_ranges", "rollback_after_legacy", "rollback_after_new"]
 
 
 def start_mirroring(migration):
@@ -30,6 +33,49 @@ def test_a_kill_at_a_named_point_loses_nothing(shop_migration, name):
         migration.wait_until(lambda: not migration.running(), 30, f"oxbow reaches {name}")
         migration.up().advance("customer")
         migration.wait_until_backfilled()
+    migration.wait_until_equal()
+    assert migration.findings() == []
+
+
+def left_by_the_mirror(migration):
+    """What a mirror keeps in the databases for as long as it is one."""
+    slots = "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()"
+    kept = "SELECT 'range' FROM oxbow.range UNION SELECT 'stream' FROM oxbow.stream"
+    return execute(migration.legacy, slots) + execute(migration.new, kept)
+
+
+@pytest.mark.parametrize("name", ROLLBACK_FAILPOINTS)
+def test_a_rollback_that_is_killed_goes_on_to_its_end(shop_migration, name):
+    migration = shop_migration
+    with shop.Workload(migration.legacy, rows=2000):
+        migration.up(failpoint=name).advance("customer")
+        migration.wait_until_backfilled()
+        migration.oxbow("rollback", "customer", "--to", "legacy", check=False)
+        migration.wait_until(lambda: not migration.running(), 30, f"oxbow reaches {name}")
+        assert left_by_the_mirror(migration) != [] or name == ROLLBACK_FAILPOINTS[-1]
+        migration.up().roll_back("customer")
+        assert left_by_the_mirror(migration) == []
+        migration.advance("customer")
+        migration.wait_until_backfilled()
+    migration.wait_until_equal()
+    assert migration.findings() == []
+
+
+@pytest.mark.parametrize("name", ["rollback_before_ranges", "rollback_after_ranges"])
+def test_a_rollback_of_one_cohort_that_is_killed_takes_its_rows_away_all_the_same(databases, make_shop, name):
+    """Rows of a cohort that nobody follows would stand in the way of rows that move to the other one."""
+    migration = make_shop(databases.legacy, databases.new, cohorts='    cohorts: [ { name: pilot, keys: ["1"] }, { name: rest } ]')
+    migration.up(failpoint=name).advance("customer")
+    migration.wait_until_backfilled()
+    rollback = ["rollback", "customer", "--cohort", "rest", "--to", "legacy"]
+    migration.oxbow(*rollback, check=False)
+    migration.wait_until(lambda: not migration.running(), 30, f"oxbow reaches {name}")
+    migration.up().oxbow(*rollback)
+    migration.wait_until(lambda: all(not cohort["moving_to"] for cohort in migration.status()["cohorts"]), 30, "rest is back")
+    assert execute(migration.new, "SELECT count(*) FROM shop.purchase WHERE customer_id <> 1") == [(0,)]
+    execute(migration.legacy, "UPDATE orders SET customer_id = 1 WHERE order_id BETWEEN 100 AND 200")
+    migration.oxbow("advance", "customer", "--cohort", "rest", "--to", "mirrored")
+    migration.wait_until_backfilled()
     migration.wait_until_equal()
     assert migration.findings() == []
 

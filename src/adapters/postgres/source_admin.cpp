@@ -9,6 +9,7 @@
 #include "adapters/postgres/range_planner.hpp"
 #include "adapters/postgres/schema.hpp"
 #include "adapters/postgres/session.hpp"
+#include "runtime/failpoint.hpp"
 
 namespace oxbow::postgres {
 namespace {
@@ -115,6 +116,7 @@ Task<Lsn> PgSourceAdmin::ensure_stream(std::vector<TableName> tables) {
   auto* connection = CO_TRY(co_await session());
   CO_TRY(co_await install_schema(*connection, migration_, Role::source));
   CO_TRY(co_await ensure_publication(*connection, std::move(tables)));
+  failpoint("set_up_before_slot");
   co_return co_await ensure_slot(*connection);
 }
 
@@ -239,6 +241,7 @@ Task<std::vector<std::string>> PgSourceAdmin::remove() {
   auto* connection = CO_TRY(co_await session());
   std::vector<std::string> done;
   CO_TRY(co_await drop_slot(*connection, done));
+  failpoint("remove_after_slot");
   auto publication = slot_name(migration_);
   Rows found = CO_TRY(
       co_await connection->exec_params("SELECT 1 FROM pg_publication WHERE pubname = $1", {{publication}}));
@@ -248,6 +251,7 @@ Task<std::vector<std::string>> PgSourceAdmin::remove() {
   }
   Rows identities = CO_TRY(co_await connection->exec("SELECT to_regclass('oxbow.identity') IS NOT NULL"));
   if (identities.boolean(0, 0)) CO_TRY(co_await restore_identities(*connection, done));
+  failpoint("remove_after_identities");
   auto schema = CO_TRY(co_await remove_schema(*connection, migration_, Role::source));
   done.insert(done.end(), schema.begin(), schema.end());
   co_return done;

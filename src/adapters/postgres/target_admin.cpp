@@ -7,6 +7,7 @@
 #include "adapters/postgres/names.hpp"
 #include "adapters/postgres/schema.hpp"
 #include "adapters/postgres/session.hpp"
+#include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
 
@@ -232,6 +233,7 @@ Task<std::vector<std::string>> PgTargetAdmin::remove() {
                                       fmt::format("DROP TRIGGER {} ON {}", trigger, quoted(table))));
     done.push_back(fmt::format("dropped trigger {} on {}", trigger, to_string(table)));
   }
+  failpoint("remove_after_triggers");
   Rows origins = CO_TRY(co_await connection->exec_params(
       "SELECT roname FROM pg_replication_origin WHERE starts_with(roname, $1) ORDER BY 1",
       {{origin_prefix(migration_)}}));
@@ -240,6 +242,7 @@ Task<std::vector<std::string>> PgTargetAdmin::remove() {
     CO_TRY(co_await connection->exec_params("SELECT pg_replication_origin_drop($1)", {{origin}}));
     done.push_back("dropped replication origin " + origin);
   }
+  failpoint("remove_after_origins");
   auto schema = CO_TRY(co_await remove_schema(*connection, migration_, Role::target));
   done.insert(done.end(), schema.begin(), schema.end());
   co_return done;
