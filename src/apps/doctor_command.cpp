@@ -8,6 +8,7 @@
 #include "apps/cli.hpp"
 #include "apps/load_spec.hpp"
 #include "apps/preflight.hpp"
+#include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
 #include "services/control/journal.hpp"
 
@@ -36,6 +37,7 @@ Task<std::vector<Removed>> remove_from(std::unique_ptr<TargetAdmin> target,
                                        std::unique_ptr<SourceAdmin> source) {
   CO_TRY(co_await target->lock());
   auto from_new = CO_TRY(co_await target->remove());
+  failpoint("remove_after_new");
   auto from_legacy = CO_TRY(co_await source->remove());
   co_return std::vector<Removed>{{"new", std::move(from_new)}, {"legacy", std::move(from_legacy)}};
 }
@@ -69,6 +71,7 @@ struct DoctorCommand {
     auto target = postgres::make_target_admin(spec.new_side.database, spec.migration);
     auto source = postgres::make_source_admin(spec.legacy.database, spec.migration);
     auto removed = TRY(run_blocking(remove_from(std::move(target), std::move(source))));
+    failpoint("remove_before_journal");
     if (store) TRY(journal_removal(*store));
     report(removed);
     return 0;

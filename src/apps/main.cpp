@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <cstdlib>
 #include <exception>
 #include <vector>
 
@@ -7,6 +8,7 @@
 #include "apps/terminal.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "runtime/failpoint.hpp"
 #include "services/control/view.hpp"
 
 namespace oxbow {
@@ -73,7 +75,16 @@ Result<int> act(const Cli& cli) {
   }
 }
 
+// For tests, which kill the process at a named place.
+void arm_failpoint_from_environment() {
+  const char* name = std::getenv("OXBOW_FAILPOINT");
+  if (name == nullptr) return;
+  log_warn("this process will kill itself at failpoint {}", name);
+  arm_failpoint(name);
+}
+
 int run(int argc, char** argv) {
+  arm_failpoint_from_environment();
   Cli cli;
   add_settings(cli);
   add_commands(cli);

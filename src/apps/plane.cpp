@@ -4,7 +4,6 @@
 
 #include "adapters/postgres/postgres.hpp"
 #include "base/log.hpp"
-#include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
 #include "services/pipeline/pipeline.hpp"
 
@@ -31,13 +30,8 @@ PipelinePorts ports_of(const Spec& spec) {
   return ports;
 }
 
-// For tests, which kill the process at a named place, or take a protection away to show what it protects
-// from.
+// For tests, which take a protection away to show what it protects from.
 Protections protections_from_environment() {
-  if (const char* name = std::getenv("OXBOW_FAILPOINT")) {
-    log_warn("this process will kill itself at failpoint {}", name);
-    arm_failpoint(name);
-  }
   Protections protections;
   if (const char* name = std::getenv("OXBOW_TEST_WITHOUT")) {
     log_warn("this process works without the protection {}", name);

@@ -1,5 +1,7 @@
 """What somebody has to look at is found, named and kept, and nothing is overwritten silently."""
 
+import signal
+
 import pytest
 
 import shop
@@ -134,6 +136,30 @@ def catalog(url):
         "SELECT roname FROM pg_replication_origin WHERE roname LIKE '%shop%' ORDER BY 1",
         "SELECT evtname FROM pg_event_trigger ORDER BY 1",
         "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace::regnamespace::text !~ '^(pg_|information)' ORDER BY 1")]
+
+
+REMOVAL_FAILPOINTS = ["remove_after_triggers", "remove_after_origins", "remove_after_new", "remove_after_slot",
+                      "remove_after_identities", "remove_before_journal"]
+
+
+@pytest.mark.parametrize("name", REMOVAL_FAILPOINTS)
+def test_a_removal_that_is_killed_goes_on_to_its_end(shop_migration, name):
+    migration = shop_migration
+    execute(migration.legacy, "ALTER TABLE visits DROP CONSTRAINT visits_pkey")
+    execute(migration.new, "ALTER TABLE shop.visit DROP CONSTRAINT visit_pkey")
+    with open(f"{migration.directory}/oxbow.yaml", encoding="utf-8") as file:
+        spec = file.read()
+    last_table = "        columns: { visit_id: id }\n"
+    migration.write_spec(spec.replace(last_table, last_table + "        identity: full-row\n"))
+    before = catalog(migration.legacy), catalog(migration.new)
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    migration.stop()
+    assert migration.oxbow("doctor", "--remove", check=False, failpoint=name).returncode == -signal.SIGKILL
+    migration.oxbow("doctor", "--remove")
+    assert (catalog(migration.legacy), catalog(migration.new)) == before
+    migration.up()
+    assert {cohort["state"] for cohort in migration.status()["cohorts"]} == {"legacy"}
 
 
 def test_doctor_removes_everything_from_both_databases(shop_migration):

@@ -64,11 +64,12 @@ class Simulation {
 
  private:
   struct Copier {
-    enum class Phase { snapshot, read, close, commit };
+    enum class Phase { snapshot, position, read, close, commit };
     RangeCopy copy;
     RangeId range;
     Phase phase = Phase::snapshot;
     Snapshot snapshot;
+    std::uint64_t proofs_before = 0;
     Rows rows;
     TargetStore::Transaction transaction;
   };
@@ -108,7 +109,7 @@ class Simulation {
       }
     }
     applier_->fences(0).add_job(0, {CohortId(0)}, job, position.unproven);
-    applier_->prove(source_.snapshot());
+    prove();
     feed(test::one_table_relation());
 
     // The server sends again what was not confirmed; how much that is, is up to it.
@@ -131,9 +132,14 @@ class Simulation {
     if (dice < 40) return source_.make_one_visible(random_);
     if (dice < 70) return log_is_slow_ && random_.chance(0.8) ? void() : deliver();
     if (dice < 95) return step_copier();
-    if (dice < 97) return applier_->prove(source_.snapshot());
+    if (dice < 97) return prove();
     if (dice < 99) return keep_house();
     if (random_.chance(0.7)) crash("");
+  }
+
+  void prove() {
+    ++proofs_;
+    applier_->prove(source_.snapshot());
   }
 
   void crash(const char* situation) {
@@ -327,7 +333,7 @@ class Simulation {
     const auto& record = pending[random_.below(pending.size())];
     if (record.range.is_point()) marks_.hit("unsent value read again after a change of key");
     auto copier =
-        std::make_unique<Copier>(Copier{RangeCopy(*applier_, 0, record.id), record.id, {}, {}, {}, {}});
+        std::make_unique<Copier>(Copier{RangeCopy(*applier_, 0, record.id), record.id, {}, {}, {}, {}, {}});
     copier->copy.start();
     copiers_.push_back(std::move(copier));
   }
@@ -338,6 +344,14 @@ class Simulation {
       case Copier::Phase::snapshot: {
         if (source_.is_locked_whole()) return false;
         copier.snapshot = source_.snapshot();
+        copier.proofs_before = proofs_;
+        copier.phase = Copier::Phase::position;
+        return false;
+      }
+      case Copier::Phase::position: {
+        if (proofs_ > copier.proofs_before) marks_.hit("snapshot judged after a newer one");
+        ++proofs_;
+        copier.phase = Copier::Phase::snapshot;
         auto next = copier.copy.snapshot_taken(copier.snapshot, source_.log_end());
         if (next == RangeCopy::Next::take_snapshot_later)
           marks_.hit("snapshot refused: it does not see a skipped transaction");
@@ -387,8 +401,9 @@ class Simulation {
 
   // A copier with a snapshot holds a lock that keeps TRUNCATE away.
   bool reading() const {
-    return std::ranges::any_of(copiers_,
-                               [](const auto& copier) { return copier->phase == Copier::Phase::read; });
+    return std::ranges::any_of(copiers_, [](const auto& copier) {
+      return copier->phase == Copier::Phase::position || copier->phase == Copier::Phase::read;
+    });
   }
 
   bool abandoned() {
@@ -427,7 +442,7 @@ class Simulation {
       failure_ = "a row went to quarantine without cause";
     for (int round = 0; round < 20'000 && !failed(); ++round) {
       now_ += std::chrono::milliseconds(50);
-      applier_->prove(source_.snapshot());
+      prove();
       bool delivered = next_transaction_ == source_.log().size() && !applier_->group_is_open();
       if (delivered && at_rest()) {
         if (applier_->quarantined(0).empty()) return;
@@ -482,6 +497,7 @@ class Simulation {
   std::size_t next_event_ = 0;
   Lsn confirmed_;
   bool crashed_ = false;
+  std::uint64_t proofs_ = 0;  // how often the applier was shown a snapshot
 
   std::string failure_;
   Marks marks_;

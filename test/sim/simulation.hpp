@@ -39,6 +39,7 @@ inline constexpr const char* kMarks[] = {
     "change skipped while its range was pending",
     "change held while its range was opening",
     "snapshot refused: it does not see a skipped transaction",
+    "snapshot judged after a newer one",
     "range closed with held changes",
     "copy waited until the stream had passed its snapshot",
     "unique value changed hands during the backfill",

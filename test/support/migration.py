@@ -93,9 +93,10 @@ class Migration:
 
     # Commands.
 
-    def oxbow(self, *arguments, check=True, timeout=120):
+    def oxbow(self, *arguments, check=True, timeout=120, failpoint=None):
+        environment = {**os.environ, "OXBOW_FAILPOINT": failpoint} if failpoint else None
         done = subprocess.run([self.binary, *arguments], cwd=self.directory, capture_output=True, text=True,
-                              timeout=timeout, stdin=subprocess.DEVNULL)
+                              timeout=timeout, stdin=subprocess.DEVNULL, env=environment)
         if check:
             assert done.returncode == 0, (f"oxbow {' '.join(arguments)} ended with {done.returncode}:\n"
                                           f"{done.stdout}{done.stderr}\noxbow up said:\n{self.log()}")

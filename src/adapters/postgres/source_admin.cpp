@@ -11,6 +11,7 @@
 #include "adapters/postgres/range_planner.hpp"
 #include "adapters/postgres/schema.hpp"
 #include "adapters/postgres/session.hpp"
+#include "runtime/failpoint.hpp"
 
 namespace oxbow::postgres {
 namespace {
@@ -118,6 +119,7 @@ Task<Lsn> PgSourceAdmin::ensure_stream(std::vector<TableName> tables) {
   auto* connection = CO_TRY(co_await session());
   CO_TRY(co_await install_schema(*connection, migration_, Role::source));
   CO_TRY(co_await ensure_publication(*connection, std::move(tables)));
+  failpoint("set_up_before_slot");
   co_return co_await ensure_slot(*connection);
 }
 
@@ -252,6 +254,7 @@ Task<std::vector<std::string>> PgSourceAdmin::remove() {
   auto* connection = CO_TRY(co_await session());
   std::vector<std::string> done;
   CO_TRY(co_await drop_slot(*connection, done));
+  failpoint("remove_after_slot");
   auto publication = slot_name(migration_);
   Rows found = CO_TRY(
       co_await connection->exec_params("SELECT 1 FROM pg_publication WHERE pubname = $1", {{publication}}));
@@ -262,6 +265,7 @@ Task<std::vector<std::string>> PgSourceAdmin::remove() {
   CO_TRY(co_await drop_leaf_identity(*connection, migration_, done));
   Rows identities = CO_TRY(co_await connection->exec("SELECT to_regclass('oxbow.identity') IS NOT NULL"));
   if (identities.boolean(0, 0)) CO_TRY(co_await restore_identities(*connection, done));
+  failpoint("remove_after_identities");
   auto schema = CO_TRY(co_await remove_schema(*connection, migration_, Role::source));
   done.insert(done.end(), schema.begin(), schema.end());
   co_return done;

@@ -7,6 +7,7 @@
 #include "adapters/postgres/names.hpp"
 #include "adapters/postgres/schema.hpp"
 #include "adapters/postgres/session.hpp"
+#include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
 
@@ -18,6 +19,7 @@ namespace {
 
 constexpr Duration kLockBusyMax = 3s;  // the server needs a moment to notice that our last run is dead
 constexpr Duration kLockBusyRetry = 100ms;
+constexpr std::string_view kEndSessionMaxMs = "5000";
 
 // Numbers are given out before their transactions commit, so a smaller one may appear after a larger one. How
 // many behind the newest are looked at again.
@@ -59,20 +61,35 @@ Task<void> PgTargetAdmin::lock() {
   auto give_up_at = monotonic_now() + kLockBusyMax;
   while (!CO_TRY(co_await try_lock(*connection))) {
     Rows holder = CO_TRY(co_await connection->exec_params(std::string(kLockHolderSql), {{migration_}}));
-    if (holder.empty()) continue;
-    if (holder.view(0, 1) == settings_.application_name) {
-      CO_TRY(
-          co_await connection->exec_params("SELECT pg_terminate_backend($1, 5000)", {{holder.text(0, 0)}}));
-    } else if (monotonic_now() > give_up_at) {
-      co_return Err(ErrorCode::already_running,
-                    "migration {} is run by another oxbow: session {} of {}, from {}, since {}", migration_,
-                    holder.view(0, 0), to_string(connection->endpoint()), holder.view(0, 2),
-                    holder.view(0, 3));
-    }
+    if (monotonic_now() > give_up_at) co_return std::unexpected(who_has_the_lock(*connection, holder));
+    if (is_ours(holder))
+      CO_TRY(co_await connection->exec_params("SELECT pg_terminate_backend($1, $2)",
+                                              {{holder.text(0, 0)}, {std::string(kEndSessionMaxMs)}}));
     CO_TRY(co_await sleep_for(kLockBusyRetry));
   }
   locked_ = true;
   co_return co_await end_lanes(*connection);  // what a dead run left behind
+}
+
+bool PgTargetAdmin::is_ours(const Rows& holder) const {
+  return !holder.empty() && holder.view(0, 1) == settings_.application_name;
+}
+
+Error PgTargetAdmin::who_has_the_lock(const Connection& connection, const Rows& holder) const {
+  auto where = to_string(connection.endpoint());
+  if (holder.empty())
+    return {ErrorCode::already_running,
+            fmt::format("the lock of migration {} in {} is not free and no session holds it; if a prepared "
+                        "transaction does, settle that",
+                        migration_, where)};
+  if (is_ours(holder))
+    return {ErrorCode::already_running,
+            fmt::format("session {0} of {1}, which this oxbow has lost, holds the lock of migration {2} and "
+                        "does not end; see what it waits for, or end process {0} on that server",
+                        holder.view(0, 0), where, migration_)};
+  return {ErrorCode::already_running,
+          fmt::format("migration {} is run by another oxbow: session {} of {}, from {}, since {}", migration_,
+                      holder.view(0, 0), where, holder.view(0, 2), holder.view(0, 3))};
 }
 
 Task<bool> PgTargetAdmin::try_lock(Connection& connection) {
@@ -258,6 +275,7 @@ Task<std::vector<std::string>> PgTargetAdmin::remove() {
                                       fmt::format("DROP TRIGGER {} ON {}", trigger, quoted(table))));
     done.push_back(fmt::format("dropped trigger {} on {}", trigger, to_string(table)));
   }
+  failpoint("remove_after_triggers");
   Rows origins = CO_TRY(co_await connection->exec_params(
       "SELECT roname FROM pg_replication_origin WHERE starts_with(roname, $1) ORDER BY 1",
       {{origin_prefix(migration_)}}));
@@ -266,6 +284,7 @@ Task<std::vector<std::string>> PgTargetAdmin::remove() {
     CO_TRY(co_await connection->exec_params("SELECT pg_replication_origin_drop($1)", {{origin}}));
     done.push_back("dropped replication origin " + origin);
   }
+  failpoint("remove_after_origins");
   auto schema = CO_TRY(co_await remove_schema(*connection, migration_, Role::target));
   done.insert(done.end(), schema.begin(), schema.end());
   co_return done;

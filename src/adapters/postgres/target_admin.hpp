@@ -31,6 +31,8 @@ class PgTargetAdmin final : public AdminBase<TargetAdmin> {
   // lock meanwhile, so whoever relied on it has to begin again, with lock().
   Task<Connection*> session() override;
   Task<bool> try_lock(Connection& connection);
+  bool is_ours(const Rows& holder) const;
+  Error who_has_the_lock(const Connection& connection, const Rows& holder) const;
   Task<void> end_lanes(Connection& connection);
   Task<void> remember_seen(Connection& connection, std::uint64_t id);
 

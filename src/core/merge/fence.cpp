@@ -55,12 +55,8 @@ bool Fence::admits(const Snapshot& snapshot) const {
 }
 
 void Fence::prove(const Snapshot& snapshot) {
-  auto proven = [&](Xid xid) { return snapshot.sees(xid); };
-  auto open_end = skipped_.begin() + static_cast<std::ptrdiff_t>(skipped_at_open_);
-  auto kept = std::remove_if(skipped_.begin(), open_end, proven);
-  skipped_at_open_ = static_cast<std::size_t>(kept - skipped_.begin());
-  auto end = std::remove_if(open_end, skipped_.end(), proven);
-  skipped_.erase(std::move(open_end, end, kept), skipped_.end());
+  if (phase_ == Phase::opening) return;
+  std::erase_if(skipped_, [&](Xid xid) { return snapshot.sees(xid); });
 }
 
 void Fence::open() {

@@ -45,7 +45,8 @@ class Fence {
   void skipped_before(const std::vector<Xid>& xids);
   bool admits(const Snapshot& snapshot) const;
 
-  // Forgets skipped transactions that this snapshot sees: every later one sees them too.
+  // Forgets skipped transactions that this snapshot sees: every later one sees them too. Not while opening:
+  // the snapshot that will be asked about may be on its way already, and older than this one.
   void prove(const Snapshot& snapshot);
   const std::vector<Xid>& skipped() const { return skipped_; }
 

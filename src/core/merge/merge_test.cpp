@@ -137,6 +137,19 @@ TEST(Fence, ForgetsSkippedTransactionsOnceASnapshotSawThem) {
   EXPECT_EQ(fence.skipped(), std::vector{Xid(2)});
 }
 
+TEST(Fence, ANewerSnapshotSaysNothingAboutAnOlderOneThatArrivesLater) {
+  Fence fence;
+  fence.judge(Xid(5), kLsn);
+  fence.open();
+  auto of_this_range = snapshot("5:6:5"), of_another = snapshot("7:7:");
+  fence.prove(of_another);
+  EXPECT_FALSE(fence.admits(of_this_range));
+  EXPECT_TRUE(fence.admits(of_another));
+  fence.abandon();
+  fence.prove(of_another);
+  EXPECT_TRUE(fence.skipped().empty());
+}
+
 TEST(KeyOrder, ComparesAsTheDatabaseDoes) {
   Type int8{.schema = "pg_catalog", .name = "int8"}, text{.schema = "pg_catalog", .name = "text"};
   auto order = KeyOrder::of({{"id", int8, true}, {"code", text, true}});

@@ -4,6 +4,7 @@
 
 #include "base/log.hpp"
 #include "runtime/cancellation.hpp"
+#include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
 #include "services/pipeline/verifier.hpp"
@@ -154,7 +155,7 @@ Task<void> Pipeline::start_mirror(MirrorScope scope) {
   }
   // Whether this can work at all is asked before anything is promised.
   if (mirrored_.empty() && !in_session_) CO_TRY(co_await make_ready());
-  has_prepared_ = true;
+  is_clean_ = false;
   auto before = mirrored_;
   mirrored_[scope.entity].insert(scope.cohorts.begin(), scope.cohorts.end());
   auto give_up_at = monotonic_now() + kStartMax;
@@ -190,12 +191,9 @@ Task<void> Pipeline::join_session() {
 }
 
 Task<void> Pipeline::stop_mirror(MirrorScope scope) {
-  auto at = mirrored_.find(scope.entity);
-  // What was mirrored by an earlier run and could not be started by this one has left its traces all the
-  // same.
-  if (at == mirrored_.end() && !has_prepared_) co_return Status{};
+  if (is_clean_) co_return Status{};
   auto before = mirrored_;
-  if (at != mirrored_.end()) {
+  if (auto at = mirrored_.find(scope.entity); at != mirrored_.end()) {
     for (auto cohort : scope.cohorts) at->second.erase(cohort);
     if (at->second.empty()) mirrored_.erase(at);
   }
@@ -220,15 +218,24 @@ Task<void> Pipeline::forget(MirrorScope scope) {
   for (const auto& table : plan_->tables) {
     if (table.entity == scope.entity) tables.push_back(table.id);
   }
+  CO_TRY(co_await target_->install({}, 0));  // an earlier run may have died before it came to that
+  failpoint("rollback_before_ranges");
   CO_TRY(co_await target_->forget_cohorts(tables, scope.cohorts));
+  failpoint("rollback_after_ranges");
   auto stored = CO_TRY(co_await target_->load_stream());
   bool others_are_left =
       std::ranges::any_of(stored.ranges, [](const RangeRecord& record) { return !record.range.is_point(); });
-  if (!mirrored_.empty() || others_are_left) co_return co_await remove_rows_of(scope);
+  bool entity_is_left = std::ranges::any_of(stored.ranges, [&](const RangeRecord& record) {
+    return !record.range.is_point() && std::ranges::find(tables, record.table) != tables.end();
+  });
+  if (entity_is_left) CO_TRY(co_await remove_rows_of(scope));
+  if (!mirrored_.empty() || others_are_left) co_return Status{};
   CO_TRY(co_await source_->remove());
+  failpoint("rollback_after_legacy");
   CO_TRY(co_await target_->forget_stream());
   plan_.reset();  // it was made for tables whose identity has been given back just now
-  has_prepared_ = false;
+  failpoint("rollback_after_new");
+  is_clean_ = true;
   failure_.reset();
   last_stream_ = {};
   watch_.forget();
@@ -258,7 +265,6 @@ void Pipeline::close_findings_of(const std::string& entity) {
 // Rows of a cohort that nobody follows would stand in the way of rows that move to another cohort. Where
 // nothing is mirrored any more they stay: the next copy changes only what differs.
 Task<void> Pipeline::remove_rows_of(const MirrorScope& scope) {
-  if (!mirrored_.contains(scope.entity)) co_return Status{};
   auto writer = ports_.target_writer(0);
   CO_TRY(co_await writer->begin());
   for (const auto& table : plan_->tables) {

@@ -80,7 +80,7 @@ class Pipeline final : public DataPlane {
   DatabaseWatch watch_;
   std::map<std::string, std::set<CohortId>> mirrored_;
   std::unique_ptr<StreamSession> session_;
-  bool has_prepared_ = false;     // something may have been left in the databases
+  bool is_clean_ = false;         // nothing is left in the databases; an earlier run may have left something
   bool in_session_ = false;       // from its connections to their end
   TaskGroup* joining_ = nullptr;  // cohorts on their way into the present session
   StreamStatus last_stream_;      // of the session before

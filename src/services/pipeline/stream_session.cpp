@@ -62,8 +62,10 @@ Task<void> StreamSession::set_up() {
   auto& doing = parts_.status.reason;
   doing = "both databases are being prepared";
   CO_TRY(co_await target.install(parts_.context.plan.new_tables(), kLanes));
+  failpoint("set_up_after_install");
   for (const auto& change : parts_.context.plan.identity_changes)
     CO_TRY(co_await source.change_identity(change));
+  failpoint("set_up_after_identities");
   auto stored = CO_TRY(co_await target.load_stream());
   // A new slot would not bring what was lost with the old one, and would keep log for nobody.
   auto health = CO_TRY(co_await source.read_health());
@@ -76,6 +78,7 @@ Task<void> StreamSession::set_up() {
   CO_TRY(co_await compare_parts(stored));
   doing = "the slot is being made, which waits for all transactions that write at this moment";
   auto slot_begins = CO_TRY(co_await source.ensure_stream(parts_.context.plan.legacy_tables()));
+  failpoint("set_up_after_slot");
   auto snapshot = CO_TRY(co_await source.current_snapshot());
 
   // A transaction may have its commit in the log before the slot's beginning and still be invisible. The
@@ -103,6 +106,7 @@ Task<void> StreamSession::set_up() {
   restore(stored, position);
   follower_ = std::make_unique<LogFollower>(parts_);
   CO_TRY(co_await follower_->begin(std::move(position), health.log_end));
+  failpoint("set_up_after_position");
   doing = "the ranges of the tables are being planned";
   CO_TRY(co_await add_missing_jobs());
   doing.clear();
@@ -242,6 +246,7 @@ Task<void> StreamSession::add_job(const PlannedTable& table, std::vector<CohortI
                        .range = std::move(range)});
   }
   CO_TRY(co_await parts_.context.target.save_ranges(records));
+  failpoint("set_up_after_ranges");
   // Changes of these cohorts were passed over until now, so a copy has to see all that the stream has passed.
   CO_TRY(co_await parts_.gate.enter());
   parts_.applier->fences(table.id).add_job(next_job_, std::move(members), std::move(records),

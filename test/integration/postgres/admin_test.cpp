@@ -1,5 +1,7 @@
 #include <fmt/core.h>
 
+#include <csignal>
+
 #include "adapters/postgres/names.hpp"
 #include "adapters/postgres/postgres.hpp"
 #include "adapters/postgres/target_admin.hpp"
@@ -10,6 +12,7 @@
 namespace oxbow::postgres {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -256,6 +259,38 @@ TEST_F(SourceAdminTest, RemoveLeavesNothingAndMayBeRepeated) {
   EXPECT_THAT(must(admin_->remove()), IsEmpty());
 }
 
+// What was changed for the stream stays for the next one: only the log is released.
+TEST_F(SourceAdminTest, AStreamThatIsGivenUpLosesItsSlotEvenWhileItIsRead) {
+  sql("CREATE TABLE public.t (id int PRIMARY KEY)");
+  must(admin_->change_identity({{"public", "t"}, ReplicaIdentity::full, ""}));
+  auto start = must(admin_->ensure_stream({{"public", "t"}}));
+  auto reader = make_log_stream(url(), migration_, start);
+  must(admin_->emit_marker("x"));
+  std::vector<LogEvent> events;
+  must(reader->read(events));
+  EXPECT_GT(must(admin_->read_health()).retained_wal_bytes, 0u);
+
+  must(admin_->give_up_stream());
+  EXPECT_THAT(traces(),
+              UnorderedElementsAre("schema oxbow", "publication " + slot_name(migration_), "identity of t"));
+  auto health = must(admin_->read_health());
+  EXPECT_EQ(health.slot_wal_status, "");
+  EXPECT_EQ(health.retained_wal_bytes, 0u);
+  Status read;
+  while (read) read = run(reader->read(events));
+  EXPECT_NE(read.error().code, ErrorCode::internal);
+  must(admin_->give_up_stream());
+}
+
+TEST_F(SourceAdminTest, GivingUpLeavesTheSlotOfAnotherMigrationAlone) {
+  auto neighbour = make_source_admin(url(), "neighbour_" + database_);
+  must(neighbour->ensure_stream({}));
+  must(admin_->ensure_stream({}));
+  must(admin_->give_up_stream());
+  EXPECT_EQ(must(neighbour->read_health()).slot_wal_status, "reserved");
+  must(neighbour->remove());
+}
+
 TEST_F(SourceAdminTest, RemoveLeavesOtherMigrationsAlone) {
   sql("CREATE TABLE public.t (id int PRIMARY KEY)");
   auto neighbour = make_source_admin(url(), "neighbour_" + database_);
@@ -303,6 +338,54 @@ TEST_F(TargetAdminTest, ASessionThatThisProcessHasLostDoesNotKeepTheLock) {
   EXPECT_EQ(run(admin_->read_facts({})).error().code, ErrorCode::connection_lost);
   must(next->remove());
   next.reset();
+}
+
+// A stopped server process stands for one that hangs on a disk or a network: it cannot be ended.
+TEST_F(TargetAdminTest, ASessionOfOursThatCannotBeEndedIsNotWaitedForForEver) {
+  must(admin_->lock());
+  auto pid = static_cast<pid_t>(
+      std::stol(sql_value("SELECT pid FROM pg_stat_activity WHERE starts_with(application_name, '" +
+                          application_name(migration_, "lock") + "')")));
+  auto next = make_target_admin(url(), migration_);
+  ::kill(pid, SIGSTOP);
+  auto refused = run(next->lock());
+  ::kill(pid, SIGCONT);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::already_running);
+  EXPECT_THAT(refused.error().detail,
+              AllOf(HasSubstr(std::to_string(pid)), HasSubstr(migration_), HasSubstr("does not end")));
+  must(next->lock());
+  EXPECT_EQ(run(admin_->read_facts({})).error().code, ErrorCode::connection_lost);
+  must(next->remove());
+  next.reset();
+}
+
+TEST_F(TargetAdminTest, ALockThatNoSessionHoldsIsNotWaitedForForEver) {
+  sql("BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('oxbow:" + migration_ +
+      "', 0)); PREPARE TRANSACTION 'holder'");
+  auto refused = run(admin_->lock());
+  sql("ROLLBACK PREPARED 'holder'");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::already_running);
+  EXPECT_THAT(refused.error().detail, HasSubstr("prepared transaction"));
+}
+
+TEST_F(TargetAdminTest, QuarantineIsForgottenWithTheLastRangeOfItsTable) {
+  must(admin_->install({}, 1));
+  for (std::uint32_t table : {0u, 1u})
+    for (std::uint32_t cohort : {0u, 1u})
+      must(admin_->save_ranges(
+          {{.id = RangeId(table * 2 + cohort + 1), .table = table, .cohorts = {CohortId(cohort)}}}));
+  auto writer = make_target_writer(url(), migration_, 0);
+  must(writer->begin());
+  for (std::uint32_t table : {0u, 1u})
+    must(writer->quarantine({.table = table, .key = "id=1", .key_tuple = tuple({int4(1)}), .reason = "no"}));
+  must(writer->commit(std::nullopt));
+  auto tables_in_quarantine = [&] { return sql("SELECT table_number FROM oxbow.quarantine ORDER BY 1"); };
+  must(admin_->forget_cohorts({0}, {CohortId(0)}));
+  EXPECT_THAT(tables_in_quarantine(), ElementsAre("0", "1"));
+  must(admin_->forget_cohorts({0}, {CohortId(1)}));
+  EXPECT_THAT(tables_in_quarantine(), ElementsAre("1"));
 }
 
 TEST_F(TargetAdminTest, ALostLockIsNotTakenAgainBehindTheBackOfItsHolder) {
