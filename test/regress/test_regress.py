@@ -215,7 +215,7 @@ entities:
     tables:
       - { legacy: public.members, new: public.person, columns: { member_id: %s } }
       - { legacy: public.logins, new: public.login, identity: full-row }
-    cohorts: [ { name: pilot, percent: 30 }, { name: rest } ]
+    cohorts: [ { name: pilot, keys: [ "1", "2", "3", "4", "5", "7" ] }, { name: rest } ]
 """
 MEMBERS = """
 CREATE TABLE members (member_id int PRIMARY KEY, mail text UNIQUE);
@@ -269,6 +269,22 @@ def test_a_cohort_whose_key_has_a_wider_type_on_the_new_side_goes_back_with_its_
     migration.wait_until_equal()
     migration.prove_equal()
     assert migration.findings() == []
+
+
+def test_a_cohort_that_went_back_has_left_quarantine(members):
+    migration = members("bigint").up()
+    execute(migration.new, "ALTER TABLE person ADD CONSTRAINT polite CHECK (mail <> 'rude')")
+    execute(migration.legacy, "UPDATE members SET mail = 'rude' WHERE member_id = 1")
+    migration.advance("member")
+    migration.wait_until_backfilled()
+    assert [finding["key"] for finding in migration.findings("quarantined-row")] == ["member_id=1"]
+    migration.oxbow("rollback", "member", "--cohort", "pilot", "--to", "legacy")
+    migration.wait_until(lambda: not execute(migration.new, "SELECT FROM oxbow.quarantine"), 20, "nothing waits any more")
+    execute(migration.new, "ALTER TABLE person DROP CONSTRAINT polite")
+    migration.advance("member")
+    migration.wait_until_backfilled()
+    execute(migration.legacy, "UPDATE members SET mail = 'kind' WHERE member_id = 1")
+    migration.wait_until_equal(20)
 
 
 def test_a_cohort_that_the_new_side_cannot_tell_from_others_goes_back_only_with_them(members):

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.hpp"
-#include "core/cohort/cohorts.hpp"
+#include "core/mapping/row_cohort.hpp"
 #include "core/compare/shown_row.hpp"
 #include "core/value/pg_values.hpp"
 #include "model/tuple.hpp"
@@ -440,17 +440,7 @@ Status Applier::truncate(const Truncate& truncate) {
 }
 
 Result<std::optional<CohortId>> Applier::cohort(const TableState& state, std::string_view tuple) const {
-  const auto& table = *state.table.cohorts;
-  if (table.named_keys.empty() && table.by_bucket.front() == table.by_bucket.back()) {
-    // Slices are contiguous, so equal ends mean one cohort.
-    return std::optional(table.by_bucket.front());
-  }
-  const auto& mapping = *state.table.mapping;
-  if (!mapping.entity_key_field) return std::optional<CohortId>{};
-  auto field = field_at(tuple, *mapping.entity_key_field);
-  if (field.kind != Field::Kind::value) return std::optional<CohortId>{};
-  auto text = TRY(key_text(mapping.entity_key_type, field.bytes));
-  return std::optional(cohort_of(table, text));
+  return cohort_of_row(*state.table.mapping, *state.table.cohorts, tuple);
 }
 
 std::string Applier::key_of(const TableState& state, std::string_view tuple) const {

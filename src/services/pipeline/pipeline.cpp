@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "core/mapping/row_cohort.hpp"
 #include "runtime/cancellation.hpp"
 #include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
@@ -228,7 +229,7 @@ Task<void> Pipeline::forget(MirrorScope scope) {
   bool entity_is_left = std::ranges::any_of(stored.ranges, [&](const RangeRecord& record) {
     return !record.range.is_point() && std::ranges::find(tables, record.table) != tables.end();
   });
-  if (entity_is_left) CO_TRY(co_await remove_rows_of(scope));
+  if (entity_is_left) CO_TRY(co_await remove_rows_of(scope, stored.quarantine));
   if (!mirrored_.empty() || others_are_left) co_return Status{};
   CO_TRY(co_await source_->remove());
   failpoint("rollback_after_legacy");
@@ -264,7 +265,8 @@ void Pipeline::close_findings_of(const std::string& entity) {
 
 // Rows of a cohort that nobody follows would stand in the way of rows that move to another cohort. Where
 // nothing is mirrored any more they stay: the next copy changes only what differs.
-Task<void> Pipeline::remove_rows_of(const MirrorScope& scope) {
+Task<void> Pipeline::remove_rows_of(const MirrorScope& scope,
+                                    const std::vector<QuarantineRecord>& quarantine) {
   auto writer = ports_.target_writer(0);
   CO_TRY(co_await writer->begin());
   for (const auto& table : plan_->tables) {
@@ -273,6 +275,13 @@ Task<void> Pipeline::remove_rows_of(const MirrorScope& scope) {
     std::ranges::sort(rows.cohorts->members);
     rows.cohorts->table.key_column = table.mapping.new_entity_key;
     CO_TRY(co_await writer->remove_rows(std::move(rows)));
+  }
+  for (const auto& record : quarantine) {
+    const auto& table = plan_->tables[record.table];
+    if (table.entity != scope.entity) continue;
+    auto cohort = CO_TRY(cohort_of_row(table.mapping, *table.cohorts, record.row));
+    if (cohort && std::ranges::find(scope.cohorts, *cohort) != scope.cohorts.end())
+      CO_TRY(co_await writer->release({record.table, record.key_tuple, record.key}));
   }
   co_return co_await writer->commit(std::nullopt);
 }

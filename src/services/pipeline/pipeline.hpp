@@ -56,7 +56,7 @@ class Pipeline final : public DataPlane {
   Task<void> make_ready();
   Task<void> forget(MirrorScope scope);
   Status may_part(const MirrorScope& scope) const;
-  Task<void> remove_rows_of(const MirrorScope& scope);
+  Task<void> remove_rows_of(const MirrorScope& scope, const std::vector<QuarantineRecord>& quarantine);
   void close_findings_of(const std::string& entity);
   Task<void> verify(VerifyId id, std::optional<std::string> entity, std::uint64_t rows_per_second_max);
   Task<void> end_verifications();
