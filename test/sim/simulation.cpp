@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -116,7 +117,7 @@ class Simulation {
     next_transaction_ = 0;
     while (next_transaction_ < source_.log().size() && source_.log()[next_transaction_].end_lsn <= confirmed_)
       ++next_transaction_;
-    next_event_ = 0;
+    incoming_.clear();
   }
 
   void step() {
@@ -159,27 +160,85 @@ class Simulation {
   void deliver() {
     if (a_range_is_closing()) return;
     auto events = 1 + random_.below(10);
-    for (std::uint64_t i = 0; i < events && next_transaction_ < source_.log().size() && !failed(); ++i) {
-      const auto& transaction = source_.log()[next_transaction_];
-      observe(transaction.events[next_event_]);
-      feed(transaction.events[next_event_]);
-      if (++next_event_ == transaction.events.size()) {
-        next_event_ = 0;
-        ++next_transaction_;
-      }
+    for (std::uint64_t i = 0; i < events && !failed() && has_incoming(); ++i) {
+      auto event = std::move(incoming_.front());
+      incoming_.pop_front();
+      observe(event);
+      feed(event);
       if (applier_->wants_write()) {
         if (!applier_->between_transactions()) marks_.hit("transaction written in several batches");
         write_batch();
       }
       if (applier_->group_is_due(now_, false) && commit_group()) return;
     }
-    bool log_is_idle = next_transaction_ == source_.log().size() && random_.chance(0.5);
+    bool log_is_idle = is_delivered() && random_.chance(0.5);
     if (!failed() && applier_->group_is_due(now_, log_is_idle)) commit_group();
+  }
+
+  bool is_delivered() const { return incoming_.empty() && next_transaction_ == source_.log().size(); }
+
+  // Takes the next transaction in, or the one behind it in parts around it.
+  bool has_incoming() {
+    if (!incoming_.empty()) return true;
+    const auto& log = source_.log();
+    if (next_transaction_ == log.size()) return false;
+    const auto& next = log[next_transaction_++];
+    auto length = next_transaction_ < log.size() && random_.chance(0.3)
+                      ? length_of_first_part(log[next_transaction_], next)
+                      : 0;
+    if (length == 0) {
+      incoming_.assign(next.events.begin(), next.events.end());
+      return true;
+    }
+    marks_.hit("transaction in parts around another");
+    const auto& large = log[next_transaction_++];
+    auto begin = std::get<Begin>(large.events.front());
+    auto commit = std::get<Commit>(large.events.back());
+    begin.in_parts = true;
+    commit.xid = begin.xid;
+    auto changes = large.events.begin() + 1;
+    auto cut = changes + static_cast<std::ptrdiff_t>(length);
+    incoming_.emplace_back(begin);
+    incoming_.insert(incoming_.end(), changes, cut);
+    incoming_.emplace_back(PartEnd{});
+    incoming_.insert(incoming_.end(), next.events.begin(), next.events.end());
+    incoming_.emplace_back(NextPart{begin.xid});
+    incoming_.insert(incoming_.end(), cut, large.events.end() - 1);
+    incoming_.emplace_back(PartEnd{});
+    incoming_.emplace_back(commit);
+    return true;
+  }
+
+  // How many changes of `large` a server may send before `other` commits: it is known to be committed, has
+  // not been applied, and what it wrote till then is nothing that it had to wait for.
+  std::size_t length_of_first_part(const SourceStore::Logged& large, const SourceStore::Logged& other) const {
+    bool is_applied = target_.stored().position && large.commit_lsn < target_.stored().position->lsn;
+    bool is_visible = source_.snapshot().sees(Xid(std::get<Begin>(large.events.front()).xid));
+    if (is_applied || !is_visible || large.truncates || other.truncates || large.keys.empty()) return 0;
+    std::size_t length = 0;
+    for (std::size_t i = 1; i + 1 < large.events.size() && !waits_for(large.events[i], other); ++i) ++length;
+    return length;
+  }
+
+  static bool waits_for(const LogEvent& event, const SourceStore::Logged& other) {
+    auto clashes = [&](std::string_view tuple) {
+      if (tuple.empty()) return false;
+      auto number = [](Field field) { return read_big_endian<std::int64_t>(field.bytes.data()); };
+      auto value = field_at(tuple, 1);
+      return other.keys.contains(number(field_at(tuple, 0))) ||
+             (value.kind == Field::Kind::value && other.values.contains(number(value)));
+    };
+    if (auto* insert = std::get_if<Insert>(&event)) return clashes(insert->after);
+    if (auto* update = std::get_if<Update>(&event)) return clashes(update->before) || clashes(update->after);
+    if (auto* remove = std::get_if<Delete>(&event)) return clashes(remove->before);
+    return true;
   }
 
   // Coverage only: what kind of moment this event arrives in.
   void observe(const LogEvent& event) {
+    if (auto* next_part = std::get_if<NextPart>(&event)) current_xid_ = Xid(next_part->xid);
     if (auto* begin = std::get_if<Begin>(&event)) {
+      current_xid_ = Xid(begin->xid);
       bool again = target_.stored().position && begin->final_lsn < target_.stored().position->lsn;
       if (again && crashed_) marks_.hit("transaction delivered again after a crash");
       if (!source_.snapshot().sees(Xid(begin->xid)))
@@ -203,7 +262,7 @@ class Simulation {
         marks_.hit("change skipped while its range was pending");
       if (range->fence.phase() == Fence::Phase::opening)
         marks_.hit("change held while its range was opening");
-      if (range->fence.phase() == Fence::Phase::copied && range->fence.snapshot().sees(current_xid()))
+      if (range->fence.phase() == Fence::Phase::copied && range->fence.snapshot().sees(current_xid_))
         marks_.hit("copied range met a change that its snapshot sees");
     });
   }
@@ -216,10 +275,6 @@ class Simulation {
     });
     if (unique_values_ && held_by_another && !applier_->fences(0).all_settled())
       marks_.hit("unique value changed hands during the backfill");
-  }
-
-  Xid current_xid() const {
-    return Xid(std::get<Begin>(source_.log()[next_transaction_].events.front()).xid);
   }
 
   void write_batch() {
@@ -443,7 +498,7 @@ class Simulation {
     for (int round = 0; round < 20'000 && !failed(); ++round) {
       now_ += std::chrono::milliseconds(50);
       prove();
-      bool delivered = next_transaction_ == source_.log().size() && !applier_->group_is_open();
+      bool delivered = is_delivered() && !applier_->group_is_open();
       if (delivered && at_rest()) {
         if (applier_->quarantined(0).empty()) return;
         auto waiting = applier_->quarantined(0);
@@ -494,7 +549,8 @@ class Simulation {
   std::optional<TargetStore::Transaction> group_;
   std::vector<std::unique_ptr<Copier>> copiers_;
   std::size_t next_transaction_ = 0;
-  std::size_t next_event_ = 0;
+  std::deque<LogEvent> incoming_;  // of those before it, not yet delivered
+  Xid current_xid_;
   Lsn confirmed_;
   bool crashed_ = false;
   std::uint64_t proofs_ = 0;  // how often the applier was shown a snapshot

@@ -54,6 +54,7 @@ inline constexpr const char* kMarks[] = {
     "crash between write and commit",
     "transaction delivered again after a crash",
     "transaction written in several batches",
+    "transaction in parts around another",
     "row refused by the stream",
     "row refused by a copy",
     "quarantined key read again",

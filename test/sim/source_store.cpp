@@ -21,6 +21,7 @@ void SourceStore::run_transaction(Random& random, std::int64_t key_count, bool a
   Lsn end_lsn(next_lsn_ + 20);
   std::vector<LogEvent> events{Begin{commit_lsn, {}, static_cast<std::uint32_t>(xid.value())}};
   std::set<std::int64_t> written;
+  writing_ = {};
 
   if (is_locked_whole()) return;
   if (allow_truncate && invisible_.empty()) truncate(xid, events);
@@ -61,7 +62,10 @@ void SourceStore::run_transaction(Random& random, std::int64_t key_count, bool a
   }
   if (events.size() == 1) return;
   events.push_back(Commit{commit_lsn, end_lsn, {}});
-  log_.push_back({commit_lsn, end_lsn, std::move(events)});
+  writing_.commit_lsn = commit_lsn;
+  writing_.end_lsn = end_lsn;
+  writing_.events = std::move(events);
+  log_.push_back(std::move(writing_));
   next_lsn_ += 20;
   invisible_.push_back({xid, {written.begin(), written.end()}});
 }
@@ -95,6 +99,7 @@ void SourceStore::truncate(Xid xid, std::vector<LogEvent>& events) {
   versions_.clear();
   rows_.clear();
   truncated_by_ = xid;
+  writing_.truncates = true;
   events.push_back(Truncate{{test::kTableRelation}});
 }
 
@@ -136,7 +141,10 @@ void SourceStore::emit_marker(std::string content) {
       {commit_lsn,
        end_lsn,
        {Begin{commit_lsn, {}, static_cast<std::uint32_t>(xid.value())},
-        Message{Lsn(next_lsn_ + 5), true, "oxbow", std::move(content)}, Commit{commit_lsn, end_lsn, {}}}});
+        Message{Lsn(next_lsn_ + 5), true, "oxbow", std::move(content)}, Commit{commit_lsn, end_lsn, {}}},
+       false,
+       {},
+       {}});
   next_lsn_ += 20;
 }
 
@@ -147,6 +155,9 @@ bool SourceStore::is_locked(std::int64_t key) const {
 }
 
 void SourceStore::write(std::int64_t key, std::optional<Row> row, Xid xid) {
+  writing_.keys.insert(key);
+  if (auto old = rows_.find(key); old != rows_.end()) writing_.values.insert(old->second.value);
+  if (row) writing_.values.insert(row->value);
   versions_[key].push_back({xid, row});
   if (row) {
     rows_[key] = *row;

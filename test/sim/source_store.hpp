@@ -55,6 +55,9 @@ class SourceStore {
     Lsn commit_lsn;
     Lsn end_lsn;
     std::vector<LogEvent> events;
+    bool truncates = false;
+    std::set<std::int64_t> keys;    // of rows that it wrote
+    std::set<std::int64_t> values;  // that it gave up or took
   };
   const std::deque<Logged>& log() const { return log_; }
 
@@ -83,6 +86,7 @@ class SourceStore {
   std::vector<std::pair<std::int64_t, Xid>>
       freed_values_;  // and by whom; others must see that before they take it
   std::deque<Logged> log_;
+  Logged writing_;  // what the present transaction touches
   std::uint64_t next_xid_ = 100;
   std::uint64_t next_lsn_ = 1000;
   std::uint64_t next_large_ = 1;
