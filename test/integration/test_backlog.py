@@ -3,6 +3,7 @@
 import contextlib
 
 import psycopg2
+import pytest
 
 from cluster import execute
 
@@ -94,3 +95,24 @@ def test_a_row_that_the_new_side_rejects_within_a_large_transaction_goes_to_quar
     assert [finding["key"] for finding in migration.findings()] == [f"visit_id={rejected + 60_000}"]
     assert "step by step" in migration.log()
     assert execute(migration.new, f"SELECT left(page, 4) FROM shop.visit WHERE id = {rejected + 60_000}") == [("page",)]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("is_away", [False, True], ids=["followed", "backlog"])
+def test_soak_memory_does_not_grow_with_the_transaction(shop_migration, is_away):
+    migration = shop_migration
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+
+    def peak_mib(first, rows):
+        if is_away:
+            migration.stop()
+        execute(migration.legacy, f"INSERT INTO visits SELECT i, i, '/page' FROM generate_series({first}, {first + rows - 1}) AS i")
+        if is_away:
+            migration.up()
+        last = f"SELECT count(*) FROM shop.visit WHERE id = {first + rows - 1}"
+        migration.wait_until(lambda: execute(migration.new, last) == [(1,)], 1200, f"{rows:,} rows are there")
+        return migration.peak_rss_bytes() >> 20
+
+    small, large = peak_mib(FIRST, 500_000), peak_mib(FIRST + 500_000, 10_000_000)
+    assert large <= max(small + 16, 96), f"{small} MiB for half a million rows, {large} MiB for ten million"
