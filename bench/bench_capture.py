@@ -30,7 +30,8 @@ UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid = :aid;
 class Backlog:
     """Two followers of one source, both held back while changes pile up, then released one after the other."""
 
-    def __init__(self, source, native, migration):
+    def __init__(self, clusters, source, native, migration):
+        self.clusters = clusters
         self.source = source
         self.native = native
         self.migration = migration
@@ -54,6 +55,7 @@ class Backlog:
         execute(self.source, f"INSERT INTO probe VALUES ({self.probe}, now())")
 
     def drain(self, url, release):
+        settle(*self.clusters)  # each begins with the same: written pages, and files of the log to use again
         started = time.monotonic()
         release()
         with contextlib.closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
@@ -143,17 +145,15 @@ def measure(share):
         execute(source, "CREATE TABLE probe (id bigint PRIMARY KEY, at timestamptz)")
         native, mirror = (create_empty_copy(source, new, name) for name in ("native", "mirror"))
         with bank_migration(source, mirror, spec=SPEC) as migration:
-            backlog = Backlog(source, native, migration)
+            backlog = Backlog((legacy, new), source, native, migration)
             backlog.follow()
 
             backlog.hold()
             execute(source, "UPDATE pgbench_accounts SET abalance = abalance + 1")
-            settle(legacy, new)
             large = backlog.race(f"one transaction of {round(SCALE * share * 100_000):,} updates")
 
             migration.stop()
             small_transactions(source, round(SMALL_TRANSACTIONS * share))
-            settle(legacy, new)
             small = backlog.race(f"{round(SMALL_TRANSACTIONS * share):,} small transactions")
 
             execute(native, "DROP SUBSCRIPTION native")
