@@ -70,7 +70,14 @@ class OrderRun {
     }
     auto outcome = json::parse(answer);
     const auto& lines = outcome.at(order_.dry_run ? "actions" : "events").as_array();
-    if (lines.empty()) fmt::print("nothing to do: it is so already\n");
+    if (lines.empty() && order_.operation == "resume") {
+      fmt::print(
+          "nothing is paused or halted; a stream that had stopped tries again, with the spec as `oxbow up` "
+          "read "
+          "it when it started: if you changed the spec, stop it and start `oxbow up` again\n");
+    } else if (lines.empty()) {
+      fmt::print("nothing to do: it is so already\n");
+    }
     int number = 0;
     for (const auto& line : lines) {
       if (order_.dry_run) fmt::print("{}. ", ++number);

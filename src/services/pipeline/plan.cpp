@@ -79,8 +79,14 @@ std::vector<TableName> Plan::new_tables() const {
   return distinct(std::move(names));
 }
 
-PlanAttempt try_to_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side) {
-  Plan plan{.legacy = legacy, .new_side = new_side, .cohorts = {}, .tables = {}, .identity_changes = {}};
+PlanAttempt try_to_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side,
+                        UndecidedColumns undecided) {
+  Plan plan{.legacy = legacy,
+            .new_side = new_side,
+            .cohorts = {},
+            .tables = {},
+            .identity_changes = {},
+            .left_out = {}};
   Mistakes mistakes;
   for (const auto& entity : spec.entities) {
     plan.cohorts.push_back(std::make_unique<CohortTable>(resolve_cohorts(entity, spec.migration)));
@@ -90,10 +96,11 @@ PlanAttempt try_to_plan(const Spec& spec, const Catalog& legacy, const Catalog& 
       if (from == nullptr) add_unknown_table(mistakes, table.legacy_mark, table.legacy, legacy);
       if (to == nullptr) add_unknown_table(mistakes, table.new_mark, table.new_side, new_side);
       if (from == nullptr || to == nullptr) continue;
-      auto compiled = compile_mapping(entity, table, *from, *to);
+      auto compiled = compile_mapping(entity, table, *from, *to, undecided);
       for (auto& each : compiled.problems)
         mistakes.add({.mark = each.mark, .sentence = std::move(each.sentence)});
       if (!compiled.mapping) continue;
+      std::ranges::copy(compiled.mapping->left_out, std::back_inserter(plan.left_out));
       auto id = static_cast<std::uint32_t>(plan.tables.size());
       compiled.mapping->target.id = id;
       if (auto change = identity_change(*compiled.mapping, *from)) plan.identity_changes.push_back(*change);
@@ -106,10 +113,21 @@ PlanAttempt try_to_plan(const Spec& spec, const Catalog& legacy, const Catalog& 
   return {.plan = std::move(plan), .mistakes = {}};
 }
 
-Result<Plan> make_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side) {
-  auto attempt = try_to_plan(spec, legacy, new_side);
+Result<Plan> make_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side,
+                       UndecidedColumns undecided) {
+  auto attempt = try_to_plan(spec, legacy, new_side, undecided);
   if (!attempt.plan) return std::unexpected(to_error(attempt.mistakes, spec.file));
   return *std::move(attempt.plan);
+}
+
+std::vector<std::uint32_t> table_numbers(const Spec& spec, const std::string& entity) {
+  std::vector<std::uint32_t> numbers;
+  std::uint32_t next = 0;
+  for (const auto& of_spec : spec.entities) {
+    for (std::size_t i = 0; i < of_spec.tables.size(); ++i, ++next)
+      if (of_spec.name == entity) numbers.push_back(next);
+  }
+  return numbers;
 }
 
 std::uint64_t rows_expected(const PlannedTable& table, const std::set<CohortId>& cohorts) {
