@@ -179,7 +179,14 @@ class ColumnPlanner {
                                   : fmt::format("{} to {}", fmt::join(from, ", "), fmt::join(to, ", "));
       return problem(rule.mark, "{}: {}", subject, steps.error().detail);
     }
-    for (auto& step : *steps) keep(rule.mark, columns, std::move(step), rule.backward.has_value(), rule.why);
+    auto only = rule.backward ? std::vector<std::string>() : columns_only_computed_from(rule);
+    for (auto& step : *steps) {
+      auto why = rule.why;
+      if (!only.empty())
+        why = fmt::format("{}; {} {} read by sql only and not carried as it is", why.empty() ? step.why : why,
+                          fmt::join(only, ", "), only.size() == 1 ? "is" : "are");
+      keep(rule.mark, columns, std::move(step), rule.backward.has_value(), why);
+    }
   }
 
   void keep(Mark mark, const RuleColumns& columns, StepPlan step, bool has_backward, std::string_view why) {
@@ -200,6 +207,19 @@ class ColumnPlanner {
                 std::move(reason)},
                from.empty() ? "" : from.front());
     written_.emplace(plan.column->name, std::move(plan));
+  }
+
+  // What such an expression does not keep is lost, and nobody has dropped it by name.
+  std::vector<std::string> columns_only_computed_from(const ColumnRule& rule) const {
+    std::vector<std::string> names;
+    if (rule.op != ColumnOp::sql) return names;
+    for (const auto& name : columns_read_by(rule, legacy_)) {
+      bool elsewhere = std::ranges::any_of(spec_.columns, [&](const ColumnRule& other) {
+        return other.op != ColumnOp::sql && std::ranges::count(other.legacy, name) > 0;
+      });
+      if (!elsewhere) names.push_back(name);
+    }
+    return names;
   }
 
   // True if another rule carries this legacy column whole.
@@ -227,11 +247,14 @@ class ColumnPlanner {
                      "{} has no default and takes no NULL: give it a default there, or a constant here",
                      new_name(column.name));
     }
+    bool has_namesake = legacy_.find_column(column.name) != nullptr;
+    std::string reason = has_namesake ? fmt::format("{} is not carried to it", old_name(column.name))
+                                      : "legacy has no such column";
     auto how = column.default_sql ? fmt::format("by its own default, {}", *column.default_sql)
                                   : std::string("by its own default");
-    add_report({"", column.name, how, Loss::backward,
-                rule.why.empty() ? "legacy has no such column; it is not compared" : rule.why},
-               "");
+    add_report(
+        {"", column.name, how, Loss::backward, rule.why.empty() ? reason + "; it is not compared" : rule.why},
+        "");
   }
 
   bool names_unlisted_columns(const ColumnRule& rule) {
@@ -320,6 +343,15 @@ class ColumnPlanner {
           old_name(column.name), new_name(column.name), column.name);
     }
     auto near = nearest_column(column.name, unread_legacy_columns());
+    bool is_left = std::ranges::any_of(spec_.columns, [&](const ColumnRule& rule) {
+      return rule.op == ColumnOp::drop && std::ranges::count(rule.legacy, column.name) > 0;
+    });
+    if (same && !is_left) {
+      return problem(spec_.mark,
+                     "nothing fills {}: another rule reads {}, so it is not carried by its name alone; write "
+                     "columns: {{{}: {}}} to carry it, too",
+                     new_name(column.name), old_name(column.name), column.name, column.name);
+    }
     bool fills_itself = column.nullable || column.default_sql || is_identity(column);
     if (fills_itself && undecided_ == UndecidedColumns::are_left_out)
       return left_out_.push_back(fmt::format("column {} on the new side", new_name(column.name)));
