@@ -119,8 +119,11 @@ class Compiler {
                      name, column->type.sql);
     }
     if (column->nullable && entity_.cohorts.size() > 1) {
-      return problem(entity_.mark,
-                     "{} may be NULL, and such a row would belong to no cohort: declare it NOT NULL", name);
+      return problem(
+          entity_.mark,
+          "{} may be NULL, and such a row would belong to no cohort: give the rows with NULL a key and "
+          "declare it NOT NULL, or give the entity no cohorts, so that all its rows move together",
+          name);
     }
     for (const auto& cohort : entity_.cohorts) check_named_keys(cohort, *column);
     mapping_.entity_key_field = place_of(column->name);
@@ -269,7 +272,8 @@ class Compiler {
     }
     if (identity.columns.empty()) return;
     auto names = names_of(mapping_.target_key);
-    if (!is_unique_key(new_, names)) {
+    bool is_whole = names.size() == identity.columns.size();  // else a part was refused already
+    if (is_whole && !is_unique_key(new_, names)) {
       problem(spec_.mark,
               "{} has no unique index on exactly ({}), where the identity of legacy rows arrives: create one",
               to_string(new_.name), fmt::join(names, ", "));

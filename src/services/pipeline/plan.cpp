@@ -1,5 +1,7 @@
 #include "services/pipeline/plan.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "core/cohort/cohorts.hpp"
@@ -49,6 +51,21 @@ void compare_tables(const Table& before, const Table& now, std::vector<std::stri
   for (const auto& column : now.columns) {
     if (before.find_column(column.name) == nullptr)
       changes.push_back(fmt::format("column {} {} is new", column.name, describe(column)));
+  }
+}
+
+// One legacy table may become several new ones, and what one of them drops another may carry.
+void note_what_others_carry(std::vector<PlannedTable>& tables) {
+  for (auto& table : tables) {
+    for (auto& line : table.mapping.report) {
+      if (!line.new_side.empty()) continue;
+      for (const auto& other : tables) {
+        if (other.id == table.id || other.mapping.legacy != table.mapping.legacy) continue;
+        if (std::ranges::count(other.mapping.source_columns, line.legacy) == 0) continue;
+        line.how = fmt::format("left to {}", to_string(other.mapping.new_side));
+        line.loss = Loss::none;
+      }
+    }
   }
 }
 
@@ -110,6 +127,7 @@ PlanAttempt try_to_plan(const Spec& spec, const Catalog& legacy, const Catalog& 
     }
   }
   if (mistakes.size() > 0) return {.plan = std::nullopt, .mistakes = mistakes.take_sorted()};
+  note_what_others_carry(plan.tables);
   return {.plan = std::move(plan), .mistakes = {}};
 }
 
@@ -128,6 +146,48 @@ std::vector<std::uint32_t> table_numbers(const Spec& spec, const std::string& en
       if (of_spec.name == entity) numbers.push_back(next);
   }
   return numbers;
+}
+
+std::vector<std::string> set_up_sentences(const Plan& plan) {
+  std::vector<std::string> changes, published;
+  for (const auto& change : plan.identity_changes) {
+    auto identity = change.identity == ReplicaIdentity::full    ? std::string("FULL")
+                    : change.identity == ReplicaIdentity::index ? "USING INDEX " + change.index
+                                                                : "DEFAULT";
+    auto line = fmt::format("{} ({})", to_string(change.table), identity);
+    if (std::ranges::count(changes, line) == 0) changes.push_back(std::move(line));
+  }
+  for (const auto& table : plan.legacy_tables()) published.push_back(to_string(table));
+  std::vector<std::string> sentences;
+  if (!changes.empty())
+    sentences.push_back(fmt::format(
+        "the first `oxbow advance`, of whichever entity, sets the REPLICA IDENTITY of {}; each with its "
+        "partitions, until the migration is over, and with FULL an UPDATE or DELETE writes more log",
+        fmt::join(changes, ", ")));
+  sentences.push_back(fmt::format("the first `oxbow advance`, of whichever entity, publishes {}",
+                                  fmt::join(published, ", ")));
+  return sentences;
+}
+
+std::vector<PreflightItem> judge_plan(const Spec& spec, const Plan& plan) {
+  using Verdict = PreflightItem::Verdict;
+  std::vector<PreflightItem> items;
+  auto sentences = set_up_sentences(plan);
+  for (std::size_t i = 0; i < sentences.size(); ++i)
+    items.push_back(
+        {i + 1 < sentences.size() ? Verdict::warning : Verdict::ok, Side::legacy, sentences[i], {}, {}});
+  for (const auto& table : plan.tables) {
+    const auto* entity = spec.find_entity(table.entity);
+    if (entity->cohorts.size() < 2 || !table.mapping.new_entity_key.empty()) continue;
+    items.push_back(
+        {Verdict::warning, Side::new_side,
+         fmt::format(
+             "{} does not hold {}, the key of {}, as legacy prints it, so the cohorts of {} can be rolled "
+             "back only together",
+             to_string(table.mapping.new_side), entity->key, entity->name, entity->name),
+         fmt::format("give the new table a column for {} and carry it there", entity->key), entity->mark});
+  }
+  return items;
 }
 
 std::uint64_t rows_expected(const PlannedTable& table, const std::set<CohortId>& cohorts) {

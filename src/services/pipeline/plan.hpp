@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "core/mapping/mapping.hpp"
 #include "core/spec/mistake.hpp"
+#include "core/spec/preflight.hpp"
 #include "model/catalog.hpp"
 #include "model/cohort.hpp"
 #include "model/side.hpp"
@@ -52,6 +53,13 @@ Result<Plan> make_plan(const Spec& spec, const Catalog& legacy, const Catalog& n
 
 // The numbers of an entity's tables, as a plan gives them, and without one.
 std::vector<std::uint32_t> table_numbers(const Spec& spec, const std::string& entity);
+
+// What the first advance changes on the legacy side, a sentence each. It is done for all tables of the spec,
+// whichever entity moves first.
+std::vector<std::string> set_up_sentences(const Plan& plan);
+
+// What can be told only of mapped tables.
+std::vector<PreflightItem> judge_plan(const Spec& spec, const Plan& plan);
 
 // About how many rows of the table belong to these cohorts; 0 where nothing can be said, as of named keys.
 std::uint64_t rows_expected(const PlannedTable& table, const std::set<CohortId>& cohorts);
