@@ -6,6 +6,8 @@
 #include "apps/blocking.hpp"
 #include "apps/cli.hpp"
 #include "apps/daemon_client.hpp"
+#include "apps/load_spec.hpp"
+#include "apps/preflight.hpp"
 #include "apps/terminal.hpp"
 #include "runtime/sleep.hpp"
 
@@ -70,12 +72,32 @@ class OrderRun {
     }
     auto outcome = json::parse(answer);
     const auto& lines = outcome.at(order_.dry_run ? "actions" : "events").as_array();
-    if (lines.empty()) fmt::print("nothing to do: it is so already\n");
+    if (lines.empty() && order_.operation == "resume") {
+      fmt::print(
+          "nothing is paused or halted; a stream that had stopped tries again, with the spec as `oxbow up` "
+          "read "
+          "it when it started: if you changed the spec, stop it and start `oxbow up` again\n");
+    } else if (lines.empty()) {
+      fmt::print("nothing to do: it is so already\n");
+    }
     int number = 0;
     for (const auto& line : lines) {
       if (order_.dry_run) fmt::print("{}. ", ++number);
       fmt::print("{}\n", text(line));
     }
+    if (order_.dry_run && order_.operation == "advance") print_set_up();
+  }
+
+  // What stands on the legacy side already is not set up again.
+  void print_set_up() const {
+    auto spec = load_spec(settings_);
+    auto preflight = spec ? ask_databases(settings_, *spec) : std::unexpected(spec.error());
+    if (!preflight)
+      return fmt::print("what changes on the legacy side is not known: {}\n", to_string(preflight.error()));
+    if (!preflight->plan)
+      return fmt::print("the spec does not fit the databases; see `oxbow check --connect`\n");
+    if (preflight->has_begun) return;
+    for (const auto& sentence : set_up_sentences(*preflight->plan)) fmt::print("{}\n", sentence);
   }
 
   bool concerns(const json::value& cohort) const {

@@ -44,13 +44,16 @@ Task<SideAnswer> ask_side(std::unique_ptr<Admin> admin, Side side, std::vector<T
 }
 
 PreflightItem to_item(const RowCheck& check) {
-  auto more = check.refused >= kRefusalsCountedMax ? "at least " : "";
+  std::string_view more = check.refused >= kRefusalsCountedMax ? "at least " : "";
   PreflightItem item{Verdict::refusal, Side::new_side, {}, {}, {}};
-  item.sentence = fmt::format("{} refuses {}{} of {} rows of {}", to_string(check.new_side), more,
-                              human_count(check.refused), human_count(check.tried), to_string(check.legacy));
+  item.sentence = fmt::format("{} refuses {}{} of {}{} rows of {}", to_string(check.new_side), more,
+                              human_count(check.refused), more.empty() ? "" : "the first ",
+                              human_count(check.tried), to_string(check.legacy));
   for (const auto& [key, reason] : check.samples)
     item.sentence += fmt::format("\n{:15}{}: {}", "", key, reason);
-  item.remedy = "mend these rows, or map their values, or relax the new table";
+  item.remedy =
+      "mend these rows, or map their values, or relax the new table; `oxbow advance` does not wait for that "
+      "and puts them into quarantine";
   return item;
 }
 
@@ -124,6 +127,7 @@ Result<Preflight> ask_databases(const Settings& settings, const Spec& spec) {
   if (begun) new_side.facts.is_empty.clear();
 
   Preflight preflight;
+  preflight.has_begun = begun;
   preflight.items = judge(spec, Side::legacy, legacy.facts, legacy.catalog);
   for (auto& item : judge(spec, Side::new_side, new_side.facts, new_side.catalog))
     preflight.items.push_back(std::move(item));
@@ -133,6 +137,8 @@ Result<Preflight> ask_databases(const Settings& settings, const Spec& spec) {
   preflight.legacy = std::move(legacy.catalog);
   preflight.new_side = std::move(new_side.catalog);
   preflight.plan = std::move(attempt.plan);
+  if (preflight.plan)
+    for (auto& item : judge_plan(spec, *preflight.plan)) preflight.items.push_back(std::move(item));
   preflight.mistakes = std::move(attempt.mistakes);
   return preflight;
 }

@@ -20,6 +20,7 @@ struct Preflight {
   std::vector<PreflightItem> items;  // legacy first, then what concerns both
   std::optional<Plan> plan;          // none if there are mistakes
   std::vector<Mistake> mistakes;     // of the spec, seen from both databases
+  bool has_begun = false;            // a cohort has left `legacy`
 
   std::size_t count(PreflightItem::Verdict verdict) const;
   std::size_t refusals() const { return count(PreflightItem::Verdict::refusal); }

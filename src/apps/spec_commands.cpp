@@ -107,7 +107,7 @@ struct CheckCommand {
   // What is not carried both ways as it is; the rest needs no words.
   static void report(const Preflight& preflight) {
     for (const auto& table : preflight.plan->tables) {
-      fmt::print("{} -> {}: columns: {}\n", to_string(table.mapping.legacy),
+      fmt::print("{} -> {}: columns that are mapped or left behind: {}\n", to_string(table.mapping.legacy),
                  to_string(table.mapping.new_side), table.mapping.report.size());
       for (const auto& column : table.mapping.report) {
         if (column.loss == Loss::none) continue;
@@ -115,6 +115,7 @@ struct CheckCommand {
                    column.new_side, column.how, column.why.empty() ? "" : "; ", column.why);
       }
     }
+    fmt::print("{}\n", set_up_sentences(*preflight.plan).back());
     auto unknown = preflight.count(PreflightItem::Verdict::unknown);
     if (unknown == 0) {
       fmt::print("both databases are ready\n");

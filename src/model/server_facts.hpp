@@ -32,6 +32,7 @@ struct ServerFacts {
   std::vector<TableName> not_readable;  // of the tables asked about
   std::vector<TableName> not_writable;
   std::vector<TableName> not_owned;                   // replica identity and triggers need ownership
+  std::map<TableName, std::string> owners;            // of those: the role that does
   std::vector<TableName> rows_hidden;                 // row security decides which rows our role sees
   std::string host;                                   // as the connection names it
   std::string data_directory;                         // empty: our role may not know it

@@ -34,6 +34,7 @@ struct RangeRecord {
   Snapshot snapshot;  // from `copied` on
   Lsn settled_at;     // no filter is needed for transactions that end behind this
   std::uint64_t rows = 0;
+  std::vector<std::string> read_columns;  // of the source, from which its rows were made; empty: not known
 };
 
 struct QuarantineRecord {

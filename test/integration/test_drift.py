@@ -1,5 +1,7 @@
 """What a schema change, or an event that the log does not tell, does to a stream: seen within 10 s, never passed over."""
 
+import os
+
 import pytest
 
 from cluster import execute
@@ -285,3 +287,68 @@ def test_a_schema_change_is_shown_by_a_stream_that_may_go_on_for_as_long_as_rows
         assert phase(migration) == "running"
     else:
         wait_until_stopped(migration)
+
+
+def add_a_column_while_orders_change(migration):
+    """What the log has of the table before and after the change is read by the stream that comes next."""
+    migration.kill()
+    execute(migration.legacy, "UPDATE orders SET amount = 71 WHERE order_id = 7")
+    execute(migration.legacy, "ALTER TABLE orders ADD COLUMN gift boolean DEFAULT false")
+    execute(migration.legacy, "UPDATE orders SET amount = 72, gift = true WHERE order_id = 8")
+
+
+def amounts(migration):
+    return execute(migration.new, "SELECT amount_minor::bigint FROM shop.purchase WHERE id IN (7, 8) ORDER BY id")
+
+
+def rewrite_spec(migration, old, new):
+    path = os.path.join(migration.directory, "oxbow.yaml")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    assert old in text
+    migration.write_spec(text.replace(old, new))
+
+
+def test_a_stream_goes_on_without_a_new_copy_once_the_spec_drops_the_new_column(databases, make_shop):
+    migration = mirrored_shop(databases, make_shop, "pause")
+    execute(migration.legacy, "ALTER TABLE orders ADD COLUMN gift boolean DEFAULT false; UPDATE orders SET amount = 70 WHERE order_id = 7")
+    wait_for_drift(migration, "gift")
+    wait_until_stopped(migration, "gift", "start `oxbow up` again")
+    assert "start `oxbow up` again" in migration.oxbow("resume").stdout
+    execute(migration.legacy, "ALTER TABLE orders DROP COLUMN gift")
+    add_a_column_while_orders_change(migration)
+    rewrite_spec(migration, "order_id: id", "order_id: id\n          gift: { drop: true, why: not needed }")
+    copied = execute(migration.new, "SELECT sum(row_count) FROM oxbow.range")
+    migration.up()
+    migration.wait_until(lambda: amounts(migration) == [(7100,), (7200,)], 20, "both changes arrive")
+    assert execute(migration.new, "SELECT sum(row_count) FROM oxbow.range") == copied
+    migration.prove_equal()
+
+
+def test_a_new_column_that_is_mapped_later_asks_for_a_new_mirror(databases, make_shop):
+    migration = mirrored_shop(databases, make_shop, "pause")
+    add_a_column_while_orders_change(migration)
+    execute(migration.new, "ALTER TABLE shop.purchase ADD COLUMN gift boolean")
+    migration.up()
+    wait_until_stopped(migration, "public.orders.gift is mapped now", "roll every mirrored cohort of customer back")
+    assert "is gone" not in migration.oxbow("status").stdout
+
+
+def test_entities_move_both_ways_beside_a_new_column_that_a_stream_may_pass_over(databases, make_shop):
+    migration = mirrored_shop(databases, make_shop, "continue")
+    add_a_column_while_orders_change(migration)
+    migration.up()
+    migration.wait_until(lambda: amounts(migration) == [(7100,), (7200,)], 20, "both changes arrive")
+    wait_for_drift(migration, "public.orders.gift", "left out")
+    migration.roll_back("customer")
+
+
+@pytest.mark.parametrize("act", ["ALTER TABLE orders ADD COLUMN gift boolean", "ALTER TABLE orders RENAME TO old_orders"])
+def test_the_way_back_is_open_though_the_spec_does_not_fit_any_more(databases, make_shop, act):
+    migration = mirrored_shop(databases, make_shop, "pause")
+    migration.kill()
+    execute(migration.legacy, act)
+    migration.up()
+    wait_until_stopped(migration, "public.orders")
+    migration.roll_back("customer")
+    assert execute(migration.legacy, "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()") == [(0,)]

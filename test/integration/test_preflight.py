@@ -198,3 +198,29 @@ def test_a_count_that_the_legacy_side_cannot_make_is_unknown_with_the_reason(lib
                             CREATE UNIQUE INDEX brief ON lib.book (lib.short(title))""")
     code, said = check(library)
     assert code == 0 and "brief (lib.short(title)) of lib.book was not counted: " in said and "ask the legacy database" in said
+
+
+def test_an_advance_that_would_fail_halfway_is_refused_before_anything_is_touched(make_shop, databases, legacy_cluster):
+    execute(databases.legacy, "CREATE ROLE weak LOGIN")
+    try:
+        migration = make_shop(databases.legacy, databases.new, legacy_url=legacy_cluster.url(databases.names[0], "weak"))
+        migration.up()
+        done = migration.oxbow("advance", "customer", "--to", "mirrored", check=False)
+        assert done.returncode == 13 and "role weak may not read the log" in done.stderr and "nothing was changed" in done.stderr
+        assert "OWNER TO" not in done.stderr and 'GRANT "' in done.stderr
+        for side in (migration.legacy, migration.new):
+            assert execute(side, "SELECT count(*) FROM pg_namespace WHERE nspname = 'oxbow'") == [(0,)]
+        assert execute(migration.legacy, "SELECT count(*) FROM pg_publication") == [(0,)]
+        migration.kill()
+    finally:
+        execute(databases.legacy, "DROP ROLE weak")
+
+
+def test_check_and_a_rehearsal_name_every_table_that_is_published_or_logs_more(make_shop, databases):
+    migration = make_shop(databases.legacy, databases.new, cohorts="    cohorts: [ { name: pilot, percent: 10 }, { name: rest } ]")
+    code, said = check(migration)
+    full = "sets the REPLICA IDENTITY of public.orders (FULL), public.order_lines (FULL), public.visits (FULL)"
+    published = "publishes public.customers, public.order_lines, public.orders, public.visits"
+    assert code == 0 and full in said and published in said
+    said = migration.up().oxbow("advance", "customer", "--to", "mirrored", "--dry-run").stdout
+    assert full in said and published in said

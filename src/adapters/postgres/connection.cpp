@@ -274,7 +274,8 @@ struct Connection::Impl {
     if (!user_options)
       co_return Err(
           ErrorCode::spec_invalid,
-          "a database's connection string cannot be parsed; write postgresql://user@host:port/database");
+          "a database's connection string cannot be parsed; write postgresql://user@host:port/database, with "
+          "special characters in a user or password as percent codes: @ is %40, / is %2F, # is %23");
     silence_max = settings.connect_max;
     conn = start_connect(settings, *user_options);
     OXBOW_ASSERT(conn, "out of memory");

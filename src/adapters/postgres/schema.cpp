@@ -70,6 +70,7 @@ CREATE TABLE IF NOT EXISTS oxbow.range (
   phase text NOT NULL, snapshot text NOT NULL, settled_at pg_lsn NOT NULL, row_count bigint NOT NULL,
   cohorts bigint[] NOT NULL,
   PRIMARY KEY (migration, id));
+ALTER TABLE oxbow.range ADD COLUMN IF NOT EXISTS read_columns text[] NOT NULL DEFAULT '{}';
 COMMENT ON TABLE oxbow.range IS 'Key ranges of the backfill and what has become of each.';
 CREATE TABLE IF NOT EXISTS oxbow.quarantine (
   migration text, id bigint GENERATED ALWAYS AS IDENTITY, at timestamptz NOT NULL DEFAULT now(),
@@ -216,9 +217,10 @@ Statement save_position_statement(const std::string& migration, const StreamPosi
 
 Statement save_range_statement(const std::string& migration, const RangeRecord& record) {
   return {
-      "INSERT INTO oxbow.range VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) "
+      "INSERT INTO oxbow.range VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) "
       "ON CONFLICT (migration, id) DO UPDATE SET phase = excluded.phase, snapshot = excluded.snapshot, "
-      "settled_at = excluded.settled_at, row_count = excluded.row_count",
+      "settled_at = excluded.settled_at, row_count = excluded.row_count, read_columns = "
+      "excluded.read_columns",
       {{migration},
        {std::to_string(record.id.value())},
        {std::to_string(record.table)},
@@ -231,7 +233,8 @@ Statement save_range_statement(const std::string& migration, const RangeRecord& 
        {to_string(record.snapshot)},
        {to_string(record.settled_at)},
        {std::to_string(record.rows)},
-       {to_text_array(numbers_of(record.cohorts))}}};
+       {to_text_array(numbers_of(record.cohorts))},
+       {to_text_array(record.read_columns)}}};
 }
 
 Statement quarantine_statement(const std::string& migration, const QuarantineRecord& record) {
@@ -319,7 +322,8 @@ Task<std::optional<StreamPosition>> load_position(Connection& connection, std::s
 Task<std::vector<RangeRecord>> load_ranges(Connection& connection, std::string migration) {
   Rows rows = CO_TRY(co_await connection.exec_params(
       "SELECT id::text, table_number::text, job::text, lower_tuple, lower_literals::text, upper_tuple, "
-      "upper_literals::text, phase, snapshot, settled_at::text, row_count::text, cohorts::text "
+      "upper_literals::text, phase, snapshot, settled_at::text, row_count::text, cohorts::text, "
+      "read_columns::text "
       "FROM oxbow.range r WHERE migration = $1 ORDER BY r.id",
       {{migration}}, Format::binary));
   std::vector<RangeRecord> records;
@@ -334,6 +338,7 @@ Task<std::vector<RangeRecord>> load_ranges(Connection& connection, std::string m
     record.settled_at = CO_TRY(parse_lsn(rows.view(row, 9)));
     record.rows = rows.number<std::uint64_t>(row, 10);
     record.cohorts = parse_numbers<CohortId>(rows.view(row, 11));
+    record.read_columns = parse_text_array(rows.view(row, 12));
     records.push_back(std::move(record));
   }
   co_return records;

@@ -53,7 +53,8 @@ constexpr std::string_view kTablesSql = R"sql(
            AND has_table_privilege(c.oid, 'DELETE') AND has_table_privilege(c.oid, 'TRUNCATE'),
          pg_has_role(c.relowner, 'USAGE'), c.relpersistence = 'u', row_security_active(c.oid),
          (SELECT sum(pg_total_relation_size(part.oid))::bigint
-          FROM (SELECT c.oid UNION SELECT p.relid FROM pg_partition_tree(c.oid) p) part)
+          FROM (SELECT c.oid UNION SELECT p.relid FROM pg_partition_tree(c.oid) p) part),
+         pg_get_userbyid(c.relowner)
   FROM unnest($1::text[], $2::text[]) asked(schema_name, table_name)
   JOIN pg_namespace n ON n.nspname = asked.schema_name
   JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = asked.table_name
@@ -135,7 +136,10 @@ Task<ServerFacts> read_facts(Connection& connection, std::string migration, std:
     bool readable = rows.boolean(row, 2);
     if (!readable) facts.not_readable.push_back(table);
     if (!rows.boolean(row, 3)) facts.not_writable.push_back(table);
-    if (!rows.boolean(row, 4)) facts.not_owned.push_back(table);
+    if (!rows.boolean(row, 4)) {
+      facts.not_owned.push_back(table);
+      facts.owners.emplace(table, rows.text(row, 8));
+    }
     if (rows.boolean(row, 5)) facts.unlogged.push_back(table);
     bool hides_rows = rows.boolean(row, 6);
     if (hides_rows) facts.rows_hidden.push_back(table);

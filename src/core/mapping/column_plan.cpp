@@ -37,12 +37,27 @@ Loss loss_of(const StepPlan& step, bool has_backward, bool carried_elsewhere) {
   return forward ? Loss::forward : backward ? Loss::backward : Loss::none;
 }
 
+// Those that the rule lists, or those whose names stand in the expression.
+std::vector<std::string> columns_read_by(const ColumnRule& rule, const Table& legacy) {
+  if (rule.op != ColumnOp::sql || !rule.legacy.empty()) return rule.legacy;
+  std::vector<std::string> names;
+  for (const auto& word : possible_column_names(rule.argument))
+    if (legacy.find_column(word)) names.push_back(word);
+  return names;
+}
+
 class ColumnPlanner {
  public:
   ColumnPlanner(const TableSpec& spec, const Table& legacy, const Table& new_side,
-                const std::set<std::string>& unique_columns, std::vector<Problem>& problems)
-      : spec_(spec), legacy_(legacy), new_(new_side), unique_columns_(unique_columns), problems_(problems) {
-    for (const auto& name : source_columns_of(legacy)) places_.emplace(name, places_.size());
+                const std::vector<std::string>& source_columns, const std::set<std::string>& unique_columns,
+                UndecidedColumns undecided, std::vector<Problem>& problems)
+      : spec_(spec),
+        legacy_(legacy),
+        new_(new_side),
+        unique_columns_(unique_columns),
+        undecided_(undecided),
+        problems_(problems) {
+    for (const auto& name : source_columns) places_.emplace(name, places_.size());
   }
 
   ColumnPlans plan() {
@@ -51,7 +66,8 @@ class ColumnPlanner {
     for (const auto& column : legacy_.columns) plan_unnamed_legacy(column);
     for (const auto& column : new_.columns) plan_unnamed_new(column);
     check_may_differ();
-    ColumnPlans plans{.written = {}, .generated = std::move(generated_), .report = {}};
+    ColumnPlans plans{
+        .written = {}, .generated = std::move(generated_), .report = {}, .left_out = std::move(left_out_)};
     for (auto& [order, line] : report_) plans.report.push_back(std::move(line));
     for (const auto& column : new_.columns)
       if (auto plan = written_.find(column.name); plan != written_.end())
@@ -84,16 +100,7 @@ class ColumnPlanner {
     for (const auto& name : rule.legacy) ++uses_[name];
     for (const auto& name : rule.new_side) decided_.insert(name);
     if (rule.op != ColumnOp::sql || !rule.legacy.empty()) return;
-    for (const auto& name : columns_read_by(rule)) ++uses_[name];
-  }
-
-  // Those that the rule lists, or those whose names stand in the expression.
-  std::vector<std::string> columns_read_by(const ColumnRule& rule) const {
-    if (rule.op != ColumnOp::sql || !rule.legacy.empty()) return rule.legacy;
-    std::vector<std::string> names;
-    for (const auto& word : possible_column_names(rule.argument))
-      if (legacy_.find_column(word)) names.push_back(word);
-    return names;
+    for (const auto& name : columns_read_by(rule, legacy_)) ++uses_[name];
   }
 
   const Column* find_legacy(const ColumnRule& rule, std::string_view name) {
@@ -138,10 +145,11 @@ class ColumnPlanner {
   void plan_rule(const ColumnRule& rule) {
     RuleColumns columns;
     bool found = true;
-    for (const auto& name : columns_read_by(rule)) {
+    for (const auto& name : columns_read_by(rule, legacy_)) {
       const auto* column = find_legacy(rule, name);
       found = found && column;
-      if (column && !column->generated) columns.legacy.push_back(legacy_column(*column));
+      if (column && !column->generated && rule.op != ColumnOp::drop)
+        columns.legacy.push_back(legacy_column(*column));
     }
     for (const auto& name : rule.new_side) {
       const auto* column = find_new(rule, name);
@@ -171,7 +179,14 @@ class ColumnPlanner {
                                   : fmt::format("{} to {}", fmt::join(from, ", "), fmt::join(to, ", "));
       return problem(rule.mark, "{}: {}", subject, steps.error().detail);
     }
-    for (auto& step : *steps) keep(rule.mark, columns, std::move(step), rule.backward.has_value(), rule.why);
+    auto only = rule.backward ? std::vector<std::string>() : columns_only_computed_from(rule);
+    for (auto& step : *steps) {
+      auto why = rule.why;
+      if (!only.empty())
+        why = fmt::format("{}; {} {} read by sql only and not carried as it is", why.empty() ? step.why : why,
+                          fmt::join(only, ", "), only.size() == 1 ? "is" : "are");
+      keep(rule.mark, columns, std::move(step), rule.backward.has_value(), why);
+    }
   }
 
   void keep(Mark mark, const RuleColumns& columns, StepPlan step, bool has_backward, std::string_view why) {
@@ -192,6 +207,19 @@ class ColumnPlanner {
                 std::move(reason)},
                from.empty() ? "" : from.front());
     written_.emplace(plan.column->name, std::move(plan));
+  }
+
+  // What such an expression does not keep is lost, and nobody has dropped it by name.
+  std::vector<std::string> columns_only_computed_from(const ColumnRule& rule) const {
+    std::vector<std::string> names;
+    if (rule.op != ColumnOp::sql) return names;
+    for (const auto& name : columns_read_by(rule, legacy_)) {
+      bool elsewhere = std::ranges::any_of(spec_.columns, [&](const ColumnRule& other) {
+        return other.op != ColumnOp::sql && std::ranges::count(other.legacy, name) > 0;
+      });
+      if (!elsewhere) names.push_back(name);
+    }
+    return names;
   }
 
   // True if another rule carries this legacy column whole.
@@ -219,11 +247,14 @@ class ColumnPlanner {
                      "{} has no default and takes no NULL: give it a default there, or a constant here",
                      new_name(column.name));
     }
+    bool has_namesake = legacy_.find_column(column.name) != nullptr;
+    std::string reason = has_namesake ? fmt::format("{} is not carried to it", old_name(column.name))
+                                      : "legacy has no such column";
     auto how = column.default_sql ? fmt::format("by its own default, {}", *column.default_sql)
                                   : std::string("by its own default");
-    add_report({"", column.name, how, Loss::backward,
-                rule.why.empty() ? "legacy has no such column; it is not compared" : rule.why},
-               "");
+    add_report(
+        {"", column.name, how, Loss::backward, rule.why.empty() ? reason + "; it is not compared" : rule.why},
+        "");
   }
 
   bool names_unlisted_columns(const ColumnRule& rule) {
@@ -253,6 +284,8 @@ class ColumnPlanner {
                      new_name(column.name), old_name(column.name));
     }
     if (free) return plan_same_name(column, *same);
+    if (undecided_ == UndecidedColumns::are_left_out)
+      return left_out_.push_back(fmt::format("column {} on the legacy side", old_name(column.name)));
     auto near = nearest_column(column.name, undecided_new_columns());
     problem(spec_.mark, "{} goes nowhere: {}{}: {{drop: true, why: ...}}", old_name(column.name),
             near.empty() ? "name a new column for it or write "
@@ -310,7 +343,18 @@ class ColumnPlanner {
           old_name(column.name), new_name(column.name), column.name);
     }
     auto near = nearest_column(column.name, unread_legacy_columns());
+    bool is_left = std::ranges::any_of(spec_.columns, [&](const ColumnRule& rule) {
+      return rule.op == ColumnOp::drop && std::ranges::count(rule.legacy, column.name) > 0;
+    });
+    if (same && !is_left) {
+      return problem(spec_.mark,
+                     "nothing fills {}: another rule reads {}, so it is not carried by its name alone; write "
+                     "columns: {{{}: {}}} to carry it, too",
+                     new_name(column.name), old_name(column.name), column.name, column.name);
+    }
     bool fills_itself = column.nullable || column.default_sql || is_identity(column);
+    if (fills_itself && undecided_ == UndecidedColumns::are_left_out)
+      return left_out_.push_back(fmt::format("column {} on the new side", new_name(column.name)));
     problem(spec_.mark, "nothing fills {}: {}write add: {{{}: {{{}}}}}", new_name(column.name),
             near.empty() ? std::string()
                          : fmt::format("write {}: {} if that was its name, else ", near, column.name),
@@ -330,6 +374,7 @@ class ColumnPlanner {
   const Table& legacy_;
   const Table& new_;
   const std::set<std::string>& unique_columns_;
+  UndecidedColumns undecided_;
   std::vector<Problem>& problems_;
   std::map<std::string, std::size_t, std::less<>> places_;  // legacy column to its field in a source tuple
   std::map<std::string, int, std::less<>> uses_;            // by legacy column: rules that name it
@@ -337,21 +382,36 @@ class ColumnPlanner {
   std::set<std::string, std::less<>> taken_;                // new columns for which a rule was found
   std::map<std::string, ColumnPlan, std::less<>> written_;
   std::vector<std::pair<const Column*, ComparedSql>> generated_;
+  std::vector<std::string> left_out_;
   std::multimap<std::size_t, ColumnReport> report_;  // in the legacy table's order, then the new one's
 };
 
 }  // namespace
 
-std::vector<std::string> source_columns_of(const Table& legacy) {
+std::vector<std::string> source_columns_of(const TableSpec& spec, const Table& legacy, const Table& new_side,
+                                           const std::set<std::string>& needed) {
+  std::set<std::string> read = needed, named, decided;
+  for (const auto& rule : spec.columns) {
+    decided.insert(rule.new_side.begin(), rule.new_side.end());
+    for (const auto& name : columns_read_by(rule, legacy)) {
+      named.insert(name);
+      if (rule.op != ColumnOp::drop) read.insert(name);
+    }
+  }
   std::vector<std::string> names;
-  for (const auto& column : legacy.columns)
-    if (!column.generated) names.push_back(column.name);
+  for (const auto& column : legacy.columns) {
+    bool same_name = new_side.find_column(column.name) && !decided.contains(column.name);
+    bool is_read = read.contains(column.name) || (same_name && !named.contains(column.name));
+    if (is_read && !column.generated) names.push_back(column.name);
+  }
   return names;
 }
 
 ColumnPlans plan_columns(const TableSpec& spec, const Table& legacy, const Table& new_side,
-                         const std::set<std::string>& unique_columns, std::vector<Problem>& problems) {
-  return ColumnPlanner(spec, legacy, new_side, unique_columns, problems).plan();
+                         const std::vector<std::string>& source_columns,
+                         const std::set<std::string>& unique_columns, UndecidedColumns undecided,
+                         std::vector<Problem>& problems) {
+  return ColumnPlanner(spec, legacy, new_side, source_columns, unique_columns, undecided, problems).plan();
 }
 
 }  // namespace oxbow

@@ -12,8 +12,10 @@
 
 namespace oxbow {
 
-// A source tuple's layout: the legacy columns that the log carries.
-std::vector<std::string> source_columns_of(const Table& legacy);
+// A source tuple's layout: the legacy columns that the log carries and that something reads. `needed` are
+// read by others than the rules. What is left behind may come and go, in the table and in its log.
+std::vector<std::string> source_columns_of(const TableSpec& spec, const Table& legacy, const Table& new_side,
+                                           const std::set<std::string>& needed);
 
 // How one new column gets its value.
 struct ColumnPlan {
@@ -28,11 +30,15 @@ struct ColumnPlans {
   std::vector<ColumnPlan> written;                               // in the new table's order
   std::vector<std::pair<const Column*, ComparedSql>> generated;  // by both databases in their own way
   std::vector<ColumnReport> report;
+  std::vector<std::string> left_out;  // columns of either table that no rule decides
 };
 
-// `unique_columns`: legacy columns that identify a row, whose values must stay apart.
+// `source_columns` is the layout of source tuples. `unique_columns`: legacy columns that identify a row,
+// whose values must stay apart.
 ColumnPlans plan_columns(const TableSpec& spec, const Table& legacy, const Table& new_side,
-                         const std::set<std::string>& unique_columns, std::vector<Problem>& problems);
+                         const std::vector<std::string>& source_columns,
+                         const std::set<std::string>& unique_columns, UndecidedColumns undecided,
+                         std::vector<Problem>& problems);
 
 // The type in which a legacy value is staged on the new side, for expressions; nothing if it cannot be.
 std::optional<Type> staged_type(const Type& legacy);

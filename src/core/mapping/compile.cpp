@@ -40,20 +40,20 @@ bool is_always_logged(const Type& type) {
 
 class Compiler {
  public:
-  Compiler(const EntitySpec& entity, const TableSpec& spec, const Table& legacy, const Table& new_side)
-      : entity_(entity), spec_(spec), legacy_(legacy), new_(new_side) {}
+  Compiler(const EntitySpec& entity, const TableSpec& spec, const Table& legacy, const Table& new_side,
+           UndecidedColumns undecided)
+      : entity_(entity), spec_(spec), legacy_(legacy), new_(new_side), undecided_(undecided) {}
 
   CompiledMapping compile() {
     mapping_.legacy = legacy_.name;
     mapping_.new_side = new_.name;
-    mapping_.source_columns = source_columns_of(legacy_);
-    for (const auto& name : mapping_.source_columns)
-      mapping_.source_types.push_back(legacy_.find_column(name)->type);
     check_tables();
     auto identity = choose_identity(spec_, legacy_, problems_);
     std::set<std::string> unique;
     if (identity) unique.insert(identity->columns.begin(), identity->columns.end());
-    auto plans = plan_columns(spec_, legacy_, new_, unique, problems_);
+    list_source_columns(unique);
+    auto plans = plan_columns(spec_, legacy_, new_, mapping_.source_columns, unique, undecided_, problems_);
+    mapping_.left_out = plans.left_out;
     check_entity_key();
     if (identity) lay_out(*identity, plans);
     if (!problems_.empty()) return {.mapping = std::nullopt, .problems = std::move(problems_)};
@@ -64,6 +64,18 @@ class Compiler {
   template <class... Args>
   void problem(Mark mark, fmt::format_string<Args...> format, Args&&... args) {
     problems_.push_back({mark, fmt::format(format, std::forward<Args>(args)...)});
+  }
+
+  void list_source_columns(std::set<std::string> needed) {
+    needed.insert(entity_.key);
+    mapping_.source_columns = source_columns_of(spec_, legacy_, new_, needed);
+    for (const auto& column : legacy_.columns) {
+      if (std::ranges::count(mapping_.source_columns, column.name) > 0) {
+        mapping_.source_types.push_back(column.type);
+      } else if (!column.generated) {
+        mapping_.left_behind.push_back(column.name);
+      }
+    }
   }
 
   void check_tables() {
@@ -107,8 +119,11 @@ class Compiler {
                      name, column->type.sql);
     }
     if (column->nullable && entity_.cohorts.size() > 1) {
-      return problem(entity_.mark,
-                     "{} may be NULL, and such a row would belong to no cohort: declare it NOT NULL", name);
+      return problem(
+          entity_.mark,
+          "{} may be NULL, and such a row would belong to no cohort: give the rows with NULL a key and "
+          "declare it NOT NULL, or give the entity no cohorts, so that all its rows move together",
+          name);
     }
     for (const auto& cohort : entity_.cohorts) check_named_keys(cohort, *column);
     mapping_.entity_key_field = place_of(column->name);
@@ -257,7 +272,8 @@ class Compiler {
     }
     if (identity.columns.empty()) return;
     auto names = names_of(mapping_.target_key);
-    if (!is_unique_key(new_, names)) {
+    bool is_whole = names.size() == identity.columns.size();  // else a part was refused already
+    if (is_whole && !is_unique_key(new_, names)) {
       problem(spec_.mark,
               "{} has no unique index on exactly ({}), where the identity of legacy rows arrives: create one",
               to_string(new_.name), fmt::join(names, ", "));
@@ -348,6 +364,7 @@ class Compiler {
   const TableSpec& spec_;
   const Table& legacy_;
   const Table& new_;
+  UndecidedColumns undecided_;
   TableMapping mapping_;
   std::vector<Problem> problems_;
   std::vector<std::string> not_one_to_one_;  // key columns without an image of their own
@@ -356,8 +373,8 @@ class Compiler {
 }  // namespace
 
 CompiledMapping compile_mapping(const EntitySpec& entity, const TableSpec& spec, const Table& legacy,
-                                const Table& new_side) {
-  return Compiler(entity, spec, legacy, new_side).compile();
+                                const Table& new_side, UndecidedColumns undecided) {
+  return Compiler(entity, spec, legacy, new_side, undecided).compile();
 }
 
 }  // namespace oxbow

@@ -54,9 +54,11 @@ class TableMapping {
   TableName legacy;
   TableName new_side;
 
-  // The layout of source tuples: columns of the legacy table in catalog order, generated ones left out. The
-  // log, the copier and the quarantine all use it.
+  // The layout of source tuples: columns of the legacy table in catalog order, without generated ones and
+  // those that nothing reads. The log, the copier and the quarantine all use it.
   std::vector<std::string> source_columns;
+  std::vector<std::string> left_behind;         // columns that the log carries and nothing reads
+  std::vector<std::string> left_out;            // columns of either side that the spec does not know
   std::vector<Type> source_types;               // of these columns
   std::vector<KeyColumn> source_key;            // the row's identity; empty for full-row identity
   std::vector<std::size_t> source_key_fields;   // their places in a source tuple
@@ -95,8 +97,13 @@ struct CompiledMapping {
   std::vector<Problem> problems;
 };
 
+// What becomes of columns that no rule decides and that have no namesake: before the start a Problem each,
+// or, where a schema may change while it is mirrored, they are left out as far as rows fit without them.
+enum class UndecidedColumns { are_problems, are_left_out };
+
 // REQUIRES: a spec that was parsed without mistakes.
 CompiledMapping compile_mapping(const EntitySpec& entity, const TableSpec& spec, const Table& legacy,
-                                const Table& new_side);
+                                const Table& new_side,
+                                UndecidedColumns undecided = UndecidedColumns::are_problems);
 
 }  // namespace oxbow

@@ -223,10 +223,16 @@ class Judge {
     if (contains(facts_.not_owned, name)) {
       auto purpose = side_ == Side::legacy ? "publishing its changes" : "watching for writes of others";
       refuse(fmt::format("role {} does not own {}, which {} needs", facts_.user, to_string(name), purpose),
-             fmt::format("ALTER TABLE {} OWNER TO {}; or GRANT the owner's role TO {};", quoted(name), role_,
-                         role_),
-             mark);
+             owner_grant(name), mark);
     }
+  }
+
+  // To hand the table over would take it from those who use it as its owner.
+  std::string owner_grant(const TableName& name) const {
+    auto owner = facts_.owners.find(name);
+    return owner == facts_.owners.end()
+               ? fmt::format("GRANT the owner's role TO {};", role_)
+               : fmt::format("GRANT {} TO {};", quote_identifier(owner->second), role_);
   }
 
   // What the log must hold of an old row, so that a change names its row. oxbow sets it when it starts; doing
@@ -299,7 +305,11 @@ class Judge {
     auto name = to_string(table.name);
     if (auto empty = facts_.is_empty.find(table.name); empty != facts_.is_empty.end() && !empty->second)
       refuse(fmt::format("{} holds rows already, and oxbow has written none of them", name),
-             fmt::format("TRUNCATE {}; if nobody needs them", quoted(table.name)), spec.mark);
+             fmt::format(
+                 "TRUNCATE {}; if nobody needs them; where foreign keys refer to it, name all these tables "
+                 "in one TRUNCATE",
+                 quoted(table.name)),
+             spec.mark);
     for (const auto& index : table.indexes)
       if (!index.immediate)
         refuse(fmt::format("constraint {} of {} is DEFERRABLE, and PostgreSQL enforces no such constraint in "

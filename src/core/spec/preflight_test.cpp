@@ -113,12 +113,13 @@ TEST(Preflight, WantsRightsAndGivesTheGrant) {
   scene.facts.may_create_in_database = false;
   scene.facts.not_readable = {kPayments};
   scene.facts.not_owned = {kPayments};
+  scene.facts.owners = {{kPayments, "shop app"}};
   EXPECT_THAT(scene.on_legacy(),
               ElementsAre(HasSubstr("| GRANT CREATE ON DATABASE \"billing\" TO \"o\"\"x\";"),
                           HasSubstr("| ALTER ROLE \"o\"\"x\" REPLICATION;"),
                           HasSubstr("| GRANT USAGE ON SCHEMA \"public\" TO \"o\"\"x\"; GRANT SELECT ON "
                                     "\"public\".\"payments\" TO \"o\"\"x\";"),
-                          HasSubstr("| ALTER TABLE \"public\".\"payments\" OWNER TO \"o\"\"x\";")));
+                          HasSubstr("| GRANT \"shop app\" TO \"o\"\"x\";")));
 }
 
 TEST(Preflight, WantsRightsToWriteAsAReplica) {
@@ -160,7 +161,9 @@ TEST(Preflight, RefusesATargetThatHoldsRows) {
   scene.facts.is_empty[kPayment] = false;
   EXPECT_THAT(scene.on_new(),
               ElementsAre("refusal: ledger.payment holds rows already, and oxbow has written none of them | "
-                          "TRUNCATE \"ledger\".\"payment\"; if nobody needs them"));
+                          "TRUNCATE \"ledger\".\"payment\"; if nobody needs them; where foreign keys refer "
+                          "to it, name all these "
+                          "tables in one TRUNCATE"));
   scene.facts.is_empty.clear();
   EXPECT_THAT(scene.on_new(), IsEmpty());
 }

@@ -194,9 +194,12 @@ Status Applier::relation(const Relation& relation) {
       const auto& wanted = table.mapping->source_columns[i];
       auto at = std::ranges::find(relation.columns, wanted, &Relation::Column::name);
       if (at == relation.columns.end()) {
-        return Err(ErrorCode::schema_drift,
-                   "column {} of {} is gone from the legacy side; bring the spec up to date", wanted,
-                   to_string(relation.name));
+        return Err(
+            ErrorCode::schema_drift,
+            "the log has changes of {0} from when it had no column {1}, so their rows cannot be filled "
+            "exactly; roll every mirrored cohort of {0} back to `legacy` and advance it again, or drop "
+            "the column in the spec and start `oxbow up` again",
+            to_string(relation.name), wanted);
       }
       if (at->type_oid != table.mapping->source_types[i].oid) {
         return Err(
@@ -208,15 +211,16 @@ Status Applier::relation(const Relation& relation) {
       route.fields.push_back(static_cast<std::size_t>(at - relation.columns.begin()));
       same = same && route.fields.back() == i;
     }
-    if (relation.columns.size() > route.fields.size() && !table.follow_new_columns) {
-      auto is_known = [&](const Relation::Column& column) {
-        return std::ranges::find(table.mapping->source_columns, column.name) !=
-               table.mapping->source_columns.end();
-      };
-      auto added = std::ranges::find_if_not(relation.columns, is_known);
+    auto is_known = [&](const Relation::Column& column) {
+      return std::ranges::count(table.mapping->source_columns, column.name) > 0 ||
+             std::ranges::count(table.mapping->left_behind, column.name) > 0;
+    };
+    auto added = std::ranges::find_if_not(relation.columns, is_known);
+    if (added != relation.columns.end() && !table.follow_new_columns) {
       return Err(ErrorCode::schema_drift,
-                 "{} has a column {} that the spec does not know; map or drop it there, then resume",
-                 to_string(relation.name), added == relation.columns.end() ? "?" : added->name);
+                 "{} has a column {} that the spec does not know; drop it there, or map it, and start `oxbow "
+                 "up` again",
+                 to_string(relation.name), added->name);
     }
     if (same) route.fields.clear();
     routes.push_back(std::move(route));

@@ -81,7 +81,7 @@ Task<void> LogFollower::feed(LogChunk& chunk) {
       CO_TRY(co_await parts_.gate.enter());
       holds_gate_ = true;
     }
-    CO_TRY(applier.on_event(events[i], now));
+    CO_TRY(tell_drift(applier.on_event(events[i], now)));
     if (applier.wants_write()) {
       CO_TRY(co_await write_beside());
       now = monotonic_now();
@@ -97,6 +97,19 @@ Task<void> LogFollower::feed(LogChunk& chunk) {
     parts_.gate.leave();
   }
   co_return Status{};
+}
+
+// The log may tell of a change before the next look at the schemas does.
+Status LogFollower::tell_drift(Status taken) {
+  if (!taken && taken.error().code == ErrorCode::schema_drift)
+    parts_.context.report({.kind = FindingKind::drift,
+                           .entity = {},
+                           .table = {},
+                           .key = taken.error().detail,
+                           .sentence = taken.error().detail,
+                           .detail = {},
+                           .owner = parts_.context.spec.owners.coexistence});
+  return taken;
 }
 
 // One batch is being written at a time.

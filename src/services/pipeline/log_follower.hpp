@@ -57,6 +57,7 @@ class LogFollower {
 
   Task<void> apply_chunks();
   Task<void> feed(LogChunk& chunk);
+  Status tell_drift(Status taken);
   Task<void> write_beside();
   Task<void> end_writing();
   Task<void> write(std::vector<WriteStep> steps, OnReject on_reject);

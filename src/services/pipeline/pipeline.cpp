@@ -4,6 +4,7 @@
 
 #include "base/log.hpp"
 #include "core/mapping/row_cohort.hpp"
+#include "core/spec/preflight.hpp"
 #include "runtime/cancellation.hpp"
 #include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
@@ -93,20 +94,50 @@ void Pipeline::fail(Error error) {
   if (session_tasks_) session_tasks_->cancel();
 }
 
-// Connections, the migration's lock and the plan; kept as long as the connections live.
-Task<void> Pipeline::make_ready() {
+// Connections and the migration's lock.
+Task<void> Pipeline::connect() {
   if (!source_) source_ = ports_.source_admin();
   if (!target_) {
     auto target = ports_.target_admin();
     CO_TRY(co_await target->lock());
     target_ = std::move(target);
   }
-  if (!plan_) {
-    auto legacy = CO_TRY(co_await source_->read_catalog());
-    auto new_side = CO_TRY(co_await target_->read_catalog());
-    plan_ = CO_TRY(make_plan(spec_, legacy, new_side));
-  }
   co_return Status{};
+}
+
+// And the plan; kept as long as the connections live. Nothing is touched that would have to be taken back.
+Task<void> Pipeline::make_ready() {
+  CO_TRY(co_await connect());
+  if (plan_) co_return Status{};
+  auto legacy = CO_TRY(co_await source_->read_catalog());
+  auto new_side = CO_TRY(co_await target_->read_catalog());
+  auto health = CO_TRY(co_await source_->read_health());
+  bool has_stream = !health.slot_wal_status.empty();
+  bool may_leave_out = has_stream && spec_.limits.on_ddl == OnDdl::carry_on;
+  auto plan =
+      CO_TRY(make_plan(spec_, legacy, new_side,
+                       may_leave_out ? UndecidedColumns::are_left_out : UndecidedColumns::are_problems));
+  if (!has_stream) CO_TRY(co_await refuse_if_unprepared(legacy, new_side));
+  plan_ = std::move(plan);
+  co_return Status{};
+}
+
+// What would make the first steps fail halfway. Whether tables are empty is asked when they are taken over.
+Task<void> Pipeline::refuse_if_unprepared(const Catalog& legacy, const Catalog& new_side) {
+  std::string refusals;
+  for (auto side : {Side::legacy, Side::new_side}) {
+    const auto& catalog = side == Side::legacy ? legacy : new_side;
+    Admin& admin = side == Side::legacy ? static_cast<Admin&>(*source_) : *target_;
+    auto facts = CO_TRY(co_await admin.read_facts(tables_of(spec_, side)));
+    facts.is_empty.clear();
+    for (const auto& item : judge(spec_, side, facts, catalog)) {
+      if (item.verdict != PreflightItem::Verdict::refusal) continue;
+      refusals += fmt::format("\n  {} side: {}{}{}", name(side), item.sentence,
+                              item.remedy.empty() ? "" : "\n    ", item.remedy);
+    }
+  }
+  if (refusals.empty()) co_return Status{};
+  co_return Err(ErrorCode::preflight_failed, "nothing was changed in either database:{}", refusals);
 }
 
 Task<void> Pipeline::run_session() {
@@ -213,13 +244,19 @@ Task<void> Pipeline::forget(MirrorScope scope) {
     if (session_tasks_) session_tasks_->cancel();
     CO_TRY(co_await sleep_for(milliseconds(20)));
   }
-  CO_TRY(co_await make_ready());
-  CO_TRY(may_part(scope));
-  std::vector<std::uint32_t> tables;
-  for (const auto& table : plan_->tables) {
-    if (table.entity == scope.entity) tables.push_back(table.id);
-  }
+  CO_TRY(co_await connect());
   CO_TRY(co_await target_->install({}, 0));  // an earlier run may have died before it came to that
+  auto tables = table_numbers(spec_, scope.entity);
+  auto before = CO_TRY(co_await target_->load_stream());
+  bool parts = std::ranges::any_of(before.ranges, [&](const RangeRecord& record) {
+    return !record.range.is_point() && std::ranges::count(tables, record.table) > 0 &&
+           !std::ranges::all_of(record.cohorts,
+                                [&](auto cohort) { return std::ranges::count(scope.cohorts, cohort) > 0; });
+  });
+  // Only to tell rows of one cohort from those of another, a mapping is needed: the way back stays open
+  // where the spec does not fit the schemas any more.
+  if (parts || mirrored_.contains(scope.entity)) CO_TRY(co_await make_ready());
+  CO_TRY(may_part(scope));
   failpoint("rollback_before_ranges");
   CO_TRY(co_await target_->forget_cohorts(tables, scope.cohorts));
   failpoint("rollback_after_ranges");
@@ -413,7 +450,10 @@ std::string Pipeline::why_it_does_not_follow() const {
   if (!halted_.empty()) return halted_;
   if (failure_) {
     bool can_resume = failure_->code != ErrorCode::lost_position;
-    return to_string(*failure_) + (can_resume ? "; mend that, then run `oxbow resume`" : "");
+    bool is_of_spec = failure_->code == ErrorCode::schema_drift || failure_->code == ErrorCode::spec_invalid;
+    return to_string(*failure_) + (can_resume ? "; mend that, then run `oxbow resume`" : "") +
+           (is_of_spec ? ", or, if you changed the spec, start `oxbow up` again: it reads the spec only then"
+                       : "");
   }
   if (session_) return session_->stream_status().reason;
   return phase_ == StreamPhase::reconnecting ? to_string(last_error_) : "";

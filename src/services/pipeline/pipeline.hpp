@@ -53,7 +53,9 @@ class Pipeline final : public DataPlane {
   Task<void> run_session();
   Task<void> join_session();
   Task<void> measure_progress();
+  Task<void> connect();
   Task<void> make_ready();
+  Task<void> refuse_if_unprepared(const Catalog& legacy, const Catalog& new_side);
   Task<void> forget(MirrorScope scope);
   Status may_part(const MirrorScope& scope) const;
   Task<void> remove_rows_of(const MirrorScope& scope, const std::vector<QuarantineRecord>& quarantine);

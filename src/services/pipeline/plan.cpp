@@ -1,5 +1,7 @@
 #include "services/pipeline/plan.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "core/cohort/cohorts.hpp"
@@ -52,6 +54,21 @@ void compare_tables(const Table& before, const Table& now, std::vector<std::stri
   }
 }
 
+// One legacy table may become several new ones, and what one of them drops another may carry.
+void note_what_others_carry(std::vector<PlannedTable>& tables) {
+  for (auto& table : tables) {
+    for (auto& line : table.mapping.report) {
+      if (!line.new_side.empty()) continue;
+      for (const auto& other : tables) {
+        if (other.id == table.id || other.mapping.legacy != table.mapping.legacy) continue;
+        if (std::ranges::count(other.mapping.source_columns, line.legacy) == 0) continue;
+        line.how = fmt::format("left to {}", to_string(other.mapping.new_side));
+        line.loss = Loss::none;
+      }
+    }
+  }
+}
+
 constexpr std::size_t kTablesListed = 12;
 
 void add_unknown_table(Mistakes& mistakes, const Mark& mark, const TableName& table, const Catalog& catalog) {
@@ -79,8 +96,14 @@ std::vector<TableName> Plan::new_tables() const {
   return distinct(std::move(names));
 }
 
-PlanAttempt try_to_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side) {
-  Plan plan{.legacy = legacy, .new_side = new_side, .cohorts = {}, .tables = {}, .identity_changes = {}};
+PlanAttempt try_to_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side,
+                        UndecidedColumns undecided) {
+  Plan plan{.legacy = legacy,
+            .new_side = new_side,
+            .cohorts = {},
+            .tables = {},
+            .identity_changes = {},
+            .left_out = {}};
   Mistakes mistakes;
   for (const auto& entity : spec.entities) {
     plan.cohorts.push_back(std::make_unique<CohortTable>(resolve_cohorts(entity, spec.migration)));
@@ -90,10 +113,11 @@ PlanAttempt try_to_plan(const Spec& spec, const Catalog& legacy, const Catalog& 
       if (from == nullptr) add_unknown_table(mistakes, table.legacy_mark, table.legacy, legacy);
       if (to == nullptr) add_unknown_table(mistakes, table.new_mark, table.new_side, new_side);
       if (from == nullptr || to == nullptr) continue;
-      auto compiled = compile_mapping(entity, table, *from, *to);
+      auto compiled = compile_mapping(entity, table, *from, *to, undecided);
       for (auto& each : compiled.problems)
         mistakes.add({.mark = each.mark, .sentence = std::move(each.sentence)});
       if (!compiled.mapping) continue;
+      std::ranges::copy(compiled.mapping->left_out, std::back_inserter(plan.left_out));
       auto id = static_cast<std::uint32_t>(plan.tables.size());
       compiled.mapping->target.id = id;
       if (auto change = identity_change(*compiled.mapping, *from)) plan.identity_changes.push_back(*change);
@@ -103,13 +127,67 @@ PlanAttempt try_to_plan(const Spec& spec, const Catalog& legacy, const Catalog& 
     }
   }
   if (mistakes.size() > 0) return {.plan = std::nullopt, .mistakes = mistakes.take_sorted()};
+  note_what_others_carry(plan.tables);
   return {.plan = std::move(plan), .mistakes = {}};
 }
 
-Result<Plan> make_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side) {
-  auto attempt = try_to_plan(spec, legacy, new_side);
+Result<Plan> make_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side,
+                       UndecidedColumns undecided) {
+  auto attempt = try_to_plan(spec, legacy, new_side, undecided);
   if (!attempt.plan) return std::unexpected(to_error(attempt.mistakes, spec.file));
   return *std::move(attempt.plan);
+}
+
+std::vector<std::uint32_t> table_numbers(const Spec& spec, const std::string& entity) {
+  std::vector<std::uint32_t> numbers;
+  std::uint32_t next = 0;
+  for (const auto& of_spec : spec.entities) {
+    for (std::size_t i = 0; i < of_spec.tables.size(); ++i, ++next)
+      if (of_spec.name == entity) numbers.push_back(next);
+  }
+  return numbers;
+}
+
+std::vector<std::string> set_up_sentences(const Plan& plan) {
+  std::vector<std::string> changes, published;
+  for (const auto& change : plan.identity_changes) {
+    auto identity = change.identity == ReplicaIdentity::full    ? std::string("FULL")
+                    : change.identity == ReplicaIdentity::index ? "USING INDEX " + change.index
+                                                                : "DEFAULT";
+    auto line = fmt::format("{} ({})", to_string(change.table), identity);
+    if (std::ranges::count(changes, line) == 0) changes.push_back(std::move(line));
+  }
+  for (const auto& table : plan.legacy_tables()) published.push_back(to_string(table));
+  std::vector<std::string> sentences;
+  if (!changes.empty())
+    sentences.push_back(fmt::format(
+        "the first `oxbow advance`, of whichever entity, sets the REPLICA IDENTITY of {}; each with its "
+        "partitions, until the migration is over, and with FULL an UPDATE or DELETE writes more log",
+        fmt::join(changes, ", ")));
+  sentences.push_back(fmt::format("the first `oxbow advance`, of whichever entity, publishes {}",
+                                  fmt::join(published, ", ")));
+  return sentences;
+}
+
+std::vector<PreflightItem> judge_plan(const Spec& spec, const Plan& plan) {
+  using Verdict = PreflightItem::Verdict;
+  std::vector<PreflightItem> items;
+  auto sentences = set_up_sentences(plan);
+  for (std::size_t i = 0; i < sentences.size(); ++i)
+    items.push_back(
+        {i + 1 < sentences.size() ? Verdict::warning : Verdict::ok, Side::legacy, sentences[i], {}, {}});
+  for (const auto& table : plan.tables) {
+    const auto* entity = spec.find_entity(table.entity);
+    if (entity->cohorts.size() < 2 || !table.mapping.new_entity_key.empty()) continue;
+    items.push_back(
+        {Verdict::warning, Side::new_side,
+         fmt::format(
+             "{} does not hold {}, the key of {}, as legacy prints it, so the cohorts of {} can be rolled "
+             "back only together",
+             to_string(table.mapping.new_side), entity->key, entity->name, entity->name),
+         fmt::format("give the new table a column for {} and carry it there", entity->key), entity->mark});
+  }
+  return items;
 }
 
 std::uint64_t rows_expected(const PlannedTable& table, const std::set<CohortId>& cohorts) {

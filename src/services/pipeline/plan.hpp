@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "core/mapping/mapping.hpp"
 #include "core/spec/mistake.hpp"
+#include "core/spec/preflight.hpp"
 #include "model/catalog.hpp"
 #include "model/cohort.hpp"
 #include "model/side.hpp"
@@ -32,6 +33,7 @@ struct Plan {
   std::vector<std::unique_ptr<CohortTable>> cohorts;  // by entity
   std::vector<PlannedTable> tables;
   std::vector<IdentityChange> identity_changes;
+  std::vector<std::string> left_out;  // columns that the spec does not know and that are not carried
 
   std::vector<TableName> legacy_tables() const;
   std::vector<TableName> new_tables() const;
@@ -42,10 +44,22 @@ struct PlanAttempt {
   std::vector<Mistake> mistakes;  // of tables that are not there or cannot be carried exactly
 };
 
-PlanAttempt try_to_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side);
+PlanAttempt try_to_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side,
+                        UndecidedColumns undecided = UndecidedColumns::are_problems);
 
 // `spec_invalid` with all mistakes, a line each.
-Result<Plan> make_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side);
+Result<Plan> make_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side,
+                       UndecidedColumns undecided = UndecidedColumns::are_problems);
+
+// The numbers of an entity's tables, as a plan gives them, and without one.
+std::vector<std::uint32_t> table_numbers(const Spec& spec, const std::string& entity);
+
+// What the first advance changes on the legacy side, a sentence each. It is done for all tables of the spec,
+// whichever entity moves first.
+std::vector<std::string> set_up_sentences(const Plan& plan);
+
+// What can be told only of mapped tables.
+std::vector<PreflightItem> judge_plan(const Spec& spec, const Plan& plan);
 
 // About how many rows of the table belong to these cohorts; 0 where nothing can be said, as of named keys.
 std::uint64_t rows_expected(const PlannedTable& table, const std::set<CohortId>& cohorts);

@@ -84,5 +84,58 @@ TEST(Plan, DoesNotListTheTablesOfALargeDatabase) {
   EXPECT_THAT(scene.mistakes().detail, HasSubstr("did you mean 'public.payments'?"));
 }
 
+TEST(Plan, TellsWhatTheFirstAdvanceChangesOnAllTablesOfTheSpec) {
+  Scene scene;
+  scene.tables()[1].identity_is_full_row = true;
+  auto plan = make_plan(scene.spec, scene.legacy, scene.fresh);
+  ASSERT_TRUE(plan);
+  auto sentences = set_up_sentences(*plan);
+  ASSERT_EQ(sentences.size(), 2u);
+  EXPECT_THAT(sentences[0], HasSubstr("sets the REPLICA IDENTITY of public.refunds (FULL);"));
+  EXPECT_THAT(sentences[1], HasSubstr("publishes public.payments, public.refunds"));
+}
+
+TEST(Plan, WarnsOfCohortsThatGoBackOnlyTogether) {
+  Scene scene;
+  scene.spec.entities[0].cohorts = {{.name = "pilot", .buckets = 100}, {.name = "rest", .rest = true}};
+  for (auto& table : scene.tables()) table.identity_is_full_row = true;
+  scene.tables()[1].columns.push_back(
+      {.op = ColumnOp::scale, .legacy = {"id"}, .new_side = {"id"}, .argument = "10"});
+  auto plan = make_plan(scene.spec, scene.legacy, scene.fresh);
+  ASSERT_TRUE(plan) << to_string(plan.error());
+  auto items = judge_plan(scene.spec, *plan);
+  EXPECT_THAT(items.back().sentence, HasSubstr("ledger.refund does not hold id, the key of payment"));
+  EXPECT_THAT(items.back().sentence, HasSubstr("rolled back only together"));
+}
+
+TEST(Plan, LeavesOutColumnsThatCameWhileTheMirrorRunsIfItMay) {
+  Scene scene;
+  scene.legacy.tables.at({"public", "payments"}).columns.push_back(column("nick", text()));
+  EXPECT_THAT(scene.mistakes().detail, HasSubstr("public.payments.nick goes nowhere"));
+  auto plan = make_plan(scene.spec, scene.legacy, scene.fresh, UndecidedColumns::are_left_out);
+  ASSERT_TRUE(plan);
+  EXPECT_THAT(plan->left_out, testing::ElementsAre("column public.payments.nick on the legacy side"));
+  EXPECT_THAT(plan->tables[0].mapping.source_columns, testing::ElementsAre("id"));
+}
+
+TEST(Plan, SaysOfAColumnThatAnotherNewTableCarriesThatItIsNotLeftBehind) {
+  Scene scene;
+  scene.legacy.tables.at({"public", "payments"}).columns.push_back(column("note", text()));
+  scene.fresh.tables.at({"ledger", "refund"}).columns.push_back(column("note", text()));
+  scene.tables()[1].legacy = scene.tables()[0].legacy;
+  scene.tables()[0].columns.push_back({.op = ColumnOp::drop, .legacy = {"note"}, .why = "in refund"});
+  auto plan = make_plan(scene.spec, scene.legacy, scene.fresh);
+  ASSERT_TRUE(plan) << to_string(plan.error());
+  const auto& line = plan->tables[0].mapping.report.back();
+  EXPECT_EQ(line.how, "left to ledger.refund");
+  EXPECT_EQ(line.loss, Loss::none);
+}
+
+TEST(Plan, NumbersTablesWithoutACatalog) {
+  Scene scene;
+  EXPECT_THAT(table_numbers(scene.spec, "payment"), testing::ElementsAre(0u, 1u));
+  EXPECT_TRUE(table_numbers(scene.spec, "nobody").empty());
+}
+
 }  // namespace
 }  // namespace oxbow

@@ -103,6 +103,7 @@ Task<void> StreamSession::set_up() {
   parts_.applier->restore(position, stored.quarantine);
   parts_.applier->prove(snapshot);
 
+  CO_TRY(refuse_newly_mapped(stored));
   restore(stored, position);
   follower_ = std::make_unique<LogFollower>(parts_);
   CO_TRY(co_await follower_->begin(std::move(position), health.log_end));
@@ -133,8 +134,19 @@ Task<void> StreamSession::compare_parts(const StoredStream& stored) {
 void StreamSession::close_what_is_over() {
   const auto& close = parts_.context.close_findings;
   auto at = to_string(parts_.applier->position().lsn);
-  close({.kind = FindingKind::drift},
-        fmt::format("the stream goes on at {}: the spec fits both schemas", at));
+  FindingSelection drift{.kind = FindingKind::drift};
+  for (const auto& column : parts_.context.plan.left_out) {
+    auto sentence = fmt::format("{} is not in the spec: it is left out, and not compared", column);
+    drift.but.emplace("", sentence);
+    parts_.context.report({.kind = FindingKind::drift,
+                           .entity = {},
+                           .table = {},
+                           .key = sentence,
+                           .sentence = sentence,
+                           .detail = {},
+                           .owner = parts_.context.spec.owners.coexistence});
+  }
+  close(drift, fmt::format("the stream goes on at {}: the spec fits both schemas", at));
   close({.kind = FindingKind::stream_given_up}, fmt::format("a stream follows again, from {} on", at));
   FindingSelection released{.kind = FindingKind::quarantined_row};
   for (const auto& table : parts_.context.plan.tables)
@@ -177,10 +189,28 @@ void StreamSession::begin_retries() {
   });
 }
 
+// Rows that were copied without a column hold nothing of it, and what their log said of it has gone by.
+Status StreamSession::refuse_newly_mapped(const StoredStream& stored) const {
+  for (const auto& record : stored.ranges) {
+    if (record.phase == RangePhase::pending || record.read_columns.empty()) continue;
+    const auto& mapping = parts_.context.plan.tables[record.table].mapping;
+    for (const auto& column : mapping.source_columns) {
+      if (std::ranges::count(record.read_columns, column) > 0) continue;
+      return Err(ErrorCode::schema_drift,
+                 "{0}.{1} is mapped now, and the rows of {0} that came over before lack it; drop it in the "
+                 "spec, or roll every mirrored cohort of {2} back to `legacy` and advance it again",
+                 to_string(mapping.legacy), column, parts_.context.plan.tables[record.table].entity);
+    }
+  }
+  return {};
+}
+
 void StreamSession::restore(const StoredStream& stored, const StreamPosition& position) {
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<RangeRecord>> jobs;
-  for (const auto& record : stored.ranges) {
+  for (auto record : stored.ranges) {
     parts_.applier->reserve_range_ids(record.id);
+    if (record.phase == RangePhase::pending)
+      record.read_columns = parts_.context.plan.tables[record.table].mapping.source_columns;
     if (record.range.is_point()) {
       if (record.phase != RangePhase::settled)
         parts_.applier->fences(record.table).add_point(record, record.range.lower.tuple, position.unproven);
@@ -243,7 +273,8 @@ Task<void> StreamSession::add_job(const PlannedTable& table, std::vector<CohortI
                        .table = table.id,
                        .job = next_job_,
                        .cohorts = members,
-                       .range = std::move(range)});
+                       .range = std::move(range),
+                       .read_columns = table.mapping.source_columns});
   }
   CO_TRY(co_await parts_.context.target.save_ranges(records));
   failpoint("set_up_after_ranges");
