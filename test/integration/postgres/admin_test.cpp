@@ -264,7 +264,7 @@ TEST_F(SourceAdminTest, AStreamThatIsGivenUpLosesItsSlotEvenWhileItIsRead) {
   sql("CREATE TABLE public.t (id int PRIMARY KEY)");
   must(admin_->change_identity({{"public", "t"}, ReplicaIdentity::full, ""}));
   auto start = must(admin_->ensure_stream({{"public", "t"}}));
-  auto reader = make_log_stream(url(), migration_, start);
+  auto reader = make_log_stream(url(), migration_, start, LargeTransactions::whole);
   must(admin_->emit_marker("x"));
   std::vector<LogEvent> events;
   must(reader->read(events));
