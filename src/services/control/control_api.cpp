@@ -111,6 +111,16 @@ Result<FindingSelection> closable(const std::string& which, FindingStore& findin
   return selection;
 }
 
+// What the plane does not know while the stream does not run, the findings do.
+Result<PlaneStatus> status_of(const ControlParts& parts) {
+  auto status = parts.plane.status();
+  auto count = [&](FindingKind kind) { return parts.findings.count_findings({.kind = kind}); };
+  if (!status.stream.quarantined_rows)
+    status.stream.quarantined_rows = TRY(count(FindingKind::quarantined_row));
+  status.stream.rogue_writes = TRY(count(FindingKind::rogue_write));
+  return status;
+}
+
 }  // namespace
 
 Task<HttpResponse> ControlApi::handle(HttpRequest request) {
@@ -130,7 +140,7 @@ Result<HttpResponse> ControlApi::get(const HttpRequest& request) {
   auto path = std::string_view(request.path).substr(4);
   const auto& parts = service_.parts();
   if (path == "status") {
-    auto plane = parts.plane.status();
+    auto plane = TRY(status_of(parts));
     auto open = TRY(parts.findings.count_findings({}));
     auto events = TRY(service_.journal().last(kEventsShown));
     return as_json(status_json({service_, plane, open, std::move(events)}));
@@ -152,7 +162,7 @@ Result<HttpResponse> ControlApi::get(const HttpRequest& request) {
   }
   if (path == "metrics") {
     auto open = TRY(parts.findings.count_findings({}));
-    auto text = metrics_text(service_.lifecycle(), parts.plane.status(), open, parts.now());
+    auto text = metrics_text(service_.lifecycle(), TRY(status_of(parts)), open, parts.now());
     return HttpResponse{200, "text/plain; version=0.0.4", std::move(text)};
   }
   if (path == "why") {

@@ -235,6 +235,7 @@ struct ControlService::Impl {
       report = lost;
     }
     if (report->state == VerifyState::running) return false;
+    if (report->taken_at == WallTime{}) report->taken_at = parts.now();  // nothing was compared
     auto ended = execute({kOurselves, report->reason, EndVerify{verification.entity, summary_of(*report)}});
     return ended.has_value();
   }

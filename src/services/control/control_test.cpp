@@ -4,6 +4,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/json.hpp>
+#include <set>
+#include <sstream>
 
 #include "core/lifecycle/chain.hpp"
 #include "runtime/sleep.hpp"
@@ -18,6 +20,7 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 namespace json = boost::json;
 
@@ -446,8 +449,53 @@ TEST_F(Control, MetricsAreValidAndNamedForTheirUnits) {
   auto text = send("GET", "/v1/metrics").body;
   EXPECT_THAT(text,
               HasSubstr("oxbow_cohort_state{entity=\"payment\",cohort=\"pilot\",state=\"mirrored\"} 1\n"));
-  EXPECT_THAT(text, HasSubstr("oxbow_rows_copied{entity=\"payment\",table=\"public.pay\\\"ments\"} 12\n"));
+  EXPECT_THAT(text,
+              HasSubstr("oxbow_rows_copied{entity=\"payment\",table=\"public.pay\\\"ments\",new_table="));
   EXPECT_THAT(text, HasSubstr("# TYPE oxbow_stream_lag_seconds gauge\noxbow_stream_lag_seconds 1.5\n"));
+}
+
+// Prometheus rejects a page that has one series twice.
+TEST_F(Control, MetricsOfALegacyTableWithTwoNewTablesAreTwoSeries) {
+  for (std::string name : {"person", "home"}) {
+    plane.plane_status.tables.push_back(
+        {.entity = "customer", .legacy = {"shop", "customers"}, .new_side = {"crm", name}});
+  }
+  std::set<std::string> series;
+  std::istringstream text(send("GET", "/v1/metrics").body);
+  for (std::string line; std::getline(text, line);) {
+    if (line.starts_with("#")) continue;
+    EXPECT_TRUE(series.insert(line.substr(0, line.rfind(' '))).second) << line;
+  }
+  EXPECT_TRUE(series.contains(
+      "oxbow_ranges{entity=\"customer\",table=\"shop.customers\",new_table=\"crm.home\",phase=\"copied\"}"));
+}
+
+TEST_F(Control, WhatIsNotKnownOfAStreamIsNotANumber) {
+  plane.plane_status.stream.phase = StreamPhase::stopped;
+  auto text = send("GET", "/v1/metrics").body;
+  EXPECT_THAT(text, Not(HasSubstr("\noxbow_stream_lag_seconds ")));
+  EXPECT_THAT(text, Not(HasSubstr("\noxbow_stream_lag_bytes ")));
+  auto stream = get("status").at("stream");
+  EXPECT_TRUE(stream.at("lag_seconds").is_null());
+  EXPECT_TRUE(stream.at("lag_bytes").is_null());
+  EXPECT_TRUE(stream.at("applied_position").is_null());
+}
+
+TEST_F(Control, FindingsCountWhatAPlaneAtRestDoesNotKnow) {
+  ASSERT_TRUE(store.record({.kind = FindingKind::quarantined_row, .key = "id=1"}, now));
+  ASSERT_TRUE(store.record({.kind = FindingKind::rogue_write, .key = "write 1"}, now));
+  ASSERT_TRUE(store.record({.kind = FindingKind::rogue_write, .key = "write 2"}, now));
+  EXPECT_EQ(get("status").at("stream").at("quarantined_rows"), 1);
+  EXPECT_THAT(send("GET", "/v1/metrics").body, HasSubstr("\noxbow_rogue_writes 2\n"));
+}
+
+// It ends before anything is read, so it has no moment of its own.
+TEST_F(Control, AProofThatComparedNothingIsAsOldAsItsEnd) {
+  mirror_pilot();
+  plane.report.state = VerifyState::incomplete;
+  post("verify", R"({"entity":"payment"})");
+  until([&] { return !cohort(0).at("proof").is_null(); });
+  EXPECT_LT(cohort(0).at("proof").at("age_seconds").to_number<double>(), 3600);
 }
 
 TEST_F(Control, ASpecThatForgetsWhatIsMirroredIsRefused) {

@@ -39,7 +39,7 @@ Pipeline::Pipeline(boost::asio::any_io_executor executor, const Spec& spec, Pipe
               .spec = spec_,
               .ports = ports_,
               .control = control_,
-              .lag = [this] { return session_ ? session_->stream_status().lag : Duration{}; },
+              .lag = [this] { return status().stream.lag.value_or(Duration{}); },
               .end_stream = [this](Error error) { fail(std::move(error)); },
               .report = report_}) {}
 
@@ -124,6 +124,7 @@ Task<void> Pipeline::run_session() {
     if (joining_) joining_->cancel();
     while (joining_) co_await sleep_for(milliseconds(10));
     last_stream_ = session_->stream_status();
+    if (last_stream_.lag) last_lag_ = {.lag = *last_stream_.lag, .measured_at = monotonic_now()};
     session_tasks_.reset();
     session_.reset();
   }
@@ -238,6 +239,7 @@ Task<void> Pipeline::forget(MirrorScope scope) {
   is_clean_ = true;
   failure_.reset();
   last_stream_ = {};
+  last_lag_.reset();
   watch_.forget();
   co_return Status{};
 }
@@ -418,6 +420,8 @@ PlaneStatus Pipeline::status() const {
   if (!session_ || !session_->is_following()) {
     status.stream.phase = phase_;
     status.stream.reason = why_it_does_not_follow();
+    status.stream.applied = std::max(status.stream.applied, last_stream_.applied);
+    show_at_rest(status.stream, last_lag_, watch_.log_end(), monotonic_now());
   }
   status.stream.waits = watch_.waits();
   status.stream.retained_wal_bytes = watch_.retained_wal_bytes();

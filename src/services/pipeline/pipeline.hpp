@@ -21,6 +21,7 @@
 #include "services/pipeline/plan.hpp"
 #include "services/pipeline/ports.hpp"
 #include "services/pipeline/progress.hpp"
+#include "services/pipeline/stream_at_rest.hpp"
 #include "services/pipeline/stream_session.hpp"
 
 namespace oxbow {
@@ -84,6 +85,7 @@ class Pipeline final : public DataPlane {
   bool in_session_ = false;       // from its connections to their end
   TaskGroup* joining_ = nullptr;  // cohorts on their way into the present session
   StreamStatus last_stream_;      // of the session before
+  std::optional<LastLag> last_lag_;
   struct Speed {
     RateWindow rows, bytes;
   };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/log.hpp"
 #include "core/value/pg_values.hpp"
 #include "model/tuple.hpp"
 #include "runtime/failpoint.hpp"
@@ -76,7 +77,9 @@ Task<void> StreamSession::set_up() {
                   to_string(stored.position->lsn));
   }
   CO_TRY(co_await compare_parts(stored));
-  doing = "the slot is being made, which waits for all transactions that write at this moment";
+  doing = health.slot_wal_status.empty()
+              ? "the slot is being made, which waits for all transactions that write at this moment"
+              : "the publication is being brought up to date";
   auto slot_begins = CO_TRY(co_await source.ensure_stream(parts_.context.plan.legacy_tables()));
   failpoint("set_up_after_slot");
   auto snapshot = CO_TRY(co_await source.current_snapshot());
@@ -113,6 +116,7 @@ Task<void> StreamSession::set_up() {
   close_what_is_over();
   parts_.status.phase = StreamPhase::running;
   following_ = true;
+  log_info("the stream runs, from {} on", to_string(parts_.applier->position().lsn));
   co_return Status{};
 }
 
@@ -365,8 +369,10 @@ StreamStatus StreamSession::stream_status() const {
   if (parts_.applier) {
     status.transactions_applied = parts_.applier->counters().transactions;
     status.changes_applied = parts_.applier->counters().changes;
+    std::uint64_t quarantined = 0;
     for (const auto& table : parts_.context.plan.tables)
-      status.quarantined_rows += parts_.applier->quarantined(table.id).size();
+      quarantined += parts_.applier->quarantined(table.id).size();
+    status.quarantined_rows = quarantined;
   }
   return status;
 }
