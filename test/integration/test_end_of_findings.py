@@ -255,6 +255,30 @@ def test_why_names_a_quarantine(mirrored):
     assert "waits in quarantine; `oxbow quarantine --retry 5`" in mirrored.oxbow("why", "5").stdout
 
 
+def test_why_tells_which_side_holds_a_row_and_what_was_found_of_it_and_of_no_other(mirrored):
+    as_if_by_oxbow(mirrored, "UPDATE shop.purchase_line SET sku = 'lost' WHERE purchase_id IN (7, 8)")
+    as_if_by_oxbow(mirrored, "DELETE FROM shop.purchase WHERE id = 7")
+    execute(mirrored.new, "UPDATE shop.visit SET page = 'rogue' WHERE id = 7; UPDATE shop.visit SET page = '7' WHERE id = 9")
+    mirrored.wait_until(lambda: len(mirrored.findings("rogue-write")) == 2, 10, "the rogue writes")
+    assert mirrored.verify()[1] == 50
+    line = execute(mirrored.legacy, "SELECT min(line_no) FROM order_lines WHERE order_id = 7")[0][0]
+    shown = f"public.order_lines order_id=7, line_no={line}: legacy and shop.purchase_line have it; its range follows the log"
+    for key in (f"order_id=7, line_no={line}", f"purchase_id=7, line_no={line}"):
+        answer = mirrored.ask("why", key)
+        assert answer["lines"] == [shown]
+        assert [finding["key"] for finding in answer["findings"]] == [f"purchase_id=7, line_no={line}"]
+
+    answer = mirrored.ask("why", "7")
+    assert "public.orders order_id=7: legacy has it, shop.purchase has not; its range follows the log" in answer["lines"]
+    assert len(set(answer["lines"])) == len(answer["lines"])
+    found = {(finding["kind"], finding["table"]) for finding in answer["findings"]}
+    assert ("divergence", "public.orders") in found and ("rogue-write", "shop.visit") in found
+    assert len([finding for finding in answer["findings"] if finding["kind"] == "rogue-write"]) == 1
+
+    unknown = mirrored.oxbow("why", "nosuch", check=False)
+    assert unknown.returncode == 45 and "no side holds a row with key nosuch" in unknown.stderr
+
+
 def test_rows_of_a_copy_that_was_interrupted_are_not_counted(databases, make_shop):
     migration = make_shop(databases.legacy, databases.new, rows=20_000)
     migration.up().set_rate(4000)

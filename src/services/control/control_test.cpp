@@ -112,8 +112,11 @@ class FakePlane : public DataPlane {
     return 3;
   }
   PlaneStatus status() const override { return plane_status; }
-  Result<std::vector<std::string>> explain_key(std::string key) const override {
-    return std::vector<std::string>{"key " + key + " is settled"};
+  Task<KeyExplanation> explain_key(std::string key) override {
+    KeyExplanation explanation;
+    if (key != "9") explanation.lines = {"key " + key + " is settled"};
+    explanation.concerns = [=](const Finding& finding) { return finding.key == "payment_id=" + key; };
+    co_return explanation;
   }
 
   static std::string text(const MirrorScope& scope) {
@@ -380,6 +383,12 @@ TEST_F(Control, WhyGathersWhatIsKnownOfAKey) {
   EXPECT_EQ(answer.at("lines").at(0), "key 4711 is settled");
   ASSERT_EQ(answer.at("findings").as_array().size(), 1u);
   EXPECT_EQ(answer.at("findings").at(0).at("key"), "payment_id=4711");
+}
+
+TEST_F(Control, WhyOfAKeyThatNobodyHasSeenSaysSo) {
+  auto answer = send("GET", "/v1/why", {{"key", "9"}});
+  EXPECT_EQ(answer.status, 404);
+  EXPECT_THAT(answer.body, HasSubstr("no side holds a row with key 9"));
 }
 
 TEST_F(Control, FindingsAreListedAPageAtATimeWithTheirTotal) {

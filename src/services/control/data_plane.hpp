@@ -6,6 +6,7 @@
 // in force.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,12 @@ struct MirrorScope {
   std::vector<CohortId> cohorts;
 
   friend bool operator==(const MirrorScope&, const MirrorScope&) = default;
+};
+
+// `lines` say, row by row, which side holds it, what its range is doing and whether it waits in quarantine.
+struct KeyExplanation {
+  std::vector<std::string> lines;
+  std::function<bool(const Finding&)> concerns;  // whether a finding is about this key
 };
 
 class DataPlane {
@@ -61,9 +68,8 @@ class DataPlane {
 
   virtual PlaneStatus status() const = 0;
 
-  // What is known about one row, line by line, for `oxbow why`: its table, range, fence, quarantine and
-  // cohort.
-  virtual Result<std::vector<std::string>> explain_key(std::string key) const = 0;
+  // What is known of the rows with this key, see core/asked/asked_key.hpp, for `oxbow why`.
+  virtual Task<KeyExplanation> explain_key(std::string key) = 0;
 };
 
 }  // namespace oxbow

@@ -7,6 +7,7 @@
 #include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
+#include "services/pipeline/key_search.hpp"
 #include "services/pipeline/verifier.hpp"
 
 namespace oxbow {
@@ -447,11 +448,15 @@ std::string Pipeline::what_to_do_first() const {
   return why.empty() ? "it is starting; ask again in a moment" : why;
 }
 
-Result<std::vector<std::string>> Pipeline::explain_key(std::string key) const {
+Task<KeyExplanation> Pipeline::explain_key(std::string key) {
   if (!session_ || !session_->is_following())
-    return Err(ErrorCode::illegal_transition, "nothing is known of a key while the stream does not run: {}",
-               what_to_do_first());
-  return session_->explain_key(key);
+    co_return Err(ErrorCode::illegal_transition,
+                  "nothing is known of a key while the stream does not run: {}", what_to_do_first());
+  KeySearch search(*plan_, key);
+  CO_TRY(co_await search.look(ports_));
+  if (!session_ || !session_->is_following())
+    co_return Err(ErrorCode::illegal_transition, "the stream ended meanwhile: {}", what_to_do_first());
+  co_return KeyExplanation{session_->explain_key(search), search.concerns()};
 }
 
 }  // namespace oxbow

@@ -46,7 +46,7 @@ class Pipeline final : public DataPlane {
   Result<VerifyReport> verify_report(VerifyId id) const override;
   Result<std::uint64_t> retry_quarantined(std::optional<std::string> key) override;
   PlaneStatus status() const override;
-  Result<std::vector<std::string>> explain_key(std::string key) const override;
+  Task<KeyExplanation> explain_key(std::string key) override;
 
  private:
   bool may_follow() const;
