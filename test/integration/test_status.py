@@ -105,6 +105,21 @@ def test_progress_has_an_estimate_from_the_start_and_a_time_left_once_there_is_a
     assert (table()["rows_per_second"], table()["eta_seconds"]) == (0, None)
 
 
+def test_an_advance_waits_for_the_copy_if_it_is_told_to(databases, make_shop):
+    migration = make_shop(databases.legacy, databases.new, rows=20_000, extra="limits: { rows_per_second: 4000 }")
+    migration.up()
+    said = migration.oxbow("advance", "customer", "--to", "mirrored").stdout
+    assert said == "customer/all is in mirrored; its rows are being copied, see `oxbow status`, or wait with --wait\n"
+    waiting = subprocess.Popen([BINARY, "advance", "customer", "--to", "mirrored", "--wait"], cwd=migration.directory,
+                               stdout=subprocess.PIPE, text=True)
+    migration.wait_until_copying()
+    assert waiting.poll() is None
+    migration.set_rate(0)
+    assert waiting.wait(30) == 0
+    assert waiting.stdout.read().endswith("customer/all is in mirrored\n")
+    migration.prove_equal()
+
+
 def test_a_quiet_source_has_no_lag(shop_migration):
     migration = shop_migration
     migration.up().advance("customer")
