@@ -64,6 +64,9 @@ def test_a_change_that_met_no_row_is_closed_once_its_table_is_proven_equal(mirro
     as_if_by_oxbow(mirrored, "DELETE FROM shop.visit WHERE id = 9")
     execute(mirrored.legacy, "UPDATE visits SET page = 'seen' WHERE visit_id = 9")
     mirrored.wait_until(lambda: mirrored.findings("rows-unexpected"), 10, "the finding")
+    finding = mirrored.findings("rows-unexpected")[0]
+    assert finding["sentence"].startswith("an update of this row of public.visits met no row in shop.visit")
+    assert finding["owner"] == "team-shop"
     assert mirrored.verify()[1] == 50
     assert len(mirrored.findings("rows-unexpected")) == 1
     execute(mirrored.legacy, "DELETE FROM visits WHERE visit_id = 9")
@@ -115,6 +118,7 @@ def test_a_quarantined_row_comes_over_once_its_cause_is_mended(mirrored):
     assert mirrored.status()["stream"]["quarantined_rows"] == 3
     shown = mirrored.oxbow("quarantine").stdout
     assert "customer_id=5" in shown and "no_debt" in shown
+    assert "owner: team-platform" in shown
     execute(mirrored.new, DEBT)
     assert "1 row is read again" in mirrored.oxbow("quarantine", "--retry", "5", "--why", "no_debt is gone").stdout
     mirrored.wait_until(lambda: execute(mirrored.new, NAME.format(5)) == [("later", -100000)], 10, "the row comes over")
