@@ -223,7 +223,11 @@ void add_findings_commands(Cli& cli) {
 
   auto why = std::make_shared<WhyCommand>(WhyCommand{cli.settings});
   auto* explain = cli.add("why", "all that is known about one key", [why] { return (*why)(); });
-  explain->add_option("KEY", why->key, "the key, as the legacy database prints it")->required();
+  explain
+      ->add_option("KEY", why->key,
+                   "the key of an entity or a row, as the legacy database prints it, or columns of it: "
+                   "order_id=4711, line_no=1")
+      ->required();
 
   cli.add("audit", "check the journal's hash chain from the first record to the last",
           [&cli] { return audit(cli.settings); });

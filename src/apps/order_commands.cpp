@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <optional>
 
@@ -9,6 +10,7 @@
 #include "apps/load_spec.hpp"
 #include "apps/preflight.hpp"
 #include "apps/terminal.hpp"
+#include "base/text.hpp"
 #include "runtime/sleep.hpp"
 
 namespace oxbow {
@@ -24,6 +26,7 @@ struct Order {
   std::optional<std::string> entity, cohort, to, why;
   std::optional<std::uint64_t> rows, bytes, workers;
   bool dry_run = false;
+  bool waits_for_copy = false;
 
   json::object to_fields() const {
     json::object fields;
@@ -118,12 +121,45 @@ class OrderRun {
         if (!cohort.at("moving_to").is_null()) moving = describe(cohort);
       }
       if (moving.empty()) {
-        progress.clear();
-        return arrived(cohorts);
+        auto copying = copy_under_way(status);
+        bool is_there = std::ranges::all_of(
+            cohorts, [&](const json::value& cohort) { return text(cohort.at("state")) == order_.to; });
+        if (is_there && order_.waits_for_copy && copying) {
+          if (text(status.at("stream").at("phase")) == "failed")
+            return Err(ErrorCode::cancelled, "the copy does not go on: {}",
+                       text(status.at("stream").at("reason")));
+          moving = *copying;
+        } else {
+          progress.clear();
+          return arrived(cohorts, copying.has_value());
+        }
       }
       progress.show(moving);
       TRY(run_blocking(sleep_for(kAskAgainAfter)));
     }
+  }
+
+  // How far the copy of the entity is; none: all of its rows are there.
+  std::optional<std::string> copy_under_way(const json::value& status) const {
+    if (order_.to != "mirrored") return std::nullopt;
+    const auto& stream = status.at("stream");
+    std::uint64_t copied = 0, estimated = 0;
+    bool is_complete = true, is_known = false;
+    for (const auto& table : status.at("tables").as_array()) {
+      if (text(table.at("entity")) != order_.entity) continue;
+      auto number = [&](const char* field) { return table.at(field).to_number<std::uint64_t>(); };
+      is_known = true;
+      is_complete =
+          is_complete && number("ranges_total") > 0 && number("ranges_copied") == number("ranges_total");
+      copied += number("rows_copied");
+      estimated += std::max(number("rows_copied"), number("rows_estimated"));
+    }
+    if (!is_known)
+      return fmt::format("{}: the stream is {} {}", *order_.entity, text(stream.at("phase")),
+                         text(stream.at("reason")));
+    if (is_complete) return std::nullopt;
+    return fmt::format("{}: {} of about {} rows copied", *order_.entity, human_count(copied),
+                       human_count(estimated));
   }
 
   static std::string describe(const json::value& cohort) {
@@ -135,7 +171,7 @@ class OrderRun {
     return line;
   }
 
-  Result<int> arrived(const json::array& cohorts) const {
+  Result<int> arrived(const json::array& cohorts, bool is_copying) const {
     for (const auto& cohort : cohorts) {
       if (text(cohort.at("state")) == order_.to) continue;
       const auto& failure = cohort.at("last_failure");
@@ -148,8 +184,9 @@ class OrderRun {
       return 0;
     }
     for (const auto& cohort : cohorts)
-      fmt::print("{}/{} is in {}\n", text(cohort.at("entity")), text(cohort.at("cohort")),
-                 text(cohort.at("state")));
+      fmt::print("{}/{} is in {}{}\n", text(cohort.at("entity")), text(cohort.at("cohort")),
+                 text(cohort.at("state")),
+                 is_copying ? "; its rows are being copied, see `oxbow status`, or wait with --wait" : "");
     return 0;
   }
 
@@ -172,7 +209,7 @@ Registered add_order(Cli& cli, const std::string& name, const std::string& purpo
   return {app, order};
 }
 
-void add_transition(Cli& cli, const std::string& name, const std::string& purpose) {
+Registered add_transition(Cli& cli, const std::string& name, const std::string& purpose) {
   auto [app, order] = add_order(cli, name, purpose);
   app->add_option("ENTITY", order->entity, "the entity, as the spec names it")->required();
   app->add_option("--cohort", order->cohort, "one of its cohorts (default: all)");
@@ -180,12 +217,15 @@ void add_transition(Cli& cli, const std::string& name, const std::string& purpos
                   "the state to move to: legacy, mirrored, new-write, new-read, fully-cutover")
       ->required()
       ->type_name("STATE");
+  return {app, order};
 }
 
 }  // namespace
 
 void add_order_commands(Cli& cli) {
-  add_transition(cli, "advance", "move an entity one state forward");
+  auto [advance, advance_order] = add_transition(cli, "advance", "move an entity one state forward");
+  advance->add_flag("--wait", advance_order->waits_for_copy,
+                    "wait until all of its rows are copied, too; Ctrl-C ends the waiting, not the copy");
   add_transition(cli, "rollback", "move an entity one state back");
   add_order(cli, "halt",
             "stop the whole migration at once, until `oxbow resume`: nothing is copied, applied, compared or "

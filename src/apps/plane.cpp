@@ -5,6 +5,7 @@
 #include "adapters/postgres/postgres.hpp"
 #include "base/log.hpp"
 #include "runtime/real_clock.hpp"
+#include "services/pipeline/finding_book.hpp"
 #include "services/pipeline/pipeline.hpp"
 
 namespace oxbow {
@@ -44,15 +45,10 @@ Protections protections_from_environment() {
 }  // namespace
 
 RunningPlane make_plane(boost::asio::any_io_executor executor, const Spec& spec, FindingStore& findings) {
-  auto keep = [&findings](const Finding& finding) {
-    auto kept = findings.record(finding, wall_now());
-    if (!kept)
-      log_error("{} {}: {} (not kept: {})", finding.table, finding.key, finding.sentence,
-                to_string(kept.error()));
-  };
-  auto close = [&findings](const FindingSelection& which, const std::string& ending) {
-    auto closed = findings.close(which, ending, wall_now());
-    if (!closed) log_error("findings are not closed, though {}: {}", ending, to_string(closed.error()));
+  auto book = std::make_shared<FindingBook>(executor, findings, wall_now);
+  auto keep = [book](Finding finding) { book->report(std::move(finding)); };
+  auto close = [book](const FindingSelection& which, const std::string& ending) {
+    book->close(which, ending);
   };
   auto pipeline = std::make_unique<Pipeline>(std::move(executor), spec, ports_of(spec), keep, close,
                                              protections_from_environment());

@@ -112,8 +112,9 @@ Status verdict_on(const Preflight& preflight, const Spec& spec) {
   Status verdict;
   if (!preflight.mistakes.empty()) verdict = std::unexpected(to_error(preflight.mistakes, spec.file));
   if (auto refusals = preflight.refusals())
-    verdict = Err(ErrorCode::preflight_failed, "{} refusals, see above{}{}", refusals,
-                  verdict ? "" : "; and the spec has mistakes:", verdict ? "" : verdict.error().detail);
+    verdict =
+        Err(ErrorCode::preflight_failed, "{} refusal{}, see above{}{}", refusals, refusals == 1 ? "" : "s",
+            verdict ? "" : "; and the spec has mistakes:", verdict ? "" : verdict.error().detail);
   return verdict;
 }
 

@@ -24,6 +24,16 @@ double real(const json::value& value) {
   return value.to_number<double>();
 }
 
+template <class Show>
+std::string known(const json::value& value, Show show) {
+  return value.is_null() ? "unknown" : show(value);
+}
+
+// "1 rogue write", "2 rogue writes"
+std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", human_count(count), count == 1 ? one : many);
+}
+
 std::string seconds_only(const json::value& time) {
   return text(time).substr(0, 19) + "Z";
 }
@@ -94,8 +104,9 @@ Cell proof_cell(const json::value& proof) {
             Tint::good};
   }
   if (result == "differs")
-    return {fmt::format("{} divergences, {} ago", human_count(number(proof.at("divergences"))), age),
-            Tint::bad};
+    return {
+        fmt::format("{}, {} ago", counted(number(proof.at("divergences")), "divergence", "divergences"), age),
+        Tint::bad};
   return {fmt::format("{}, {} ago", result, age), Tint::warning};
 }
 
@@ -136,8 +147,9 @@ std::string stream(const json::value& stream) {
   auto line =
       fmt::format("stream  legacy -> new  {}  lag {} / {}  applied {}  {} tx/s  {} changes/s  log kept {}",
                   tinted(phase == "running" ? Tint::good : Tint::warning, phase),
-                  human_bytes(number(stream.at("lag_bytes"))), human_seconds(real(stream.at("lag_seconds"))),
-                  text(stream.at("applied_position")),
+                  known(stream.at("lag_bytes"), [](auto& lag) { return human_bytes(number(lag)); }),
+                  known(stream.at("lag_seconds"), [](auto& lag) { return human_seconds(real(lag)); }),
+                  known(stream.at("applied_position"), text),
                   human_count(static_cast<std::uint64_t>(real(stream.at("transactions_per_second")))),
                   human_count(static_cast<std::uint64_t>(real(stream.at("changes_per_second")))),
                   human_bytes(number(stream.at("retained_wal_bytes"))));
@@ -155,9 +167,9 @@ std::string stream(const json::value& stream) {
     line += fmt::format("        the backfill {}: {}\n", pace, throttle);
   }
   if (auto rows = number(stream.at("quarantined_rows")))
-    line += tinted(Tint::warning, fmt::format("        {} rows in quarantine\n", human_count(rows)));
+    line += tinted(Tint::warning, fmt::format("        {} in quarantine\n", counted(rows, "row", "rows")));
   if (auto writes = number(stream.at("rogue_writes")))
-    line += tinted(Tint::bad, fmt::format("        {} rogue writes\n", human_count(writes)));
+    line += tinted(Tint::bad, fmt::format("        {}\n", counted(writes, "rogue write", "rogue writes")));
   return line;
 }
 

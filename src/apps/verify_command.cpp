@@ -40,7 +40,8 @@ void print_divergences(const json::value& report) {
   }
   auto count = number(report.at("divergence_count"));
   if (count > shown.size())
-    fmt::print("... and {} more: `oxbow findings`\n", human_count(count - shown.size()));
+    fmt::print("... and {} more; `oxbow findings` has the first 1,000 of each table\n",
+               human_count(count - shown.size()));
 }
 
 void print_verdict(const json::value& report) {
@@ -60,8 +61,9 @@ void print_verdict(const json::value& report) {
   if (state == "equal") {
     fmt::print("{}: {}\n", tinted(Tint::good, "equal"), facts);
   } else if (state == "differs") {
-    fmt::print("{}: {} divergences; {}\n", tinted(Tint::bad, "differs"),
-               human_count(number(report.at("divergence_count"))), facts);
+    auto count = number(report.at("divergence_count"));
+    fmt::print("{}: {} divergence{}; {}\n", tinted(Tint::bad, "differs"), human_count(count),
+               count == 1 ? "" : "s", facts);
   } else {
     fmt::print("{}: {}; {}\n", tinted(Tint::warning, state), reason, facts);
   }

@@ -89,12 +89,14 @@ constexpr std::string_view name(StreamPhase phase) {
 
 struct StreamStatus {
   StreamPhase phase = StreamPhase::none;
-  std::string reason;              // of every phase but `none` and `running`: one sentence
-  std::vector<std::string> waits;  // for whom our sessions wait, in either database: a sentence each
-  Lsn applied;                     // everything before is committed on the target
-  Lsn source;                      // where the source's log ended when it was last asked
-  std::uint64_t lag_bytes = 0;
-  Duration lag{};  // age of the oldest transaction that is committed on the source and not on the target
+  std::string reason;                      // of every phase but `none` and `running`: one sentence
+  std::vector<std::string> waits;          // for whom our sessions wait, in either database: a sentence each
+  Lsn applied;                             // everything before is committed on the target; 0/0: not known yet
+  Lsn source;                              // where the source's log ended when it was last asked
+  std::optional<std::uint64_t> lag_bytes;  // none: not known
+  // Age of the oldest transaction that is committed on the source and not on the target; while nothing is
+  // applied, how old it may be by now. None: not known.
+  std::optional<Duration> lag;
   std::uint64_t retained_wal_bytes = 0;
   std::uint64_t retained_wal_bytes_max = 0;
   WalBudget budget = WalBudget::green;
@@ -102,7 +104,7 @@ struct StreamStatus {
   double changes_per_second = 0;
   std::uint64_t transactions_applied = 0;  // since this process began
   std::uint64_t changes_applied = 0;
-  std::uint64_t quarantined_rows = 0;
+  std::optional<std::uint64_t> quarantined_rows;  // none: the target has not been asked yet
   std::uint64_t rogue_writes = 0;
   BackfillPace pace = BackfillPace::full;
   std::string throttle_reason;  // why the backfill is slower than it may be; empty: it is not

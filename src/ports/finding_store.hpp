@@ -50,6 +50,7 @@ class FindingStore {
   virtual ~FindingStore() = default;
 
   // Opens each finding, or counts it again and takes over its newest sentence, detail and owner. All or none.
+  // A rogue write happens once: the same one told again, as every start of the stream does, is no news.
   virtual Status record_all(const std::vector<Finding>& findings, WallTime now) = 0;
   Status record(const Finding& finding, WallTime now) { return record_all({finding}, now); }
 

@@ -136,8 +136,9 @@ def test_an_expression_that_the_new_side_does_not_understand_is_named_and_stops_
     with_sql(shop_migration, "no_such_function(amount)")
     code, said = refusal(shop_migration, "check", "--connect")
     assert code == 11 and "shop.purchase.amount_minor" in said and "no_such_function" in said
-    shop_migration.up().advance("customer")
-    shop_migration.wait_until(lambda: shop_migration.status()["stream"]["phase"] == "failed", 20, "the stream has failed")
+    refused = shop_migration.up().oxbow("advance", "customer", "--to", "mirrored", check=False)
+    has_failed = lambda: refused.returncode == 11 or shop_migration.status()["stream"]["phase"] == "failed"
+    shop_migration.wait_until(has_failed, 20, "the advance or the stream has failed")
     assert "The spec has mistakes" in (reason := shop_migration.oxbow("status").stdout) and "no_such_function" in reason
 
 

@@ -64,6 +64,9 @@ def test_a_change_that_met_no_row_is_closed_once_its_table_is_proven_equal(mirro
     as_if_by_oxbow(mirrored, "DELETE FROM shop.visit WHERE id = 9")
     execute(mirrored.legacy, "UPDATE visits SET page = 'seen' WHERE visit_id = 9")
     mirrored.wait_until(lambda: mirrored.findings("rows-unexpected"), 10, "the finding")
+    finding = mirrored.findings("rows-unexpected")[0]
+    assert finding["sentence"].startswith("an update of this row of public.visits met no row in shop.visit")
+    assert finding["owner"] == "team-shop"
     assert mirrored.verify()[1] == 50
     assert len(mirrored.findings("rows-unexpected")) == 1
     execute(mirrored.legacy, "DELETE FROM visits WHERE visit_id = 9")
@@ -115,6 +118,7 @@ def test_a_quarantined_row_comes_over_once_its_cause_is_mended(mirrored):
     assert mirrored.status()["stream"]["quarantined_rows"] == 3
     shown = mirrored.oxbow("quarantine").stdout
     assert "customer_id=5" in shown and "no_debt" in shown
+    assert "owner: team-platform" in shown
     execute(mirrored.new, DEBT)
     assert "1 row is read again" in mirrored.oxbow("quarantine", "--retry", "5", "--why", "no_debt is gone").stdout
     mirrored.wait_until(lambda: execute(mirrored.new, NAME.format(5)) == [("later", -100000)], 10, "the row comes over")
@@ -253,6 +257,30 @@ def test_why_says_what_to_do_while_nothing_is_mirrored(shop_migration):
 def test_why_names_a_quarantine(mirrored):
     put_in_quarantine(mirrored, 5)
     assert "waits in quarantine; `oxbow quarantine --retry 5`" in mirrored.oxbow("why", "5").stdout
+
+
+def test_why_tells_which_side_holds_a_row_and_what_was_found_of_it_and_of_no_other(mirrored):
+    as_if_by_oxbow(mirrored, "UPDATE shop.purchase_line SET sku = 'lost' WHERE purchase_id IN (7, 8)")
+    as_if_by_oxbow(mirrored, "DELETE FROM shop.purchase WHERE id = 7")
+    execute(mirrored.new, "UPDATE shop.visit SET page = 'rogue' WHERE id = 7; UPDATE shop.visit SET page = '7' WHERE id = 9")
+    mirrored.wait_until(lambda: len(mirrored.findings("rogue-write")) == 2, 10, "the rogue writes")
+    assert mirrored.verify()[1] == 50
+    line = execute(mirrored.legacy, "SELECT min(line_no) FROM order_lines WHERE order_id = 7")[0][0]
+    shown = f"public.order_lines order_id=7, line_no={line}: legacy and shop.purchase_line have it; its range follows the log"
+    for key in (f"order_id=7, line_no={line}", f"purchase_id=7, line_no={line}"):
+        answer = mirrored.ask("why", key)
+        assert answer["lines"] == [shown]
+        assert [finding["key"] for finding in answer["findings"]] == [f"purchase_id=7, line_no={line}"]
+
+    answer = mirrored.ask("why", "7")
+    assert "public.orders order_id=7: legacy has it, shop.purchase has not; its range follows the log" in answer["lines"]
+    assert len(set(answer["lines"])) == len(answer["lines"])
+    found = {(finding["kind"], finding["table"]) for finding in answer["findings"]}
+    assert ("divergence", "public.orders") in found and ("rogue-write", "shop.visit") in found
+    assert len([finding for finding in answer["findings"] if finding["kind"] == "rogue-write"]) == 1
+
+    unknown = mirrored.oxbow("why", "nosuch", check=False)
+    assert unknown.returncode == 45 and "no side holds a row with key nosuch" in unknown.stderr
 
 
 def test_rows_of_a_copy_that_was_interrupted_are_not_counted(databases, make_shop):

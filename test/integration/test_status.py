@@ -1,6 +1,7 @@
 """What `oxbow status` says of a migration that waits, copies or is compared."""
 
 import contextlib
+import socket
 import subprocess
 
 import psycopg2
@@ -104,6 +105,21 @@ def test_progress_has_an_estimate_from_the_start_and_a_time_left_once_there_is_a
     assert (table()["rows_per_second"], table()["eta_seconds"]) == (0, None)
 
 
+def test_an_advance_waits_for_the_copy_if_it_is_told_to(databases, make_shop):
+    migration = make_shop(databases.legacy, databases.new, rows=20_000, extra="limits: { rows_per_second: 4000 }")
+    migration.up()
+    said = migration.oxbow("advance", "customer", "--to", "mirrored").stdout
+    assert said == "customer/all is in mirrored; its rows are being copied, see `oxbow status`, or wait with --wait\n"
+    waiting = subprocess.Popen([BINARY, "advance", "customer", "--to", "mirrored", "--wait"], cwd=migration.directory,
+                               stdout=subprocess.PIPE, text=True)
+    migration.wait_until_copying()
+    assert waiting.poll() is None
+    migration.set_rate(0)
+    assert waiting.wait(30) == 0
+    assert waiting.stdout.read().endswith("customer/all is in mirrored\n")
+    migration.prove_equal()
+
+
 def test_a_quiet_source_has_no_lag(shop_migration):
     migration = shop_migration
     migration.up().advance("customer")
@@ -120,3 +136,50 @@ def test_verify_without_a_terminal_prints_the_verdict_alone(shop_migration):
     assert len(lines) == 1 and lines[0].startswith("equal: ")
     report = migration.prove_equal()
     assert report["rows_estimated"] == report["rows_compared"] > 2000 and report["rows_per_second"] > 0
+
+
+def metrics(migration):
+    """Samples of the page for Prometheus by their name with labels."""
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as api:
+        api.connect(f"{migration.directory}/oxbow.sock")
+        api.sendall(b"GET /v1/metrics HTTP/1.1\r\nHost: oxbow\r\nConnection: close\r\n\r\n")
+        page = b"".join(iter(lambda: api.recv(65536), b"")).decode()
+    return dict(line.rsplit(" ", 1) for line in page.split("\r\n\r\n", 1)[1].splitlines() if line.startswith("oxbow_"))
+
+
+def test_a_halted_stream_falls_behind_and_moves_nothing(shop_migration):
+    migration = shop_migration
+    execute(migration.new, "ALTER TABLE shop.customer ADD CONSTRAINT no_debt CHECK (credit_minor > -50000)")
+    execute(migration.legacy, "UPDATE customers SET credit = -1000 WHERE customer_id IN (700, 701)")
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    migration.wait_until(lambda: migration.status()["stream"]["lag_seconds"] is not None, 10, "the lag is known")
+    migration.oxbow("halt")
+    migration.wait_until(lambda: migration.status()["stream"]["phase"] == "stopped", 10, "it is halted")
+    before = migration.status()["stream"]
+    execute(migration.legacy, "UPDATE orders SET amount = amount + 1")
+    migration.wait_until(lambda: (migration.status()["stream"]["lag_bytes"] or 0) > (before["lag_bytes"] or 0) + 10_000, 10, "the lag grows")
+    stream = migration.status()["stream"]
+    assert stream["lag_seconds"] > before["lag_seconds"]
+    assert (stream["transactions_per_second"], stream["changes_per_second"]) == (0, 0)
+    assert float(metrics(migration)["oxbow_stream_lag_seconds"]) > before["lag_seconds"]
+
+    migration.kill()
+    migration.up()
+    migration.wait_until(lambda: migration.status()["stream"]["phase"] == "stopped", 10, "it is halted still")
+    stream = migration.status()["stream"]
+    assert (stream["lag_seconds"], stream["applied_position"], stream["quarantined_rows"]) == (None, None, 2)
+    assert "lag unknown / unknown  applied unknown" in migration.oxbow("status").stdout
+    samples = metrics(migration)
+    assert samples["oxbow_quarantined_rows"] == "2" and "oxbow_stream_lag_seconds" not in samples
+
+
+def test_a_stream_that_is_back_says_so_in_the_log(shop_migration):
+    migration = shop_migration
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    runs = lambda: migration.log().count("the stream runs, from ")
+    before = runs()
+    execute(migration.legacy, "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active AND database = current_database()")
+    migration.wait_until(lambda: runs() > before, 20, "the stream is back")
+    assert "the slot is being made" not in migration.log()

@@ -235,10 +235,11 @@ Status SqliteStore::record_all(const std::vector<Finding>& findings, WallTime no
     auto upsert = TRY(database.prepare(
         "INSERT INTO findings VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, 1, 1, '') ON CONFLICT DO "
         "UPDATE SET entity = ?4, sentence = ?5, detail = ?6, owner = ?7, last_seen_us = ?8, count = count + "
-        "1, open = 1, ending = ''"));
+        "1, open = 1, ending = '' WHERE kind <> ?9 OR sentence <> ?5 OR detail <> ?6"));
     for (const auto& finding : findings) {
       upsert.bind(name(finding.kind)).bind(finding.table).bind(finding.key).bind(finding.entity);
       upsert.bind(finding.sentence).bind(finding.detail).bind(finding.owner).bind(to_number(now));
+      upsert.bind(name(FindingKind::rogue_write));
       TRY(upsert.run());
       upsert.reset();
     }

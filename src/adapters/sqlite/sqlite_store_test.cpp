@@ -231,6 +231,26 @@ TEST_F(Store, TheSameFindingIsCountedAndCanBeClosedAndOpenedAgain) {
   EXPECT_EQ((*store->list_findings({}))[0].id, open[0].id);
 }
 
+// Every start of the stream tells all rogue writes once more.
+TEST_F(Store, ARogueWriteThatIsToldAgainIsNoNewsAndStaysClosed) {
+  auto at = [](int second) { return WallTime(std::chrono::seconds(second)); };
+  Finding write{
+      FindingKind::rogue_write, "", "shop.customer", "write 1", "ann wrote at 10:00", "before:", ""};
+  ASSERT_TRUE(store->record(write, at(1)));
+  ASSERT_TRUE(store->record(write, at(2)));
+  auto open = *store->list_findings({});
+  ASSERT_THAT(open, SizeIs(1));
+  EXPECT_EQ(open[0].count, 1u);
+  EXPECT_EQ(open[0].last_seen, at(1));
+  EXPECT_EQ(store->close({.id = open[0].id}, "closed by ann", at(3)), 1u);
+  ASSERT_TRUE(store->record(write, at(4)));
+  EXPECT_EQ(*store->count_findings({}), 0u);
+
+  write.sentence = "bob wrote at 11:00";  // numbers begin anew where oxbow was removed and came back
+  ASSERT_TRUE(store->record(write, at(5)));
+  EXPECT_EQ(*store->count_findings({}), 1u);
+}
+
 TEST_F(Store, WhatIsClosedIsChosenByAnythingThatAFindingHasButWhatStillHolds) {
   auto record = [&](FindingKind kind, std::string entity, std::string table, std::string key) {
     ASSERT_TRUE(store->record({kind, entity, table, key, "", "", ""}, WallTime{}));

@@ -111,9 +111,23 @@ Result<FindingSelection> closable(const std::string& which, FindingStore& findin
   return selection;
 }
 
+// What the plane does not know while the stream does not run, the findings do.
+Result<PlaneStatus> status_of(const ControlParts& parts) {
+  auto status = parts.plane.status();
+  auto count = [&](FindingKind kind) { return parts.findings.count_findings({.kind = kind}); };
+  if (!status.stream.quarantined_rows)
+    status.stream.quarantined_rows = TRY(count(FindingKind::quarantined_row));
+  status.stream.rogue_writes = TRY(count(FindingKind::rogue_write));
+  return status;
+}
+
 }  // namespace
 
 Task<HttpResponse> ControlApi::handle(HttpRequest request) {
+  if (request.method == "GET" && request.path == "/v1/why") {
+    auto explained = co_await why(std::move(request));
+    co_return explained ? std::move(*explained) : refusal_of(explained.error());
+  }
   auto answered = answer(request);
   co_return answered ? std::move(*answered) : refusal_of(answered.error());
 }
@@ -130,7 +144,7 @@ Result<HttpResponse> ControlApi::get(const HttpRequest& request) {
   auto path = std::string_view(request.path).substr(4);
   const auto& parts = service_.parts();
   if (path == "status") {
-    auto plane = parts.plane.status();
+    auto plane = TRY(status_of(parts));
     auto open = TRY(parts.findings.count_findings({}));
     auto events = TRY(service_.journal().last(kEventsShown));
     return as_json(status_json({service_, plane, open, std::move(events)}));
@@ -152,14 +166,8 @@ Result<HttpResponse> ControlApi::get(const HttpRequest& request) {
   }
   if (path == "metrics") {
     auto open = TRY(parts.findings.count_findings({}));
-    auto text = metrics_text(service_.lifecycle(), parts.plane.status(), open, parts.now());
+    auto text = metrics_text(service_.lifecycle(), TRY(status_of(parts)), open, parts.now());
     return HttpResponse{200, "text/plain; version=0.0.4", std::move(text)};
-  }
-  if (path == "why") {
-    auto key = request.query.find("key");
-    if (key == request.query.end() || key->second.empty())
-      return Err(ErrorCode::usage, "say which key: /v1/why?key=4711");
-    return why(key->second);
   }
   if (path.starts_with("verify/")) {
     auto digits = path.substr(7);
@@ -196,11 +204,18 @@ Result<HttpResponse> ControlApi::post(const HttpRequest& request) {
   return as_json(outcome_json(TRY(service_.execute(command)), false, std::nullopt));
 }
 
-Result<HttpResponse> ControlApi::why(const std::string& key) {
-  auto lines = TRY(service_.parts().plane.explain_key(key));
-  auto findings = TRY(service_.parts().findings.list_findings({.with_closed = true, .limit = kListedMax}));
-  std::erase_if(findings, [&](const StoredFinding& stored) { return !names_key(stored.finding.key, key); });
-  return as_json(why_json(key, lines, findings));
+Task<HttpResponse> ControlApi::why(HttpRequest request) {
+  auto key = request.query["key"];
+  if (key.empty()) co_return Err(ErrorCode::usage, "say which key: /v1/why?key=4711");
+  auto explained = CO_TRY(co_await service_.parts().plane.explain_key(key));
+  auto findings = CO_TRY(service_.parts().findings.list_findings({.with_closed = true, .limit = kListedMax}));
+  std::erase_if(findings, [&](const StoredFinding& stored) { return !explained.concerns(stored.finding); });
+  if (explained.lines.empty() && findings.empty())
+    co_return Err(ErrorCode::not_found,
+                  "no side holds a row with key {}, and no finding is about one; a key of several columns is "
+                  "asked for as order_id=4711, line_no=1",
+                  key);
+  co_return as_json(why_json(key, explained.lines, findings));
 }
 
 }  // namespace oxbow

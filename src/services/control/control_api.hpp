@@ -23,7 +23,7 @@ class ControlApi {
   Result<HttpResponse> answer(const HttpRequest& request);
   Result<HttpResponse> get(const HttpRequest& request);
   Result<HttpResponse> post(const HttpRequest& request);
-  Result<HttpResponse> why(const std::string& key);
+  Task<HttpResponse> why(HttpRequest request);
 
   ControlService& service_;
 };

@@ -122,6 +122,10 @@ struct ControlService::Impl {
   }
 
   void restore() {
+    bool is_new = std::ranges::all_of(lifecycle().cohorts, [](const auto& cohort) {
+      return cohort.second.state == State::legacy && !cohort.second.moving_to;
+    });
+    if (is_new) parts.plane.nothing_is_left();
     parts.plane.set_rate(rate());
     if (lifecycle().halted) parts.plane.halt(lifecycle().halted_why);
     hold_what_is_paused();
@@ -235,6 +239,7 @@ struct ControlService::Impl {
       report = lost;
     }
     if (report->state == VerifyState::running) return false;
+    if (report->taken_at == WallTime{}) report->taken_at = parts.now();  // nothing was compared
     auto ended = execute({kOurselves, report->reason, EndVerify{verification.entity, summary_of(*report)}});
     return ended.has_value();
   }

@@ -4,6 +4,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/json.hpp>
+#include <set>
+#include <sstream>
 
 #include "core/lifecycle/chain.hpp"
 #include "runtime/sleep.hpp"
@@ -18,6 +20,7 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 namespace json = boost::json;
 
@@ -80,6 +83,7 @@ class FakePlane : public DataPlane {
     while (hold_start) CO_TRY(co_await sleep_for(1ms));
     co_return start_outcome;
   }
+  void nothing_is_left() override { knows_that_nothing_is_left = true; }
   Task<void> stop_mirror(MirrorScope scope) override {
     calls.push_back("stop " + text(scope));
     co_return Status{};
@@ -109,8 +113,11 @@ class FakePlane : public DataPlane {
     return 3;
   }
   PlaneStatus status() const override { return plane_status; }
-  Result<std::vector<std::string>> explain_key(std::string key) const override {
-    return std::vector<std::string>{"key " + key + " is settled"};
+  Task<KeyExplanation> explain_key(std::string key) override {
+    KeyExplanation explanation;
+    if (key != "9") explanation.lines = {"key " + key + " is settled"};
+    explanation.concerns = [=](const Finding& finding) { return finding.key == "payment_id=" + key; };
+    co_return explanation;
   }
 
   static std::string text(const MirrorScope& scope) {
@@ -120,6 +127,7 @@ class FakePlane : public DataPlane {
   }
 
   std::vector<std::string> calls;
+  bool knows_that_nothing_is_left = false;
   bool hold_start = false;
   Status start_outcome;
   Status verify_outcome;
@@ -228,6 +236,18 @@ TEST_F(Control, AllCohortsOfAnEntityAreStartedTogether) {
   post("advance", R"({"entity":"payment","to":"mirrored"})");
   until([&] { return plane.calls.size() > 1; });
   EXPECT_EQ(plane.calls.back(), "start payment 0 1");
+}
+
+TEST_F(Control, ThePlaneLearnsWhetherAnEarlierRunHasLeftSomething) {
+  EXPECT_TRUE(plane.knows_that_nothing_is_left);
+  stop();
+  plane.hold_start = true;
+  start();
+  order("payment", "mirrored");
+  stop();
+  plane.knows_that_nothing_is_left = false;
+  start();
+  EXPECT_FALSE(plane.knows_that_nothing_is_left);
 }
 
 TEST_F(Control, ARestartTakesUpWhatWasMirroredAndWhatWasOnItsWay) {
@@ -379,6 +399,12 @@ TEST_F(Control, WhyGathersWhatIsKnownOfAKey) {
   EXPECT_EQ(answer.at("findings").at(0).at("key"), "payment_id=4711");
 }
 
+TEST_F(Control, WhyOfAKeyThatNobodyHasSeenSaysSo) {
+  auto answer = send("GET", "/v1/why", {{"key", "9"}});
+  EXPECT_EQ(answer.status, 404);
+  EXPECT_THAT(answer.body, HasSubstr("no side holds a row with key 9"));
+}
+
 TEST_F(Control, FindingsAreListedAPageAtATimeWithTheirTotal) {
   for (std::uint64_t id = 1; id <= 5; ++id)
     store.findings.push_back({.finding = {.kind = FindingKind::rogue_write}, .id = id});
@@ -446,8 +472,53 @@ TEST_F(Control, MetricsAreValidAndNamedForTheirUnits) {
   auto text = send("GET", "/v1/metrics").body;
   EXPECT_THAT(text,
               HasSubstr("oxbow_cohort_state{entity=\"payment\",cohort=\"pilot\",state=\"mirrored\"} 1\n"));
-  EXPECT_THAT(text, HasSubstr("oxbow_rows_copied{entity=\"payment\",table=\"public.pay\\\"ments\"} 12\n"));
+  EXPECT_THAT(text,
+              HasSubstr("oxbow_rows_copied{entity=\"payment\",table=\"public.pay\\\"ments\",new_table="));
   EXPECT_THAT(text, HasSubstr("# TYPE oxbow_stream_lag_seconds gauge\noxbow_stream_lag_seconds 1.5\n"));
+}
+
+// Prometheus rejects a page that has one series twice.
+TEST_F(Control, MetricsOfALegacyTableWithTwoNewTablesAreTwoSeries) {
+  for (std::string name : {"person", "home"}) {
+    plane.plane_status.tables.push_back(
+        {.entity = "customer", .legacy = {"shop", "customers"}, .new_side = {"crm", name}});
+  }
+  std::set<std::string> series;
+  std::istringstream text(send("GET", "/v1/metrics").body);
+  for (std::string line; std::getline(text, line);) {
+    if (line.starts_with("#")) continue;
+    EXPECT_TRUE(series.insert(line.substr(0, line.rfind(' '))).second) << line;
+  }
+  EXPECT_TRUE(series.contains(
+      "oxbow_ranges{entity=\"customer\",table=\"shop.customers\",new_table=\"crm.home\",phase=\"copied\"}"));
+}
+
+TEST_F(Control, WhatIsNotKnownOfAStreamIsNotANumber) {
+  plane.plane_status.stream.phase = StreamPhase::stopped;
+  auto text = send("GET", "/v1/metrics").body;
+  EXPECT_THAT(text, Not(HasSubstr("\noxbow_stream_lag_seconds ")));
+  EXPECT_THAT(text, Not(HasSubstr("\noxbow_stream_lag_bytes ")));
+  auto stream = get("status").at("stream");
+  EXPECT_TRUE(stream.at("lag_seconds").is_null());
+  EXPECT_TRUE(stream.at("lag_bytes").is_null());
+  EXPECT_TRUE(stream.at("applied_position").is_null());
+}
+
+TEST_F(Control, FindingsCountWhatAPlaneAtRestDoesNotKnow) {
+  ASSERT_TRUE(store.record({.kind = FindingKind::quarantined_row, .key = "id=1"}, now));
+  ASSERT_TRUE(store.record({.kind = FindingKind::rogue_write, .key = "write 1"}, now));
+  ASSERT_TRUE(store.record({.kind = FindingKind::rogue_write, .key = "write 2"}, now));
+  EXPECT_EQ(get("status").at("stream").at("quarantined_rows"), 1);
+  EXPECT_THAT(send("GET", "/v1/metrics").body, HasSubstr("\noxbow_rogue_writes 2\n"));
+}
+
+// It ends before anything is read, so it has no moment of its own.
+TEST_F(Control, AProofThatComparedNothingIsAsOldAsItsEnd) {
+  mirror_pilot();
+  plane.report.state = VerifyState::incomplete;
+  post("verify", R"({"entity":"payment"})");
+  until([&] { return !cohort(0).at("proof").is_null(); });
+  EXPECT_LT(cohort(0).at("proof").at("age_seconds").to_number<double>(), 3600);
 }
 
 TEST_F(Control, ASpecThatForgetsWhatIsMirroredIsRefused) {

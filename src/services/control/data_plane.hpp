@@ -6,6 +6,7 @@
 // in force.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,12 @@ struct MirrorScope {
   friend bool operator==(const MirrorScope&, const MirrorScope&) = default;
 };
 
+// `lines` say, row by row, which side holds it, what its range is doing and whether it waits in quarantine.
+struct KeyExplanation {
+  std::vector<std::string> lines;
+  std::function<bool(const Finding&)> concerns;  // whether a finding is about this key
+};
+
 class DataPlane {
  public:
   virtual ~DataPlane() = default;
@@ -37,6 +44,9 @@ class DataPlane {
   // Takes the cohorts out: no change of theirs is applied once it ends. Rows that were copied stay. With the
   // last cohort of the migration the stream goes, too.
   virtual Task<void> stop_mirror(MirrorScope scope) = 0;
+
+  // For the start: no cohort is mirrored or on its way, so no earlier run has left anything to take back.
+  virtual void nothing_is_left() = 0;
 
   // Holds the backfill of one entity or of all, within 2 s; changes are still applied.
   virtual void pause(std::optional<std::string> entity) = 0;
@@ -61,9 +71,8 @@ class DataPlane {
 
   virtual PlaneStatus status() const = 0;
 
-  // What is known about one row, line by line, for `oxbow why`: its table, range, fence, quarantine and
-  // cohort.
-  virtual Result<std::vector<std::string>> explain_key(std::string key) const = 0;
+  // What is known of the rows with this key, see core/asked/asked_key.hpp, for `oxbow why`.
+  virtual Task<KeyExplanation> explain_key(std::string key) = 0;
 };
 
 }  // namespace oxbow

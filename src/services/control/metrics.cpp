@@ -46,6 +46,14 @@ class Page {
     sample(value);
   }
 
+  // What is not known has no sample: a number would look like knowledge.
+  template <class Value>
+  void single(std::string_view name, std::string_view type, std::string_view help,
+              const std::optional<Value>& value) {
+    metric(name, type, help);
+    if (value) sample(*value);
+  }
+
   std::string take() { return std::move(text_); }
 
  private:
@@ -69,14 +77,22 @@ void add_cohorts(Page& page, const Lifecycle& lifecycle, WallTime now) {
 
 void add_tables(Page& page, const PlaneStatus& plane) {
   page.metric("oxbow_rows_copied", "gauge", "Rows that the backfill has brought over.");
+  // One legacy table may be copied into several new ones.
   for (const auto& table : plane.tables)
-    page.sample(table.rows_copied, {{"entity", table.entity}, {"table", to_string(table.legacy)}});
+    page.sample(table.rows_copied, {{"entity", table.entity},
+                                    {"table", to_string(table.legacy)},
+                                    {"new_table", to_string(table.new_side)}});
   page.metric("oxbow_ranges", "gauge", "Ranges of the backfill, by phase.");
   for (const auto& table : plane.tables) {
     auto legacy = to_string(table.legacy);
-    page.sample(table.ranges_total, {{"table", legacy}, {"phase", "total"}});
-    page.sample(table.ranges_copied, {{"table", legacy}, {"phase", "copied"}});
-    page.sample(table.ranges_settled, {{"table", legacy}, {"phase", "settled"}});
+    auto new_side = to_string(table.new_side);
+    auto add = [&](std::string_view phase, std::uint64_t ranges) {
+      page.sample(ranges,
+                  {{"entity", table.entity}, {"table", legacy}, {"new_table", new_side}, {"phase", phase}});
+    };
+    add("total", table.ranges_total);
+    add("copied", table.ranges_copied);
+    add("settled", table.ranges_settled);
   }
 }
 
@@ -85,8 +101,10 @@ void add_stream(Page& page, const StreamStatus& stream) {
               stream.phase == StreamPhase::running ? 1 : 0);
   page.single("oxbow_stream_lag_bytes", "gauge", "Log between the source's end and what is applied.",
               stream.lag_bytes);
-  page.single("oxbow_stream_lag_seconds", "gauge", "Age of the oldest transaction that is not applied.",
-              std::chrono::duration<double>(stream.lag).count());
+  auto in_seconds = [](Duration lag) { return std::chrono::duration<double>(lag).count(); };
+  page.single("oxbow_stream_lag_seconds", "gauge",
+              "Age of the oldest transaction that is not applied; grows while nothing is applied.",
+              stream.lag.transform(in_seconds));
   page.single("oxbow_retained_wal_bytes", "gauge", "Log that the source keeps for us.",
               stream.retained_wal_bytes);
   page.single("oxbow_transactions_applied_total", "counter", "Source transactions applied.",

@@ -28,6 +28,10 @@ json::value seconds_or_null(const std::optional<Duration>& duration) {
   return duration ? json::value(seconds(*duration)) : json::value();
 }
 
+json::value number_or_null(const std::optional<std::uint64_t>& number) {
+  return number ? json::value(*number) : json::value();
+}
+
 json::value error_value(const Error& error) {
   return {{"code", name(error.code)}, {"sentence", sentence(error.code)}, {"detail", error.detail}};
 }
@@ -113,24 +117,25 @@ json::value table_value(const TableStatus& table) {
 }
 
 json::value stream_value(const StreamStatus& stream) {
-  return {{"phase", name(stream.phase)},
-          {"reason", text_or_null(stream.reason)},
-          {"waits", each(stream.waits, [](const std::string& wait) { return json::value(wait); })},
-          {"applied_position", to_string(stream.applied)},
-          {"source_position", to_string(stream.source)},
-          {"lag_bytes", stream.lag_bytes},
-          {"lag_seconds", seconds(stream.lag)},
-          {"retained_wal_bytes", stream.retained_wal_bytes},
-          {"retained_wal_bytes_max", stream.retained_wal_bytes_max},
-          {"budget", name(stream.budget)},
-          {"transactions_per_second", stream.transactions_per_second},
-          {"changes_per_second", stream.changes_per_second},
-          {"transactions_applied", stream.transactions_applied},
-          {"changes_applied", stream.changes_applied},
-          {"quarantined_rows", stream.quarantined_rows},
-          {"rogue_writes", stream.rogue_writes},
-          {"pace", name(stream.pace)},
-          {"throttle_reason", text_or_null(stream.throttle_reason)}};
+  return {
+      {"phase", name(stream.phase)},
+      {"reason", text_or_null(stream.reason)},
+      {"waits", each(stream.waits, [](const std::string& wait) { return json::value(wait); })},
+      {"applied_position", stream.applied == Lsn{} ? json::value() : json::value(to_string(stream.applied))},
+      {"source_position", to_string(stream.source)},
+      {"lag_bytes", number_or_null(stream.lag_bytes)},
+      {"lag_seconds", seconds_or_null(stream.lag)},
+      {"retained_wal_bytes", stream.retained_wal_bytes},
+      {"retained_wal_bytes_max", stream.retained_wal_bytes_max},
+      {"budget", name(stream.budget)},
+      {"transactions_per_second", stream.transactions_per_second},
+      {"changes_per_second", stream.changes_per_second},
+      {"transactions_applied", stream.transactions_applied},
+      {"changes_applied", stream.changes_applied},
+      {"quarantined_rows", number_or_null(stream.quarantined_rows)},
+      {"rogue_writes", stream.rogue_writes},
+      {"pace", name(stream.pace)},
+      {"throttle_reason", text_or_null(stream.throttle_reason)}};
 }
 
 json::object finding_value(const Finding& finding) {
@@ -146,25 +151,26 @@ json::object finding_value(const Finding& finding) {
 json::value verify_value(const VerifyReport& report) {
   json::array divergences;
   for (const auto& finding : report.divergences) divergences.push_back(finding_value(finding));
-  return {{"id", report.id.value()},
-          {"entity", text_or_null(report.entity)},
-          {"state", name(report.state)},
-          {"reason", text_or_null(report.reason)},
-          {"rows_compared", report.rows_compared},
-          {"rows_estimated", report.rows_estimated},
-          {"rows_per_second", report.rows_per_second},
-          {"ranges_done", report.ranges_done},
-          {"ranges_total", report.ranges_total},
-          {"coverage_percent", report.coverage_percent},
-          {"left_out", each(report.left_out, [](const std::string& name) { return json::value(name); })},
-          {"position", to_string(report.position)},
-          {"position_newest", to_string(report.position_newest)},
-          {"taken_at", to_string(report.taken_at)},
-          {"eta_seconds", seconds_or_null(report.eta)},
-          {"divergence_count", report.divergence_count},
-          {"divergences", std::move(divergences)},
-          {"requeued_keys", report.requeued_keys},
-          {"allowed_differences", report.allowed_differences}};
+  return {
+      {"id", report.id.value()},
+      {"entity", text_or_null(report.entity)},
+      {"state", name(report.state)},
+      {"reason", text_or_null(report.reason)},
+      {"rows_compared", report.rows_compared},
+      {"rows_estimated", report.rows_estimated},
+      {"rows_per_second", report.rows_per_second},
+      {"ranges_done", report.ranges_done},
+      {"ranges_total", report.ranges_total},
+      {"coverage_percent", report.coverage_percent},
+      {"left_out", each(report.left_out, [](const std::string& name) { return json::value(name); })},
+      {"position", to_string(report.position)},
+      {"position_newest", to_string(report.position_newest)},
+      {"taken_at", report.taken_at == WallTime{} ? json::value() : json::value(to_string(report.taken_at))},
+      {"eta_seconds", seconds_or_null(report.eta)},
+      {"divergence_count", report.divergence_count},
+      {"divergences", std::move(divergences)},
+      {"requeued_keys", report.requeued_keys},
+      {"allowed_differences", report.allowed_differences}};
 }
 
 json::array finding_values(const std::vector<StoredFinding>& findings) {

@@ -57,6 +57,7 @@ Task<void> DatabaseWatch::watch_source() {
   while (true) {
     CO_TRY(co_await sleep_for(kLookEvery));
     auto health = co_await source->read_health();
+    log_end_ = health ? std::optional(health->log_end) : std::nullopt;
     // Without a slot nothing is kept: it is not made yet, or given up, and then what led to that stays shown.
     if (!health || health->slot_wal_status.empty()) continue;
     signs_ = {.retained_wal_bytes = health->retained_wal_bytes,

@@ -37,6 +37,9 @@ class DatabaseWatch {
 
   std::uint64_t retained_wal_bytes() const { return signs_.retained_wal_bytes; }
 
+  // Where the source's log ended a second ago; none if it did not answer.
+  std::optional<Lsn> log_end() const { return log_end_; }
+
   // The slot is gone in an orderly way.
   void forget();
 
@@ -50,6 +53,7 @@ class DatabaseWatch {
 
   WatchContext context_;
   LoadSigns signs_;
+  std::optional<Lsn> log_end_;
   std::vector<std::string> legacy_waits_;
   std::vector<std::string> new_waits_;
 };

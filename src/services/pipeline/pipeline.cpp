@@ -9,6 +9,7 @@
 #include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
+#include "services/pipeline/key_search.hpp"
 #include "services/pipeline/verifier.hpp"
 
 namespace oxbow {
@@ -41,7 +42,7 @@ Pipeline::Pipeline(boost::asio::any_io_executor executor, const Spec& spec, Pipe
               .spec = spec_,
               .ports = ports_,
               .control = control_,
-              .lag = [this] { return session_ ? session_->stream_status().lag : Duration{}; },
+              .lag = [this] { return status().stream.lag.value_or(Duration{}); },
               .end_stream = [this](Error error) { fail(std::move(error)); },
               .report = report_}) {}
 
@@ -156,6 +157,7 @@ Task<void> Pipeline::run_session() {
     if (joining_) joining_->cancel();
     while (joining_) co_await sleep_for(milliseconds(10));
     last_stream_ = session_->stream_status();
+    if (last_stream_.lag) last_lag_ = {.lag = *last_stream_.lag, .measured_at = monotonic_now()};
     session_tasks_.reset();
     session_.reset();
   }
@@ -276,6 +278,7 @@ Task<void> Pipeline::forget(MirrorScope scope) {
   is_clean_ = true;
   failure_.reset();
   last_stream_ = {};
+  last_lag_.reset();
   watch_.forget();
   co_return Status{};
 }
@@ -467,6 +470,8 @@ PlaneStatus Pipeline::status() const {
   if (!session_ || !session_->is_following()) {
     status.stream.phase = phase_;
     status.stream.reason = why_it_does_not_follow();
+    status.stream.applied = std::max(status.stream.applied, last_stream_.applied);
+    show_at_rest(status.stream, last_lag_, watch_.log_end(), monotonic_now());
   }
   status.stream.waits = watch_.waits();
   status.stream.retained_wal_bytes = watch_.retained_wal_bytes();
@@ -492,11 +497,15 @@ std::string Pipeline::what_to_do_first() const {
   return why.empty() ? "it is starting; ask again in a moment" : why;
 }
 
-Result<std::vector<std::string>> Pipeline::explain_key(std::string key) const {
+Task<KeyExplanation> Pipeline::explain_key(std::string key) {
   if (!session_ || !session_->is_following())
-    return Err(ErrorCode::illegal_transition, "nothing is known of a key while the stream does not run: {}",
-               what_to_do_first());
-  return session_->explain_key(key);
+    co_return Err(ErrorCode::illegal_transition,
+                  "nothing is known of a key while the stream does not run: {}", what_to_do_first());
+  KeySearch search(*plan_, key);
+  CO_TRY(co_await search.look(ports_));
+  if (!session_ || !session_->is_following())
+    co_return Err(ErrorCode::illegal_transition, "the stream ended meanwhile: {}", what_to_do_first());
+  co_return KeyExplanation{session_->explain_key(search), search.concerns()};
 }
 
 }  // namespace oxbow

@@ -21,6 +21,7 @@
 #include "services/pipeline/plan.hpp"
 #include "services/pipeline/ports.hpp"
 #include "services/pipeline/progress.hpp"
+#include "services/pipeline/stream_at_rest.hpp"
 #include "services/pipeline/stream_session.hpp"
 
 namespace oxbow {
@@ -36,6 +37,7 @@ class Pipeline final : public DataPlane {
 
   Task<void> start_mirror(MirrorScope scope) override;
   Task<void> stop_mirror(MirrorScope scope) override;
+  void nothing_is_left() override { is_clean_ = true; }
   void pause(std::optional<std::string> entity) override;
   void resume(std::optional<std::string> entity) override;
   void halt(std::string why) override;
@@ -45,7 +47,7 @@ class Pipeline final : public DataPlane {
   Result<VerifyReport> verify_report(VerifyId id) const override;
   Result<std::uint64_t> retry_quarantined(std::optional<std::string> key) override;
   PlaneStatus status() const override;
-  Result<std::vector<std::string>> explain_key(std::string key) const override;
+  Task<KeyExplanation> explain_key(std::string key) override;
 
  private:
   bool may_follow() const;
@@ -86,6 +88,7 @@ class Pipeline final : public DataPlane {
   bool in_session_ = false;       // from its connections to their end
   TaskGroup* joining_ = nullptr;  // cohorts on their way into the present session
   StreamStatus last_stream_;      // of the session before
+  std::optional<LastLag> last_lag_;
   struct Speed {
     RateWindow rows, bytes;
   };

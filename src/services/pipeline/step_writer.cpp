@@ -6,14 +6,14 @@
 namespace oxbow {
 namespace {
 
-constexpr std::string_view verb(RowOp op) {
+constexpr std::string_view phrase(RowOp op) {
   switch (op) {
     case RowOp::insert:
-      return "insert";
+      return "an insert";
     case RowOp::update:
-      return "update";
+      return "an update";
     case RowOp::remove:
-      return "delete";
+      return "a delete";
   }
   return "?";
 }
@@ -147,7 +147,7 @@ void StepWriter::report_refused(const QuarantineRecord& record) {
                        "changes of its key: mend the cause, then run `oxbow quarantine --retry KEY`",
                        to_string(table.mapping.legacy)),
        .detail = record.reason,
-       .owner = {}});
+       .owner = parts_.context.spec.owners.coexistence});
 }
 
 void StepWriter::report_missing(const RowWrite& write, const BatchOutcome& outcome) {
@@ -159,10 +159,11 @@ void StepWriter::report_missing(const RowWrite& write, const BatchOutcome& outco
          .entity = table.entity,
          .table = to_string(table.mapping.new_side),
          .key = record,
-         .sentence = fmt::format("an {} of {} met no row on the new side; somebody else removed it there",
-                                 verb(write.batch.op), to_string(table.mapping.new_side)),
+         .sentence = fmt::format("{} of this row of {} met no row in {}; somebody else removed it there",
+                                 phrase(write.batch.op), to_string(table.mapping.legacy),
+                                 to_string(table.mapping.new_side)),
          .detail = {},
-         .owner = {}});
+         .owner = parts_.context.spec.owners.new_side});
   }
 }
 

@@ -1,9 +1,10 @@
 #include "services/pipeline/stream_session.hpp"
 
-#include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
+#include "base/log.hpp"
 #include "core/value/pg_values.hpp"
 #include "model/tuple.hpp"
 #include "runtime/failpoint.hpp"
@@ -76,7 +77,9 @@ Task<void> StreamSession::set_up() {
                   to_string(stored.position->lsn));
   }
   CO_TRY(co_await compare_parts(stored));
-  doing = "the slot is being made, which waits for all transactions that write at this moment";
+  doing = health.slot_wal_status.empty()
+              ? "the slot is being made, which waits for all transactions that write at this moment"
+              : "the publication is being brought up to date";
   auto slot_begins = CO_TRY(co_await source.ensure_stream(parts_.context.plan.legacy_tables()));
   failpoint("set_up_after_slot");
   auto snapshot = CO_TRY(co_await source.current_snapshot());
@@ -114,6 +117,7 @@ Task<void> StreamSession::set_up() {
   close_what_is_over();
   parts_.status.phase = StreamPhase::running;
   following_ = true;
+  log_info("the stream runs, from {} on", to_string(parts_.applier->position().lsn));
   co_return Status{};
 }
 
@@ -338,29 +342,50 @@ std::optional<std::vector<CohortId>> StreamSession::mirrored_cohorts(const std::
   return std::vector(mirrored->second.begin(), mirrored->second.end());
 }
 
-std::vector<std::string> StreamSession::explain_key(const std::string& key) {
-  constexpr std::string_view phases[] = {"waits for its copy", "is being copied", "is copied",
-                                         "follows the log"};
+std::vector<std::string> StreamSession::explain_key(const KeySearch& search) {
   std::vector<std::string> lines;
-  for (const auto& table : parts_.context.plan.tables) {
-    const auto& mapping = table.mapping;
-    if (mapping.source_key.size() != 1) continue;
-    auto binary = text_to_binary(mapping.source_key.front().type, key);
-    if (!binary) continue;
-    auto tuple = make_tuple_bytes(std::vector{Field::value(*binary)});
-    parts_.applier->fences(table.id).for_each(tuple, std::nullopt, [&](FenceBook::Range* range) {
-      auto phase = range == nullptr ? Fence::Phase::settled : range->fence.phase();
-      lines.push_back(fmt::format("{} {}={}: its range {}", to_string(mapping.legacy),
-                                  mapping.source_key.front().name, key,
-                                  phases[static_cast<std::size_t>(phase)]));
-    });
-    if (parts_.applier->quarantined(table.id).contains(tuple)) {
-      lines.push_back(
-          fmt::format("{} {}={}: waits in quarantine; `oxbow quarantine --retry {}` reads it again",
-                      to_string(mapping.legacy), mapping.source_key.front().name, key, key));
+  for (const auto& table : search.tables()) {
+    std::map<std::string, std::string> waiting;  // as shown: what to do
+    for (const auto& [tuple, shown] : parts_.applier->quarantined(table.id)) {
+      if (!search.asked().means(shown, table.names)) continue;
+      bool is_sole = table.names.legacy.size() == 1;
+      auto key = is_sole ? shown.substr(shown.find('=') + 1) : "'" + shown + "'";
+      waiting[shown] = fmt::format("waits in quarantine; `oxbow quarantine --retry {}` reads it again", key);
     }
+    for (const auto& row : table.rows) {
+      auto shown = table.shown(row);
+      auto new_side = to_string(table.new_side);
+      auto where = row.on_legacy && row.on_new ? fmt::format("legacy and {} have it", new_side)
+                   : row.on_legacy             ? fmt::format("legacy has it, {} has not", new_side)
+                                               : fmt::format("{} has it, legacy has not", new_side);
+      lines.push_back(
+          fmt::format("{} {}: {}; {}", to_string(table.legacy), shown, where, describe_range(table, row)));
+      if (auto waits = waiting.extract(shown)) lines.back() += "; it " + waits.mapped();
+    }
+    for (const auto& [shown, waits] : waiting)
+      lines.push_back(fmt::format("{} {}: {}", to_string(table.legacy), shown, waits));
   }
   return lines;
+}
+
+std::string StreamSession::describe_range(const KeySearch::Table& table, const KeySearch::Row& row) {
+  constexpr std::string_view phases[] = {"waits for its copy", "is being copied", "is copied",
+                                         "follows the log"};
+  std::vector<Field> fields;
+  std::vector<std::string> binaries(row.key.size());
+  for (std::size_t i = 0; i < row.key.size(); ++i) {
+    auto binary = text_to_binary(table.legacy_key[i].type, row.key[i]);
+    if (!binary) return "its range is unknown";
+    binaries[i] = std::move(*binary);
+    fields.push_back(Field::value(binaries[i]));
+  }
+  std::set<std::string_view> found;
+  parts_.applier->fences(table.id).for_each(
+      make_tuple_bytes(fields), std::nullopt, [&](FenceBook::Range* range) {
+        auto phase = range == nullptr ? Fence::Phase::settled : range->fence.phase();
+        found.insert(phases[static_cast<std::size_t>(phase)]);
+      });
+  return found.empty() ? "nobody mirrors it" : fmt::format("its range {}", fmt::join(found, " and "));
 }
 
 std::vector<TableStatus> StreamSession::table_status() const {
@@ -396,8 +421,10 @@ StreamStatus StreamSession::stream_status() const {
   if (parts_.applier) {
     status.transactions_applied = parts_.applier->counters().transactions;
     status.changes_applied = parts_.applier->counters().changes;
+    std::uint64_t quarantined = 0;
     for (const auto& table : parts_.context.plan.tables)
-      status.quarantined_rows += parts_.applier->quarantined(table.id).size();
+      quarantined += parts_.applier->quarantined(table.id).size();
+    status.quarantined_rows = quarantined;
   }
   return status;
 }

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "services/pipeline/key_search.hpp"
 #include "services/pipeline/log_follower.hpp"
 #include "services/pipeline/part_watch.hpp"
 #include "services/pipeline/range_copier.hpp"
@@ -43,8 +44,8 @@ class StreamSession {
   // Reads quarantined rows again: those of this key, or all. Returns how many; `not_found` if none waits.
   Result<std::uint64_t> retry_quarantined(const std::optional<std::string>& key);
 
-  // What is known of the row with this key in each table whose key is one column.
-  std::vector<std::string> explain_key(const std::string& key);
+  // A line for each row that the search found, or that waits in quarantine.
+  std::vector<std::string> explain_key(const KeySearch& search);
 
   std::vector<TableStatus> table_status() const;
   StreamStatus stream_status() const;
@@ -59,6 +60,7 @@ class StreamSession {
   Task<void> refuse_strange_rows(const PlannedTable& table, const std::vector<CohortId>& members);
   Task<void> add_job(const PlannedTable& table, std::vector<CohortId> members);
   Task<void> keep_house();
+  std::string describe_range(const KeySearch::Table& table, const KeySearch::Row& row);
   Task<void> settle_ranges(TargetAdmin& target, Lsn passed);
 
   SessionParts parts_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/text.hpp"
 #include "core/compare/shown_row.hpp"
 #include "core/merge/key_order.hpp"
 #include "core/merge/row_merger.hpp"
@@ -23,8 +24,9 @@ constexpr std::uint64_t kRowsPerRange = 200'000;
 constexpr Duration kStretchMax = seconds(2);  // how long a table stays locked against TRUNCATE and DDL
 constexpr int kLooksMax = 200;
 constexpr std::size_t kKeysPerLook = 500;
-constexpr std::size_t kShownCharacters = 200;       // of one value
-constexpr std::size_t kShownColumnsMax = 1664 / 2;  // a SELECT has no more, and each is asked for twice
+constexpr std::size_t kShownCharacters = 200;      // of one value
+constexpr std::size_t kSelectedColumnsMax = 1664;  // of a SELECT
+constexpr std::size_t kDivergencesKept = 1000;     // of one table, as findings
 
 // Splits a tuple behind its first `fields` fields: the bytes of those, and the bytes of the rest.
 std::pair<std::string_view, std::string_view> split_fields(std::string_view tuple, std::size_t fields) {
@@ -34,16 +36,38 @@ std::pair<std::string_view, std::string_view> split_fields(std::string_view tupl
   return {tuple.substr(2, at - 2), tuple.substr(at)};
 }
 
-std::string sentence_of(Difference difference) {
+// One legacy table may be copied into several new ones, so both are named.
+std::string sentence_of(Difference difference, const TableMapping& mapping) {
+  auto legacy = to_string(mapping.legacy);
+  auto new_side = to_string(mapping.new_side);
   switch (difference) {
     case Difference::missing_on_new:
-      return "the new side lacks a row";
+      return fmt::format("{} lacks a row of {}", new_side, legacy);
     case Difference::extra_on_new:
-      return "the new side has a row that legacy has not";
+      return fmt::format("{} has a row that {} has not", new_side, legacy);
     case Difference::value:
-      return "the two sides differ in a row";
+      return fmt::format("{} and {} differ in a row", legacy, new_side);
   }
   return {};
+}
+
+// `fields` as they are compared: without their number.
+KeyBound bound_of(const std::vector<KeyColumn>& key, std::string_view fields) {
+  KeyBound bound;
+  append_big_endian(bound.tuple, static_cast<std::uint16_t>(key.size()));
+  bound.tuple += fields;
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    auto text = binary_to_text(key[i].type, field_at(bound.tuple, i).bytes);
+    bound.literals.push_back(text ? *text : "?");
+  }
+  return bound;
+}
+
+std::string shown_key(const std::vector<KeyColumn>& key, const KeyBound& bound) {
+  std::string shown;
+  for (std::size_t i = 0; i < key.size(); ++i)
+    shown += fmt::format("{}{}={}", i > 0 ? ", " : "", key[i].name, bound.literals[i]);
+  return shown;
 }
 
 std::string field_bytes(std::string_view tuple) {
@@ -373,8 +397,7 @@ Task<void> Verifier::look_again(std::uint32_t table) {
           settled.push_back(std::move(found));
         }
       }
-      auto findings = CO_TRY(co_await describe_all(table, settled));
-      for (auto& finding : findings) tell(table, std::move(finding));
+      CO_TRY(co_await tell(table, std::move(settled)));
     }
     for (const auto& key : all) {
       // A key that is in flight on both sides in the same way looks equal here, and is not proven yet.
@@ -382,32 +405,95 @@ Task<void> Verifier::look_again(std::uint32_t table) {
         suspect(table, key.source_key.tuple, key.compared_key);
     }
   }
+  tell_of_the_rest(table);
   co_return Status{};
 }
 
-Task<std::vector<Finding>> Verifier::describe_all(std::uint32_t table,
-                                                  const std::vector<RowComparison::Found>& found) {
+// A table that differs as a whole has as many divergences as rows. Some of them are described and become
+// findings, and the rest is counted: nobody reads more, and reading and writing them would take hours.
+Task<void> Verifier::tell(std::uint32_t table, std::vector<RowComparison::Found> found) {
+  if (found.empty()) co_return Status{};
   const auto& mapping = plan_.tables[table].mapping;
+  auto name = to_string(mapping.legacy);
+  differing_.insert(table);
+  report_.divergence_count += found.size();
+  auto kept = std::min(found.size(), kDivergencesKept - kept_[table]);
+  kept_[table] += kept;
+  not_kept_[table] += found.size() - kept;
+  for (auto i = kept; i < found.size(); ++i) {
+    if (mapping.target_key.empty()) {
+      unnamed_.insert(name);
+    } else {
+      divergences_.emplace(name, shown_key(mapping.target_key, bound_of(mapping.target_key, found[i].key)));
+    }
+  }
+  found.resize(kept);
+  for (auto& finding : CO_TRY(co_await describe(table, found))) {
+    divergences_.emplace(finding.table, finding.key);
+    if (report_.divergences.size() < kDivergencesShown) report_.divergences.push_back(finding);
+    report_finding_(std::move(finding));
+  }
+  co_return Status{};
+}
+
+void Verifier::tell_of_the_rest(std::uint32_t table) {
+  auto rest = not_kept_[table];
+  if (rest == 0) return;
+  const auto& planned = plan_.tables[table];
+  auto finding = divergence_of(planned);
+  finding.key = fmt::format("(more in {})", to_string(planned.mapping.new_side));
+  finding.sentence = fmt::format(
+      "{} more rows of {} and {} differ; {} of them have findings of their own, so mend the cause "
+      "and verify again",
+      human_count(rest), to_string(planned.mapping.legacy), to_string(planned.mapping.new_side),
+      human_count(kDivergencesKept));
+  divergences_.emplace(finding.table, finding.key);
+  report_finding_(std::move(finding));
+}
+
+// A few statements for all of them together.
+Task<std::vector<Finding>> Verifier::describe(std::uint32_t table,
+                                              const std::vector<RowComparison::Found>& found) {
+  const auto& planned = plan_.tables[table];
+  const auto& mapping = planned.mapping;
   std::vector<Finding> findings;
   if (found.empty()) co_return findings;
-  if (!mapping.target_key.empty()) {
-    for (const auto& each : found) findings.push_back(CO_TRY(co_await describe(table, each)));
-    co_return findings;
+  bool has_key = !mapping.target_key.empty();
+  TextsByKey legacy, new_side;
+  std::vector<KeyBound> on_legacy, on_new;
+  for (const auto& each : found) {
+    if (each.legacy_rows > 0) legacy.try_emplace(each.key);
+    if (each.new_rows > 0) new_side.try_emplace(each.key);
+    if (!has_key) continue;
+    if (each.legacy_rows > 0 && !each.source_key.empty())
+      on_legacy.push_back(bound_of(mapping.source_key, each.source_key.substr(2)));
+    if (each.new_rows > 0) on_new.push_back(bound_of(mapping.target_key, each.key));
   }
-  std::map<std::string, Texts> texts;
-  for (const auto& each : found) texts.try_emplace(each.key);
-  if (compared_columns(mapping).size() <= kShownColumnsMax) {
-    for (Side side : {Side::legacy, Side::new_side}) CO_TRY(co_await read_texts(table, side, texts));
+  auto shown = compared_columns(mapping).size();
+  if (shown + (has_key ? mapping.target_key.size() : shown) <= kSelectedColumnsMax) {
+    CO_TRY(co_await read_texts(table, Side::legacy, std::move(on_legacy), legacy));
+    CO_TRY(co_await read_texts(table, Side::new_side, std::move(on_new), new_side));
   }
-  for (const auto& each : found) findings.push_back(describe_row(plan_.tables[table], each, texts[each.key]));
+  for (const auto& each : found) {
+    findings.push_back(
+        has_key ? describe_keyed(planned, each, legacy[each.key], new_side[each.key])
+                : describe_row(planned, each, each.legacy_rows > 0 ? legacy[each.key] : new_side[each.key]));
+  }
   co_return findings;
 }
 
-// Fills in the rows that are wanted: what the columns say as text, beside the bytes that were compared.
-Task<void> Verifier::read_texts(std::uint32_t table, Side side, std::map<std::string, Texts>& wanted) {
+// Fills in the rows that are wanted: what the columns say as text, beside the bytes by which rows are told
+// apart. No `keys`: all rows are read.
+Task<void> Verifier::read_texts(std::uint32_t table, Side side, std::vector<KeyBound> keys,
+                                TextsByKey& wanted) {
+  if (wanted.empty()) co_return Status{};
   auto read = read_of(table, side, {}, false);
-  auto columns = read.select.size();
-  for (std::size_t i = 0; i < columns; ++i) read.select.push_back("(" + read.select[i] + ")::text");
+  auto compared = read.select;
+  auto leading = plan_.tables[table].mapping.target_key.size();
+  if (leading == 0) leading = compared.size();
+  read.select.resize(leading);
+  for (const auto& expression : compared) read.select.push_back("(" + expression + ")::text");
+  read.keys = std::move(keys);
   auto rows = CO_TRY(co_await (side == Side::legacy ? *legacy_ : *new_side_).open(std::move(read)));
   RowChunk chunk;
   while (true) {
@@ -417,10 +503,10 @@ Task<void> Verifier::read_texts(std::uint32_t table, Side side, std::map<std::st
     while (!rest.empty()) {
       auto tuple = rest.substr(0, tuple_size(rest));
       rest.remove_prefix(tuple.size());
-      auto row = wanted.find(std::string(split_fields(tuple, columns).first));
+      auto row = wanted.find(std::string(split_fields(tuple, leading).first));
       if (row == wanted.end() || !row->second.empty()) continue;
       FieldReader fields(tuple);
-      for (std::size_t i = 0; i < columns; ++i) fields.next();
+      for (std::size_t i = 0; i < leading; ++i) fields.next();
       while (!fields.done()) {
         auto field = fields.next();
         row->second.push_back(field.is_null() ? std::nullopt : std::optional(std::string(field.bytes)));
@@ -432,11 +518,8 @@ Task<void> Verifier::read_texts(std::uint32_t table, Side side, std::map<std::st
 // A row without a key: it has no other side to differ from, only a number of copies on each.
 Finding Verifier::describe_row(const PlannedTable& table, const RowComparison::Found& found,
                                const Texts& texts) const {
-  Finding finding{.kind = FindingKind::divergence,
-                  .entity = table.entity,
-                  .table = to_string(table.mapping.legacy),
-                  .sentence = sentence_of(found.difference),
-                  .owner = spec_.owners.coexistence};
+  auto finding = divergence_of(table);
+  finding.sentence = sentence_of(found.difference, table.mapping);
   ShownRow row;
   auto columns = compared_columns(table.mapping);
   if (texts.empty()) row.add_unknown("row", found.key.size());
@@ -451,60 +534,32 @@ Finding Verifier::describe_row(const PlannedTable& table, const RowComparison::F
   return finding;
 }
 
-Task<Finding> Verifier::describe(std::uint32_t table, const RowComparison::Found& found) {
-  const auto& planned = plan_.tables[table];
-  const auto& mapping = planned.mapping;
-  Finding finding{.kind = FindingKind::divergence,
-                  .entity = planned.entity,
-                  .table = to_string(mapping.legacy),
-                  .owner = spec_.owners.coexistence};
-  finding.sentence = sentence_of(found.difference);
-  std::string tuple;
-  append_big_endian(tuple, static_cast<std::uint16_t>(mapping.target_key.size()));
-  tuple += found.key;
-  KeyBound bound{tuple, {}};
-  for (std::size_t i = 0; i < mapping.target_key.size(); ++i) {
-    auto text = binary_to_text(mapping.target_key[i].type, field_at(tuple, i).bytes);
-    bound.literals.push_back(text ? *text : "?");
-    finding.key += (i > 0 ? ", " : "") + mapping.target_key[i].name + "=" + bound.literals.back();
-  }
-  // Both values as text, field by field.
-  std::vector<std::vector<std::string>> values;
-  for (Side side : {Side::legacy, Side::new_side}) {
-    auto read = read_of(table, side, {}, false);
-    for (auto& expression : read.select) expression = "(" + expression + ")::text";
-    read.keys = {side == Side::legacy && !found.source_key.empty() ? source_bound(table, found.source_key)
-                                                                   : bound};
-    auto rows = CO_TRY(co_await (side == Side::legacy ? *legacy_ : *new_side_).open(std::move(read)));
-    auto& texts = values.emplace_back();
-    RowChunk chunk;
-    while (true) {
-      CO_TRY(co_await rows->read(chunk));
-      if (chunk.rows == 0) break;
-      texts.clear();
-      for (FieldReader fields(chunk.bytes); !fields.done();) {
-        auto field = fields.next();
-        texts.push_back(field.is_null() ? "NULL" : shown_value(field.bytes, kShownCharacters));
-      }
-    }
-  }
+Finding Verifier::describe_keyed(const PlannedTable& table, const RowComparison::Found& found,
+                                 const Texts& legacy, const Texts& new_side) const {
+  const auto& mapping = table.mapping;
+  auto finding = divergence_of(table);
+  finding.key = shown_key(mapping.target_key, bound_of(mapping.target_key, found.key));
+  finding.sentence = sentence_of(found.difference, mapping);
+  auto shown = [](const Texts& texts, std::size_t i) -> std::string {
+    if (i >= texts.size()) return "(no row)";
+    return texts[i] ? shown_value(*texts[i], kShownCharacters) : "NULL";
+  };
   auto columns = compared_columns(mapping);
   for (std::size_t i = 0; i < columns.size(); ++i) {
-    auto legacy = i < values[0].size() ? values[0][i] : "(no row)";
-    auto new_side = i < values[1].size() ? values[1][i] : "(no row)";
-    if (legacy == new_side) continue;
+    auto on_legacy = shown(legacy, i);
+    auto on_new = shown(new_side, i);
+    if (on_legacy == on_new) continue;
     finding.detail += fmt::format("{}{}: legacy {}, new {}", finding.detail.empty() ? "" : "\n",
-                                  columns[i]->name, legacy, new_side);
+                                  columns[i]->name, on_legacy, on_new);
   }
-  co_return finding;
+  return finding;
 }
 
-void Verifier::tell(std::uint32_t table, Finding finding) {
-  ++report_.divergence_count;
-  differing_.insert(table);
-  divergences_.emplace(finding.table, finding.key);
-  if (report_.divergences.size() < kDivergencesShown) report_.divergences.push_back(finding);
-  report_finding_(std::move(finding));
+Finding Verifier::divergence_of(const PlannedTable& table) const {
+  return {.kind = FindingKind::divergence,
+          .entity = table.entity,
+          .table = to_string(table.mapping.legacy),
+          .owner = spec_.owners.coexistence};
 }
 
 // What an earlier look found and this one does not is over. A finding goes by the name of a table, which
@@ -522,21 +577,12 @@ void Verifier::close_settled(const PlannedTable& table) {
                             to_string(table_position_));
   FindingSelection gone{.kind = FindingKind::divergence, .table = to_string(table.mapping.legacy)};
   gone.but = divergences_;
-  if (each_is(&TableMapping::legacy, is_compared)) close_findings_(gone, ending);
+  if (each_is(&TableMapping::legacy, is_compared) && !unnamed_.contains(*gone.table))
+    close_findings_(gone, ending);
   FindingSelection met_again{.kind = FindingKind::rows_unexpected,
                              .table = to_string(table.mapping.new_side)};
   met_again.seen_before = findings_before_;  // what came meanwhile may have come behind the comparison
   if (each_is(&TableMapping::new_side, is_equal)) close_findings_(met_again, ending);
-}
-
-KeyBound Verifier::source_bound(std::uint32_t table, const std::string& source_key) const {
-  const auto& key = plan_.tables[table].mapping.source_key;
-  KeyBound bound{source_key, {}};
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    auto text = binary_to_text(key[i].type, field_at(source_key, i).bytes);
-    bound.literals.push_back(text ? *text : "?");
-  }
-  return bound;
 }
 
 }  // namespace oxbow

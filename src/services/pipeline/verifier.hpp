@@ -51,18 +51,20 @@ class Verifier {
   Task<RowComparison> compare_rows(std::uint32_t table, RangeRead legacy, RangeRead new_side);
   Task<void> both(Task<void> legacy, Task<void> new_side);
   using Texts = std::vector<std::optional<std::string>>;  // of the compared columns
-  Task<Finding> describe(std::uint32_t table, const RowComparison::Found& found);
-  Task<std::vector<Finding>> describe_all(std::uint32_t table,
-                                          const std::vector<RowComparison::Found>& found);
+  using TextsByKey = std::map<std::string, Texts>;
+  Task<void> tell(std::uint32_t table, std::vector<RowComparison::Found> found);
+  void tell_of_the_rest(std::uint32_t table);
+  Task<std::vector<Finding>> describe(std::uint32_t table, const std::vector<RowComparison::Found>& found);
+  Finding describe_keyed(const PlannedTable& table, const RowComparison::Found& found, const Texts& legacy,
+                         const Texts& new_side) const;
   Finding describe_row(const PlannedTable& table, const RowComparison::Found& found,
                        const Texts& texts) const;
-  Task<void> read_texts(std::uint32_t table, Side side, std::map<std::string, Texts>& wanted);
+  Finding divergence_of(const PlannedTable& table) const;
+  Task<void> read_texts(std::uint32_t table, Side side, std::vector<KeyBound> keys, TextsByKey& wanted);
   std::vector<const ComparedColumn*> compared_columns(const TableMapping& mapping) const;
-  void tell(std::uint32_t table, Finding finding);
   void close_settled(const PlannedTable& table);
   RangeRead read_of(std::uint32_t table, Side side, const KeyRange& range, bool with_source_key) const;
   std::set<std::string> compared_keys(std::uint32_t table, const TouchedKeys::Keys& touched);
-  KeyBound source_bound(std::uint32_t table, const std::string& source_key) const;
   Status cohorts_still_stand(std::uint32_t table) const;
   void suspect(std::uint32_t table, const std::string& source_key, const std::string& compared_key);
 
@@ -86,6 +88,9 @@ class Verifier {
   std::set<std::uint32_t> compared_;  // tables, to their end
   std::set<std::uint32_t> differing_;
   std::set<std::pair<std::string, std::string>> divergences_;  // (table, key) as findings have them
+  std::map<std::uint32_t, std::size_t> kept_;                  // divergences of a table that became findings
+  std::map<std::uint32_t, std::uint64_t> not_kept_;            // and those beyond that
+  std::set<std::string> unnamed_;  // legacy tables with divergences that are not in `divergences_`
   WallTime findings_before_{};
   Lsn table_position_;  // the first one of the table at hand
   Instant stretch_began_{};
