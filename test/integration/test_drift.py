@@ -21,13 +21,14 @@ entities:
 limits: {{ on_ddl: {on_ddl} }}
 """
 
+QUIET = "WITH (autovacuum_enabled = off)"  # an ANALYZE right behind a TRUNCATE would blur what happened
 COLUMNS = "id integer, region text, value integer, PRIMARY KEY (id, region)"
 PARTITIONED = f"""
 CREATE TABLE zoo ({COLUMNS}) PARTITION BY LIST (region);
-CREATE TABLE zoo_north PARTITION OF zoo FOR VALUES IN ('north');
+CREATE TABLE zoo_north PARTITION OF zoo FOR VALUES IN ('north') {QUIET};
 CREATE TABLE zoo_south PARTITION OF zoo FOR VALUES IN ('south') PARTITION BY RANGE (id);
-CREATE TABLE zoo_south_low PARTITION OF zoo_south FOR VALUES FROM (0) TO (500);
-CREATE TABLE zoo_south_high PARTITION OF zoo_south FOR VALUES FROM (500) TO (100000);
+CREATE TABLE zoo_south_low PARTITION OF zoo_south FOR VALUES FROM (0) TO (500) {QUIET};
+CREATE TABLE zoo_south_high PARTITION OF zoo_south FOR VALUES FROM (500) TO (100000) {QUIET};
 """
 REGIONS = "INSERT INTO zoo SELECT i, CASE i % 2 WHEN 0 THEN 'north' ELSE 'south' END, i FROM generate_series(1, 1000) AS i"
 
@@ -180,8 +181,9 @@ def test_what_the_log_tells_or_what_changes_no_row_is_no_finding(make_zoo, act, 
     migration = make_zoo()
     happens(migration, TOLD[act], when)
     migration.wait_until(lambda: knows_all_files(migration), 20, "oxbow has looked")
+    migration.wait_until(lambda: phase(migration) == "running", 20, "the stream runs")
     migration.wait_until_equal()
-    assert (migration.findings(), phase(migration)) == ([], "running")
+    assert migration.findings() == []
 
 
 # Harmless or not, nobody can tell: somebody has to verify, and the stream goes on.
@@ -219,8 +221,9 @@ def test_a_new_file_of_a_plain_table_is_no_finding(make_zoo, act):
     migration = make_zoo(legacy=PLAIN)
     happens(migration, act, "running")
     migration.wait_until(lambda: knows_all_files(migration), 20, "oxbow has looked")
+    migration.wait_until(lambda: phase(migration) == "running", 20, "the stream runs")
     migration.wait_until_equal()
-    assert (migration.findings(), phase(migration)) == ([], "running")
+    assert migration.findings() == []
 
 
 @pytest.mark.parametrize("on_ddl", ["pause", "continue"])

@@ -239,14 +239,17 @@ TEST_F(Control, AllCohortsOfAnEntityAreStartedTogether) {
 }
 
 TEST_F(Control, ThePlaneLearnsWhetherAnEarlierRunHasLeftSomething) {
-  EXPECT_TRUE(plane.knows_that_nothing_is_left);
+  until([&] { return plane.knows_that_nothing_is_left; });
   stop();
   plane.hold_start = true;
   start();
-  order("payment", "mirrored");
+  post("advance", R"({"entity":"payment","to":"mirrored"})");
+  until([&] { return !plane.calls.empty() && plane.calls.back().starts_with("start payment"); });
   stop();
   plane.knows_that_nothing_is_left = false;
+  plane.calls.clear();
   start();
+  until([&] { return !plane.calls.empty(); });
   EXPECT_FALSE(plane.knows_that_nothing_is_left);
 }
 
