@@ -129,8 +129,10 @@ struct GateSpec {
   std::optional<Duration> lag_max;
 };
 
-// Lane 0 applies the log; the others copy ranges, whatever more workers a spec allows.
+// Lane 0 applies the log; the next ones copy ranges, whatever more workers a spec allows; the last one clears
+// away what an earlier mirror left.
 inline constexpr int kCopyLanesMax = 16;
+inline constexpr int kClearingLane = 1 + kCopyLanesMax;
 
 struct Limits {
   int workers = 2;                        // ranges copied at the same time

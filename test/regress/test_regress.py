@@ -287,6 +287,24 @@ def test_a_cohort_that_went_back_has_left_quarantine(members):
     migration.wait_until_equal(20)
 
 
+def test_rows_that_a_whole_rollback_left_do_not_stand_in_the_way_of_another_cohort(members):
+    migration = members("bigint").up()
+    migration.oxbow("advance", "member", "--cohort", "rest", "--to", "mirrored")
+    migration.wait_until_backfilled()
+    migration.oxbow("rollback", "member", "--cohort", "rest", "--to", "legacy")
+    is_back = lambda: {cohort["state"] for cohort in migration.status()["cohorts"]} == {"legacy"}
+    migration.wait_until(is_back, 30, "rest is back")
+    execute(migration.legacy, "UPDATE members SET mail = 'parked' WHERE member_id = 100; "
+                              "UPDATE members SET mail = 'm100' WHERE member_id = 1")
+    migration.oxbow("advance", "member", "--cohort", "pilot", "--to", "mirrored")
+    migration.wait_until_backfilled()
+    migration.prove_equal()
+    migration.advance("member")
+    migration.wait_until_backfilled()
+    migration.wait_until_equal()
+    assert migration.findings() == []
+
+
 def test_a_cohort_that_the_new_side_cannot_tell_from_others_goes_back_only_with_them(members):
     migration = members("numeric(12,2)").up()
     migration.advance("member")

@@ -24,11 +24,12 @@ namespace {
 constexpr const char* kMemoryForWhole = "-c logical_decoding_work_mem=256MB";
 constexpr const char* kMemoryForPart = "-c logical_decoding_work_mem=8MB";
 
-// The log gives the lower half of an id. What is in it has begun, so it is the last such id before the next
-// one.
+// The log gives the lower half of an id, and ids go round. Whoever has ended stands less than half a round
+// before the end of a snapshot; who stands there or behind it is still open.
 constexpr std::string_view kOutcomeSql =
-    "SELECT pg_xact_status((next - ((next - $1::bigint) & 4294967295))::text::xid8) "
-    "FROM (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next) ids";
+    "SELECT CASE WHEN before BETWEEN 1 AND 2147483647 THEN pg_xact_status((next - before)::text::xid8) "
+    "ELSE 'in progress' END FROM (SELECT next, (next - $1::bigint) & 4294967295 AS before "
+    "FROM (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next) ids) distance";
 constexpr std::size_t kOutcomesMax = 1000;  // more would cost more than reading again
 
 constexpr std::size_t kReadBytes = 1 << 20;
@@ -212,7 +213,7 @@ Task<void> PgLogStream::decide(std::vector<LogEvent>& out) {
   auto xid = state.decoder.part_xid();
   if (!state.outcomes) state.outcomes = CO_TRY(co_await Connection::open(settings_));
   Rows rows = CO_TRY(co_await state.outcomes->exec_params(std::string(kOutcomeSql), {{std::to_string(xid)}}));
-  auto outcome = rows.text(0, 0);
+  auto outcome = rows.is_null(0, 0) ? "unknown" : rows.text(0, 0);
   bool is_whole = std::holds_alternative<Begin>(event);
   bool is_clear = outcome == "committed" || (outcome == "aborted" && !is_whole);
   if (!is_clear || state.is_committed.size() >= kOutcomesMax) {

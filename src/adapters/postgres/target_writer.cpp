@@ -29,7 +29,10 @@ constexpr std::string_view kSessionSql =
     "SET session_replication_role = replica; SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = "
     "off; "
     "SET enable_mergejoin = off; SET enable_seqscan = off; SET work_mem = '64MB'; SET synchronous_commit = "
-    "on";
+    "on; "
+    // Somebody's DDL may wait for a copy that waits for the stream, which waits for the DDL: no server sees
+    // that.
+    "SET lock_timeout = '10s'";
 
 // Rows without a key are found by comparing whole tables, which only a hash join does in one pass.
 constexpr std::string_view kScanOn =

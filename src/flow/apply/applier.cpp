@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/assert.hpp"
-#include "core/mapping/row_cohort.hpp"
 #include "core/compare/shown_row.hpp"
+#include "core/mapping/row_cohort.hpp"
 #include "core/value/pg_values.hpp"
 #include "model/tuple.hpp"
 
@@ -484,6 +484,7 @@ std::vector<std::string> Applier::take_markers() {
 
 std::vector<WriteStep> Applier::take_steps() {
   flush_mergers();
+  rows_in_steps_ = bytes_in_steps_ = 0;
   return std::exchange(steps_, {});
 }
 
@@ -492,6 +493,8 @@ void Applier::flush_mergers() {
     if (!state.merger.empty()) merged_to_steps(state, state.merger.take(), steps_);
   }
   group_rows_ += merged_rows_;
+  rows_in_steps_ += merged_rows_;
+  bytes_in_steps_ += merged_bytes_;
   merged_rows_ = 0;
   merged_bytes_ = 0;
 }

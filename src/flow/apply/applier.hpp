@@ -42,6 +42,7 @@ struct MirroredTable {
 struct ApplyLimits {
   std::size_t batch_rows_max = 20'000;
   std::size_t batch_bytes_max = 8u << 20;
+  std::size_t batch_steps_max = 10'000;
   std::size_t group_rows_max = 100'000;
   std::size_t held_bytes_max = 64u << 20;  // per range; a range that holds more is copied again later
   Duration group_age_max = std::chrono::milliseconds(100);
@@ -96,7 +97,9 @@ class Applier {
   Status on_event(const LogEvent& event, Instant now);
 
   bool wants_write() const {
-    return merged_rows_ >= limits_.batch_rows_max || merged_bytes_ >= limits_.batch_bytes_max;
+    return merged_rows_ + rows_in_steps_ >= limits_.batch_rows_max ||
+           merged_bytes_ + bytes_in_steps_ >= limits_.batch_bytes_max ||
+           steps_.size() >= limits_.batch_steps_max;
   }
   std::vector<WriteStep> take_steps();
 
@@ -254,7 +257,9 @@ class Applier {
   Lsn seen_;                                     // as applied_, or a keepalive behind it
   std::vector<Xid> unproven_;
 
-  std::vector<WriteStep> steps_;  // in order; the mergers' content comes behind them
+  std::vector<WriteStep> steps_;   // in order; the mergers' content comes behind them
+  std::size_t rows_in_steps_ = 0;  // that came out of the mergers
+  std::size_t bytes_in_steps_ = 0;
   std::size_t merged_rows_ = 0;
   std::size_t merged_bytes_ = 0;
   std::size_t group_rows_ = 0;

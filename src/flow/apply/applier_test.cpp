@@ -178,6 +178,23 @@ TEST_F(ApplierTest, ARangeThatHoldsTooMuchIsCopiedAgain) {
   EXPECT_TRUE(copy.is_abandoned());
 }
 
+TEST_F(ApplierTest, RowsBetweenTruncatesOfOneTransactionAreWrittenInBatches) {
+  ApplyLimits limits;
+  limits.batch_rows_max = 3;
+  applier.emplace(std::vector{MirroredTable{&mapping, &cohorts, false}}, limits);
+  EXPECT_TRUE(applier->on_event(test::one_table_relation(), {}));
+  add_range(RangePhase::settled);
+  EXPECT_TRUE(applier->on_event(Begin{Lsn(500), {}, 5}, {}));
+  for (int key = 1; key <= 3; ++key) {
+    EXPECT_FALSE(applier->wants_write());
+    EXPECT_TRUE(applier->on_event(Insert{kTableRelation, row_of(key, 10 * key, "a")}, {}));
+    EXPECT_TRUE(applier->on_event(Truncate{{kTableRelation}}, {}));
+  }
+  EXPECT_TRUE(applier->wants_write());
+  EXPECT_EQ(written(applier->take_steps()), "+1=10 truncate +2=20 truncate +3=30 truncate ");
+  EXPECT_FALSE(applier->wants_write());
+}
+
 TEST_F(ApplierTest, TruncateDuringTheBackfillStartsItOver) {
   add_range(RangePhase::pending);
   RangeCopy copy(*applier, 0, RangeId(1));

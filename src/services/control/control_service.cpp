@@ -192,9 +192,9 @@ struct ControlService::Impl {
     if (!outcome && outcome.error().code == ErrorCode::cancelled) return;
     bool hopeless = !outcome && !is_retryable(outcome.error().code);
     for (const auto& scope : group) {
-      if (!outcome) {
+      if (!outcome && destination(lifecycle().cohorts.at(scope)) == reached) {
         note_trouble(scope, outcome.error(), hopeless);
-      } else {
+      } else if (outcome) {
         troubles.erase(scope);
         if (reached == State::mirrored) running.insert(scope);
         if (reached == State::legacy) running.erase(scope);

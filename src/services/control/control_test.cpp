@@ -308,6 +308,17 @@ TEST_F(Control, ARollbackCallsBackWhatCannotStart) {
   EXPECT_EQ(cohort(0).at("state"), "legacy");
 }
 
+TEST_F(Control, ARollbackOrderedWhileTheStartFailsForGoodIsCarriedOut) {
+  plane.hold_start = true;
+  plane.start_outcome = Err(ErrorCode::spec_invalid, "no such column");
+  post("advance", R"({"entity":"payment","cohort":"pilot","to":"mirrored"})");
+  until([&] { return !plane.calls.empty() && plane.calls.back() == "start payment 0"; });
+  post("rollback", R"({"entity":"payment","cohort":"pilot","to":"legacy"})");
+  plane.hold_start = false;
+  until([&] { return !service->lifecycle().cohorts.at({"payment", "pilot"}).moving_to; });
+  EXPECT_EQ(plane.calls.back(), "stop payment 0");
+}
+
 TEST_F(Control, ADryRunShowsTheActionsAndDoesNothing) {
   auto records = store.records.size();
   auto answer = post("advance", R"({"entity":"payment","cohort":"pilot","to":"mirrored","dry_run":true})");

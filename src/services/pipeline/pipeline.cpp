@@ -80,6 +80,8 @@ Task<void> Pipeline::follow() {
       fail(ended.error());
       continue;
     }
+    bool got_on = last_stream_.transactions_applied > 0;
+    careful_ = ended.error().code == ErrorCode::needs_care || (careful_ && !got_on);
     last_error_ = ended.error();
     phase_ = StreamPhase::reconnecting;
     log_warn("the stream stopped: {}", to_string(last_error_));
@@ -146,9 +148,9 @@ Task<void> Pipeline::run_session() {
   in_session_ = true;
   auto ended = co_await make_ready();
   if (ended && may_follow()) {
-    session_ = std::make_unique<StreamSession>(
-        SessionContext{executor_, spec_, *plan_, ports_, *source_, *target_, control_, mirrored_, report_,
-                       close_findings_, protections_, last_error_.code == ErrorCode::needs_care});
+    session_ = std::make_unique<StreamSession>(SessionContext{executor_, spec_, *plan_, ports_, *source_,
+                                                              *target_, control_, mirrored_, report_,
+                                                              close_findings_, protections_, careful_});
     session_tasks_ = std::make_unique<TaskGroup>(executor_);
     verifications_ = std::make_unique<TaskGroup>(executor_);
     session_tasks_->spawn(session_->run());

@@ -101,6 +101,7 @@ class Pipeline final : public DataPlane {
   bool stopping_cohorts_ = false;
   std::string halted_;            // by a person, and why; empty: it is not
   std::optional<Error> failure_;  // what only a person can mend
+  bool careful_ = false;          // until a session has got past what it came upon
   Error last_error_{ErrorCode::internal, {}};
   StreamPhase phase_ = StreamPhase::none;
 };

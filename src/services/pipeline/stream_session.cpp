@@ -21,7 +21,7 @@ using std::chrono::seconds;
 constexpr std::uint64_t kRowsPerRange = 100'000;
 constexpr std::uint64_t kRowsPerStagedRange = 20'000;  // the stream rests while they are placed
 constexpr std::uint64_t kRetriesMax = 10'000;          // at a time: each is a fence in memory
-constexpr int kLanes = 1 + kCopyLanesMax;
+constexpr int kLanes = 1 + kClearingLane;
 constexpr Duration kHousekeeping = milliseconds(100);
 constexpr Duration kHeartbeat = seconds(1);
 constexpr Duration kHeartbeatWhileWaiting = milliseconds(20);
@@ -238,27 +238,37 @@ Task<void> StreamSession::add_missing_jobs() {
       if (!parts_.applier->fences(table.id).covers(cohort)) missing.push_back(cohort);
     }
     if (missing.empty()) continue;
-    CO_TRY(co_await refuse_strange_rows(table, missing));
+    CO_TRY(co_await clear_strange_rows(table, missing));
     CO_TRY(co_await add_job(table, std::move(missing)));
   }
   co_return Status{};
 }
 
-// Rows of an earlier mirror would be taken for rows of other cohorts where the new side does not tell which
-// cohort they belong to.
-Task<void> StreamSession::refuse_strange_rows(const PlannedTable& table,
-                                              const std::vector<CohortId>& members) {
+// Rows that an earlier mirror left and nobody follows would hold unique values against those that come.
+Task<void> StreamSession::clear_strange_rows(const PlannedTable& table,
+                                             const std::vector<CohortId>& members) {
   const auto& mapping = table.mapping;
   auto cohorts = static_cast<std::uint32_t>(parts_.context.spec.find_entity(table.entity)->cohorts.size());
-  if (members.size() == cohorts || !mapping.new_entity_key.empty()) co_return Status{};
-  for (std::uint32_t cohort = 0; cohort < cohorts; ++cohort)
+  const auto& followed = parts_.context.mirrored.at(table.entity);
+  CohortFilter strange{*table.cohorts, {}};
+  strange.table.key_column = mapping.new_entity_key;
+  for (std::uint32_t cohort = 0; cohort < cohorts; ++cohort) {
     if (parts_.applier->fences(table.id).covers(CohortId(cohort))) co_return Status{};
+    if (!followed.contains(CohortId(cohort))) strange.members.push_back(CohortId(cohort));
+  }
+  if (members.size() == cohorts || strange.members.empty()) co_return Status{};
   if (!CO_TRY(co_await parts_.context.target.holds_rows(mapping.new_side))) co_return Status{};
-  co_return Err(
-      ErrorCode::rows_unexpected,
-      "{} holds rows and does not tell to which cohort they belong; empty it, or advance all cohorts of {} "
-      "together",
-      to_string(mapping.new_side), table.entity);
+  if (mapping.new_entity_key.empty()) {
+    co_return Err(
+        ErrorCode::rows_unexpected,
+        "{} holds rows and does not tell to which cohort they belong; empty it, or advance all cohorts of {} "
+        "together",
+        to_string(mapping.new_side), table.entity);
+  }
+  auto writer = parts_.context.ports.target_writer(kClearingLane);
+  CO_TRY(co_await writer->begin());
+  CO_TRY(co_await writer->remove_rows({.table = mapping.new_side, .cohorts = std::move(strange)}));
+  co_return co_await writer->commit(std::nullopt);
 }
 
 Task<void> StreamSession::add_job(const PlannedTable& table, std::vector<CohortId> members) {

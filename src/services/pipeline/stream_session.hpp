@@ -57,7 +57,7 @@ class StreamSession {
   void restore(const StoredStream& stored, const StreamPosition& position);
   void close_what_is_over();
   void begin_retries();
-  Task<void> refuse_strange_rows(const PlannedTable& table, const std::vector<CohortId>& members);
+  Task<void> clear_strange_rows(const PlannedTable& table, const std::vector<CohortId>& members);
   Task<void> add_job(const PlannedTable& table, std::vector<CohortId> members);
   Task<void> keep_house();
   std::string describe_range(const KeySearch::Table& table, const KeySearch::Row& row);

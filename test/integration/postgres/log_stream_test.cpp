@@ -144,6 +144,31 @@ TEST_F(LogStreamTest, ALargeTransactionThatIsStillOpenDoesNotComeInParts) {
   EXPECT_EQ(only<Insert>(read_all()).size(), 200'000u);
 }
 
+TEST_F(LogStreamTest, OpenTransactionsWithTheNewestIdsAreOpenAndNothingElse) {
+  auto earlier = must(Connection::open(settings()));
+  must(earlier->exec("BEGIN; SELECT pg_current_xact_id()"));
+  sql("BEGIN; INSERT INTO public.t SELECT i, repeat('x', 100) FROM generate_series(1, 200000) i");
+  follow(LargeTransactions::in_parts);
+  auto read = [&]() -> Task<void> {
+    std::vector<LogEvent> events;
+    while (true) CO_TRY(co_await stream_->read(events));
+  };
+  TaskGroup reading(io_.get_executor());
+  auto wake = [&]() -> Task<void> {
+    reading.spawn(read());
+    CO_TRY(co_await sleep_for(500ms));
+    // Flushes the log without an id of its own, which the next snapshot would count.
+    auto message = co_await earlier->exec(
+        "SELECT pg_logical_emit_message(false, 'test', 'flush'); SELECT "
+        "pg_switch_wal()");
+    if (!message) co_return std::unexpected(message.error());
+    co_return co_await reading.wait();
+  };
+  auto ended = run(with_deadline(wake(), 30s));
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error().code, ErrorCode::needs_care) << to_string(ended.error());
+}
+
 TEST_F(LogStreamTest, SaysWhichOriginATransactionHas) {
   sql("SELECT pg_replication_origin_create('oxbow:test origin'); SELECT "
       "pg_replication_origin_session_setup('oxbow:test origin')");
