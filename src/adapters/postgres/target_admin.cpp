@@ -110,11 +110,12 @@ Task<void> PgTargetAdmin::end_lanes(Connection& connection) {
 Task<void> PgTargetAdmin::install(std::vector<TableName> tables, int lanes) {
   auto* connection = CO_TRY(co_await session());
   CO_TRY(co_await install_schema(*connection, migration_, Role::target));
-  for (int lane = 0; lane < lanes; ++lane)
-    CO_TRY(
-        co_await connection->exec_params("SELECT pg_replication_origin_create($1) WHERE NOT EXISTS "
-                                         "(SELECT FROM pg_replication_origin WHERE roname = $1)",
-                                         {{origin_name(migration_, lane)}}));
+  std::vector<std::string> origins;
+  for (int lane = 0; lane < lanes; ++lane) origins.push_back(origin_name(migration_, lane));
+  CO_TRY(co_await connection->exec_params(
+      "SELECT pg_replication_origin_create(name) FROM unnest($1::text[]) name WHERE NOT EXISTS "
+      "(SELECT FROM pg_replication_origin WHERE roname = name)",
+      {{to_text_array(origins)}}));
   for (const auto& table : tables) {
     Rows watched = CO_TRY(co_await connection->exec_params(
         "SELECT 1 FROM pg_trigger WHERE tgrelid = $1::regclass AND tgname = $2",

@@ -18,6 +18,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+constexpr Duration kLookAgain = milliseconds(10);  // whether there is something to follow
 constexpr Duration kRetryMin = milliseconds(200);
 constexpr Duration kRetryMax = seconds(10);
 constexpr Duration kStartMax = seconds(5);  // of one attempt to add cohorts; the next one goes on waiting
@@ -67,7 +68,7 @@ Task<void> Pipeline::follow() {
       phase_ = mirrored_.empty()             ? StreamPhase::none
                : failure_ && halted_.empty() ? StreamPhase::failed
                                              : StreamPhase::stopped;
-      if (!co_await sleep_for(milliseconds(50))) break;
+      if (!co_await sleep_for(kLookAgain)) break;
       continue;
     }
     auto ended = co_await run_session();
