@@ -57,7 +57,7 @@ class StopSignals {
 
 // What only a person can mend is said at once. A database that is away may come back, so that is left to the
 // pipeline, which tries again.
-Status refuse_if_hopeless(Side side, const Result<Catalog>& answer) {
+Status refuse_if_hopeless(Side side, const Status& answer) {
   if (answer) return {};
   auto error = on_side(side, answer.error());
   if (!is_retryable(error.code)) return std::unexpected(std::move(error));
@@ -65,26 +65,36 @@ Status refuse_if_hopeless(Side side, const Result<Catalog>& answer) {
   return {};
 }
 
-Task<Catalog> ask_legacy(const Spec& spec) {
+struct Answers {
+  std::optional<Catalog> legacy;
+  std::optional<Catalog> new_side;
+};
+
+Task<void> ask_legacy(const Spec& spec, bool wants_catalog, Answers& answers) {
   auto source = postgres::make_source_admin(spec.legacy.database, spec.migration);
-  co_return co_await source->read_catalog();
+  if (wants_catalog)
+    answers.legacy = CO_TRY(co_await source->read_catalog());
+  else
+    CO_TRY(co_await source->read_health());
+  co_return Status{};
 }
 
 // Another oxbow, perhaps with another store, may be writing there.
-Task<Catalog> ask_new_side(const Spec& spec) {
+Task<void> ask_new_side(const Spec& spec, bool wants_catalog, Answers& answers) {
   auto target = postgres::make_target_admin(spec.new_side.database, spec.migration);
   CO_TRY(co_await target->lock());
-  co_return co_await target->read_catalog();
+  if (wants_catalog) answers.new_side = CO_TRY(co_await target->read_catalog());
+  co_return Status{};
 }
 
 // Once rows were copied, a table that no longer fits is a change during the migration: the pipeline reports
 // it, and for that oxbow must be up.
 Status refuse_if_unfit(const Spec& spec, SqliteStore& store) {
-  auto legacy = run_blocking(ask_legacy(spec));
-  TRY(refuse_if_hopeless(Side::legacy, legacy));
-  auto new_side = run_blocking(ask_new_side(spec));
-  TRY(refuse_if_hopeless(Side::new_side, new_side));
-  if (legacy && new_side && !TRY(has_begun(store))) TRY(make_plan(spec, *legacy, *new_side));
+  bool wants_catalogs = !TRY(has_begun(store));
+  Answers answers;
+  TRY(refuse_if_hopeless(Side::legacy, run_blocking(ask_legacy(spec, wants_catalogs, answers))));
+  TRY(refuse_if_hopeless(Side::new_side, run_blocking(ask_new_side(spec, wants_catalogs, answers))));
+  if (answers.legacy && answers.new_side) TRY(make_plan(spec, *answers.legacy, *answers.new_side));
   return {};
 }
 

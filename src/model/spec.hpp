@@ -14,18 +14,10 @@
 
 #include "base/time.hpp"
 #include "model/catalog.hpp"
+#include "model/mark.hpp"
 #include "model/state.hpp"
 
 namespace oxbow {
-
-// Where something stands in the spec file, for error messages. Lines and columns count from 1; 0 means
-// unknown.
-struct Mark {
-  int line = 0;
-  int column = 0;
-
-  friend bool operator==(const Mark&, const Mark&) = default;
-};
 
 struct Owners {
   std::string legacy;

@@ -125,11 +125,11 @@ def copies_of_visits(migration):
 
 
 def test_a_kill_costs_at_most_one_range_per_worker(databases, make_shop):
-    """The visits come in ranges of 100,000 rows. No copy that was committed is made again, and what each kill threw
+    """The visits come in ranges of 200,000 rows. No copy that was committed is made again, and what each kill threw
     away is counted by the server to the row."""
-    kills, visits = 3, 1_500_000
+    kills, visits = 3, 3_000_000
     migration = make_shop(databases.legacy, databases.new, rows=100,
-                          extra=f"limits: {{ workers: {WORKERS}, rows_per_second: 400000 }}")
+                          extra=f"limits: {{ workers: {WORKERS}, rows_per_second: 800000 }}")
     execute(migration.legacy, f"INSERT INTO visits SELECT i, i, '/page' FROM generate_series(101, {visits}) AS i; ANALYZE visits")
     migration.up().advance("customer")
     thrown_away, kept = [], {}

@@ -341,8 +341,8 @@ def shop_with_visitors(databases, make_shop, extra=""):
 def test_a_truncate_is_not_overtaken_by_the_record_that_its_table_is_settled(databases, make_shop):
     """Orders and the first half of the visits settle in one round, whose record hangs on a lock on the orders' range
     while visits are truncated."""
-    migration = shop_with_visitors(databases, make_shop, "limits: { workers: 1, rows_per_second: 50000 }")
-    execute(migration.legacy, "INSERT INTO visits SELECT i, 1, '/page' FROM generate_series(2001, 150000) AS i; ANALYZE visits")
+    migration = shop_with_visitors(databases, make_shop, "limits: { workers: 1, rows_per_second: 100000 }")
+    execute(migration.legacy, "INSERT INTO visits SELECT i, 1, '/page' FROM generate_series(2001, 300000) AS i; ANALYZE visits")
     execute(migration.new, "ALTER TABLE shop.customer DROP CONSTRAINT customer_email_key")  # no copy waits for the stream
     migration.up().advance("visitor")
     migration.wait_until_backfilled()

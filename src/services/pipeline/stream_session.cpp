@@ -18,7 +18,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr std::uint64_t kRowsPerRange = 100'000;
+constexpr std::uint64_t kRowsPerRange = 200'000;
 constexpr std::uint64_t kRowsPerStagedRange = 20'000;  // the stream rests while they are placed
 constexpr std::uint64_t kRetriesMax = 10'000;          // at a time: each is a fence in memory
 constexpr int kLanes = 1 + kClearingLane;

@@ -51,7 +51,6 @@ Task<void> StreamWatch::watch_rogue_writes() {
     auto writes = CO_TRY(co_await target->rogue_writes_after(last_rogue_));
     for (const auto& write : writes) {
       last_rogue_ = std::max(last_rogue_, write.id);
-      ++parts_.status.rogue_writes;
       parts_.context.report(
           {.kind = FindingKind::rogue_write,
            .entity = {},
