@@ -2,7 +2,6 @@
 // yet.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -14,7 +13,9 @@
 
 #include "base/time.hpp"
 #include "model/catalog.hpp"
+#include "model/gateway_spec.hpp"
 #include "model/mark.hpp"
+#include "model/route.hpp"
 #include "model/state.hpp"
 
 namespace oxbow {
@@ -26,8 +27,9 @@ struct Owners {
 };
 
 struct SystemSpec {
-  std::string database;  // connection string or URL
-  std::string service;   // base URL; empty if the migration has no gateway
+  std::string database;               // connection string or URL
+  std::vector<std::string> services;  // "http://127.0.0.1:8081", "https://pay.internal", "unix:/run/pay.sock"
+  std::string health_path;            // asked of each service; empty: a connection is proof enough
   Mark mark;
 };
 
@@ -66,25 +68,6 @@ struct TableSpec {
   Mark mark;
   Mark legacy_mark;  // where the tables are named
   Mark new_mark;
-};
-
-enum class ReadClass { latency, consistency, historical, bulk };
-
-inline constexpr std::array kReadClassNames = {std::string_view("latency"), std::string_view("consistency"),
-                                               std::string_view("historical"), std::string_view("bulk")};
-
-constexpr std::string_view name(ReadClass read_class) {
-  return kReadClassNames[static_cast<std::size_t>(read_class)];
-}
-
-struct Route {
-  std::string method;
-  std::string path;  // "/payments/{payment_id}"
-  std::optional<ReadClass> read;
-  bool write = false;
-  std::vector<std::string> operation_key;
-  std::string switch_group;
-  Mark mark;
 };
 
 // A fixed part of an entity's keys. Listed in order: a key belongs to the first cohort that takes it.
@@ -143,6 +126,7 @@ struct Spec {
   SystemSpec legacy;
   SystemSpec new_side;
   std::vector<EntitySpec> entities;
+  std::optional<GatewaySpec> gateway;
   std::vector<TableName> excluded;  // legacy tables left out on purpose
   std::map<State, GateSpec> gates;
   Limits limits;

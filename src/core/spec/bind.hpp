@@ -3,9 +3,11 @@
 // mistake does not bring about others.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/spec/mistake.hpp"
 #include "core/spec/node.hpp"
@@ -37,7 +39,17 @@ auto parsed_at(const SpecNode& node, std::string_view key, Parse parse)
 std::vector<std::string> texts_at(const SpecNode& node, std::string_view key);
 
 TableSpec bind_table(const SpecNode& node, std::string_view entity_key, Mistakes& mistakes);
+std::map<ReadClass, State> bind_reads(const SpecNode& node);
+// `entity` has its key and tables already.
+std::vector<Route> bind_routes(const SpecNode& list, const EntitySpec& entity, Mistakes& mistakes);
+// A `shape` becomes the rules that it stands for.
+std::vector<CompareRule> bind_compare(const SpecNode& list, const EntitySpec& entity, Mistakes& mistakes);
 EntitySpec bind_entity(const std::string& name, const SpecNode& node, Mark mark, Mistakes& mistakes);
+
+GatewaySpec bind_gateway(const SpecNode& node, Mistakes& mistakes);
+
+// What holds between the gateway, the systems and the routes.
+void check_gateway(const Spec& spec, const SpecNode& root, Mistakes& mistakes);
 
 // What holds between entities: who owns which table, which route, which group.
 void check_entities_together(const Spec& spec, const SpecNode& root, Mistakes& mistakes);

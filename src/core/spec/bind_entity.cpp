@@ -9,38 +9,6 @@
 namespace oxbow {
 namespace {
 
-std::optional<ReadClass> parse_read_class(std::string_view text) {
-  auto at = std::ranges::find(kReadClassNames, text);
-  if (at == kReadClassNames.end()) return std::nullopt;
-  return static_cast<ReadClass>(at - kReadClassNames.begin());
-}
-
-std::vector<Route> bind_routes(const SpecNode& list) {
-  std::vector<Route> routes;
-  for (const auto& item : list.items) {
-    auto words = parsed_at(item, "route", parse_route);
-    if (!words) continue;
-    routes.push_back({.method = words->first,
-                      .path = words->second,
-                      .read = parsed_at(item, "read", parse_read_class),
-                      .write = item.find("write") != nullptr,
-                      .operation_key = texts_at(item, "operation_key"),
-                      .switch_group = text_at(item, "switch_group"),
-                      .mark = item.mark});
-  }
-  return routes;
-}
-
-std::map<ReadClass, State> bind_reads(const SpecNode& node) {
-  std::map<ReadClass, State> reads;
-  for (const auto& [key, value] : node.entries) {
-    auto read_class = parse_read_class(key.text);
-    auto state = parse_state(value.text);
-    if (read_class && state) reads.emplace(*read_class, *state);
-  }
-  return reads;
-}
-
 void check_routes_have_a_state(const EntitySpec& entity, const SpecNode& node, Mistakes& mistakes) {
   const auto* reads = node.find("reads");
   for (const auto& route : entity.routes) {
@@ -145,7 +113,7 @@ EntitySpec bind_entity(const std::string& name, const SpecNode& node, Mark mark,
     for (const auto& item : tables->items)
       if (!is_undecided(item)) entity.tables.push_back(bind_table(item, entity.key, mistakes));
   }
-  if (const auto* routes = decided(node, "routes")) entity.routes = bind_routes(*routes);
+  if (const auto* routes = decided(node, "routes")) entity.routes = bind_routes(*routes, entity, mistakes);
   if (const auto* reads = decided(node, "reads")) entity.reads = bind_reads(*reads);
   if (const auto* invariants = decided(node, "invariants"))
     entity.invariants = bind_invariants(*invariants, mistakes);

@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <map>
 #include <set>
 
 #include "core/spec/bind.hpp"
+#include "core/spec/route_text.hpp"
 #include "core/spec/scalars.hpp"
 
 namespace oxbow {
@@ -60,20 +62,62 @@ void check_excluded(const Spec& spec, const SpecNode& root, Mistakes& mistakes) 
   }
 }
 
-void check_routes(const Spec& spec, Mistakes& mistakes) {
+// What a request must have besides method and path, sorted.
+std::vector<std::pair<std::string, std::string>> conditions_of(const Route& route) {
+  auto conditions = route.headers;
+  if (!route.host.empty()) conditions.emplace_back("host", route.host);
+  std::ranges::sort(conditions);
+  return conditions;
+}
+
+// Where both can hold of one request, the route that asks for more is taken; neither may ask for something
+// that the other does not.
+bool could_both_be_meant(const Route& one, const Route& other) {
+  auto a = conditions_of(one), b = conditions_of(other);
+  if (a == b) return true;
+  for (const auto& [name, value] : a)
+    for (const auto& [other_name, other_value] : b)
+      if (name == other_name && value != other_value) return false;
+  return !std::ranges::includes(a, b) && !std::ranges::includes(b, a);
+}
+
+void check_routes_differ(const Spec& spec, Mistakes& mistakes) {
+  std::map<std::pair<std::string_view, std::string>, std::vector<const Route*>> seen;
+  for (const auto& entity : spec.entities) {
+    for (const auto& route : entity.routes) {
+      auto segments = parse_path_template(route.path);
+      if (!segments) continue;
+      auto& earlier = seen[{route.method, shape_of(*segments)}];
+      auto rival = std::ranges::find_if(
+          earlier, [&](const Route* other) { return could_both_be_meant(*other, route); });
+      const auto* found = rival == earlier.end() ? nullptr : *rival;
+      earlier.push_back(&route);
+      if (!found) continue;
+      const auto& first = *found;
+      if (conditions_of(first) != conditions_of(route))
+        mistakes.add(
+            route.mark,
+            "a request can be both {0} {1} and {0} {2} (line {3}): their conditions neither exclude nor "
+            "contain each other",
+            route.method, route.path, first.path, first.mark.line);
+      else if (first.path == route.path)
+        mistakes.add(route.mark, "route {} {} is listed twice; first in line {}", route.method, route.path,
+                     first.mark.line);
+      else
+        mistakes.add(route.mark, "route {0} {1} takes the same requests as {0} {2} in line {3}", route.method,
+                     route.path, first.path, first.mark.line);
+    }
+  }
+}
+
+void check_switch_groups(const Spec& spec, Mistakes& mistakes) {
   struct Member {
     const Route* route;
     State state;
   };
-  std::map<std::pair<std::string_view, std::string_view>, Mark> seen;
   std::map<std::string_view, Member> groups;
   for (const auto& entity : spec.entities) {
     for (const auto& route : entity.routes) {
-      auto [first, is_new] =
-          seen.emplace(std::pair<std::string_view, std::string_view>(route.method, route.path), route.mark);
-      if (!is_new)
-        mistakes.add(route.mark, "route {} {} is listed twice; first in line {}", route.method, route.path,
-                     first->second.line);
       if (route.switch_group.empty() || !route.read) continue;
       auto reads = entity.reads.find(*route.read);
       if (reads == entity.reads.end()) continue;
@@ -93,7 +137,8 @@ void check_routes(const Spec& spec, Mistakes& mistakes) {
 void check_entities_together(const Spec& spec, const SpecNode& root, Mistakes& mistakes) {
   check_tables(spec, mistakes);
   check_excluded(spec, root, mistakes);
-  check_routes(spec, mistakes);
+  check_routes_differ(spec, mistakes);
+  check_switch_groups(spec, mistakes);
 }
 
 }  // namespace oxbow

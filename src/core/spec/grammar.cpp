@@ -2,55 +2,24 @@
 
 #include <array>
 
-#include "core/spec/scalars.hpp"
+#include "core/spec/grammar_parts.hpp"
 
 namespace oxbow {
 namespace {
 
-using Kind = Shape::Kind;
+using namespace grammar;
 
 // ---- scalars ----
 
-template <auto parse>
-bool parses(std::string_view text) {
-  return parse(text).has_value();
-}
-bool is_any(std::string_view) {
-  return true;
-}
-bool is_filled(std::string_view text) {
-  return !text.empty();
-}
-
-constexpr ScalarShape kText = {
-    .expected = "a text", .accepts = is_any, .may_be_number = true, .may_be_boolean = true};
-constexpr ScalarShape kFilled = {.expected = "a text",
-                                 .accepts = is_filled,
-                                 .pattern = "^.+",
-                                 .may_be_number = true,
-                                 .may_be_boolean = true};
 constexpr ScalarShape kSql = {
     .expected = "an SQL expression", .accepts = is_filled, .pattern = "^.+", .may_be_number = true};
 constexpr ScalarShape kColumn = {
     .expected = "the name of a column", .accepts = is_filled, .pattern = "^.+", .may_be_number = true};
-constexpr ScalarShape kName = {.expected = "a name: a letter, then at most 39 letters, digits, - or _",
-                               .accepts = is_plain_name,
-                               .pattern = "^[A-Za-z][A-Za-z0-9_-]{0,39}$"};
-constexpr ScalarShape kTable = {
-    .expected = "a table such as public.payments, or \"we ird\".\"ta.ble\" in double quotes",
-    .accepts = parses<parse_table_name>,
-    .pattern = R"re(^([^."]+|"([^"]|"")+")([.]([^."]+|"([^"]|"")+"))?$)re"};
 constexpr ScalarShape kJsonPath = {
     .expected = "a path of names joined by dots, such as address.\"post code\"",
     .accepts = parses<parse_dotted>,
     .pattern = R"re(^([^."]+|"([^"]|"")+")([.]([^."]+|"([^"]|"")+"))*$)re",
     .may_be_number = true};
-constexpr ScalarShape kDuration = {.expected = "a duration such as 500ms, 15m, 2h or 90d",
-                                   .accepts = parses<parse_duration>,
-                                   .pattern = "^[0-9]+(ms|s|m|h|d)$"};
-constexpr ScalarShape kSize = {.expected = "a size such as 50MB or 10GB",
-                               .accepts = parses<parse_size>,
-                               .pattern = "^[0-9]+(B|kB|KB|MB|GB|TB)$"};
 constexpr ScalarShape kDate = {.expected = "a date such as 2027-03-01",
                                .accepts = parses<parse_calendar_date>,
                                .pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"};
@@ -63,84 +32,42 @@ constexpr ScalarShape kSlice = {.expected = "a percentage above 0 in steps of 0.
                                 .pattern = "^[0-9]{1,3}([.][0-9]{1,2})?%?$",
                                 .may_be_number = true};
 
-bool is_rate(std::string_view text) {
-  return parse_count(text).value_or(0) > 0;
-}
 bool is_worker_count(std::string_view text) {
   auto count = parse_count(text).value_or(0);
   return count >= 1 && count <= 64;
-}
-bool is_factor(std::string_view text) {
-  auto digits = text.find_first_not_of("0123456789.");
-  auto dot = text.find('.');
-  return digits == std::string_view::npos && text.find('.', dot + 1) == std::string_view::npos && dot != 0 &&
-         dot + 1 != text.size() && text.find_first_of("123456789") != std::string_view::npos;
 }
 constexpr ScalarShape kCount = {.expected = "a whole number",
                                 .accepts = parses<parse_count>,
                                 .pattern = "^[0-9]+$",
                                 .may_be_number = true};
-constexpr ScalarShape kRate = {.expected = "a whole number above 0; leave it out for no limit",
-                               .accepts = is_rate,
-                               .pattern = "^0*[1-9][0-9]*$",
-                               .may_be_number = true};
 constexpr ScalarShape kWorkers = {.expected = "a whole number from 1 to 64",
                                   .accepts = is_worker_count,
                                   .pattern = "^0*([1-9]|[1-5][0-9]|6[0-4])$",
                                   .may_be_number = true};
-constexpr ScalarShape kFactor = {.expected = "a factor above 0, such as 100",
-                                 .accepts = is_factor,
-                                 .pattern = "^[0-9]+([.][0-9]+)?$",
-                                 .may_be_number = true};
 
 bool is_database(std::string_view text) {
   return text.starts_with("postgresql://") || text.starts_with("postgres://") || text.starts_with("${") ||
          text.find('=') != std::string_view::npos;
 }
-bool is_service(std::string_view text) {
-  auto scheme = text.find("://");
-  bool http = text.starts_with("http://") || text.starts_with("https://");
-  return http && text.size() > scheme + 3 && text.find(' ') == std::string_view::npos;
-}
 constexpr ScalarShape kDatabase = {
     .expected = "a PostgreSQL address such as postgresql://oxbow:${NAME_OF_A_VARIABLE}@host/database",
     .accepts = is_database,
     .pattern = "^(postgres(ql)?://.*|[$][{].*|.*=.*)$"};
-constexpr ScalarShape kService = {.expected = "an HTTP address such as http://127.0.0.1:8081",
-                                  .accepts = is_service,
-                                  .pattern = "^https?://[^ ]+$"};
-constexpr ScalarShape kRoute = {.expected = "a method and a path, such as GET /payments/{payment_id}",
-                                .accepts = parses<parse_route>,
-                                .pattern = "^(GET|HEAD|POST|PUT|PATCH|DELETE) /[^ ]*$"};
 
-bool is_request_part(std::string_view text) {
-  auto dot = text.find('.');
-  auto part = text.substr(0, dot);
-  return dot != std::string_view::npos && dot + 1 < text.size() &&
-         (part == "path" || part == "query" || part == "header" || part == "body");
-}
 bool is_step(std::string_view text) {
   auto arrow = text.find(" -> ");
   return arrow != std::string_view::npos && arrow > 0 && arrow + 4 < text.size();
 }
-constexpr ScalarShape kRequestPart = {
-    .expected = "a part of the request: path.x, query.x, header.x or body.x",
-    .accepts = is_request_part,
-    .pattern = "^(path|query|header|body)[.].+$"};
 constexpr ScalarShape kStep = {
     .expected = "a step such as \"refunded -> captured\"", .accepts = is_step, .pattern = "^.+ -> .+$"};
 
-constexpr std::array<std::string_view, 1> kTrueWords = {"true"};
 constexpr std::array<std::string_view, 1> kFullRowWords = {"full-row"};
 constexpr std::array<std::string_view, 2> kOnDdlWords = {"pause", "continue"};
-constexpr std::array<std::string_view, 4> kClassWords = {"latency", "consistency", "historical", "bulk"};
 constexpr std::array<std::string_view, 4> kStateWords = {"mirrored", "new-write", "new-read",
                                                          "fully-cutover"};
 constexpr std::array<std::string_view, 1> kConsistencyWords = {"new-write"};
-constexpr ScalarShape kTrue = {.expected = "true", .words = kTrueWords, .may_be_boolean = true};
 constexpr ScalarShape kFullRow = {.expected = "full-row", .words = kFullRowWords};
 constexpr ScalarShape kOnDdl = {.expected = "pause or continue", .words = kOnDdlWords};
-constexpr ScalarShape kClass = {.expected = "a read class", .words = kClassWords};
 constexpr ScalarShape kState = {.expected = "the state in which these reads move", .words = kStateWords};
 constexpr ScalarShape kConsistencyState = {
     .expected =
@@ -150,63 +77,22 @@ constexpr ScalarShape kConsistencyState = {
 
 // ---- shapes ----
 
-constexpr Shape one(const ScalarShape& scalar, std::string_view name) {
-  return {.kind = Kind::scalar, .name = name, .expected = scalar.expected, .scalar = &scalar};
-}
-constexpr Shape object(std::string_view name, std::string_view expected, std::span<const KeyShape> keys,
-                       std::string_view tag = {}) {
-  return {.kind = Kind::object, .name = name, .expected = expected, .keys = keys, .tag = tag};
-}
-constexpr Shape list_of(const Shape& element, std::string_view name, std::string_view expected) {
-  return {.kind = Kind::list, .name = name, .expected = expected, .element = &element};
-}
-constexpr Shape map_of(const ScalarShape& key, const Shape& element, std::string_view noun,
-                       std::string_view name, std::string_view expected) {
-  return {.kind = Kind::map,
-          .name = name,
-          .expected = expected,
-          .element = &element,
-          .element_noun = noun,
-          .map_key = &key};
-}
-constexpr Shape any_of(std::span<const Shape* const> forms, std::string_view name,
-                       std::string_view expected) {
-  return {.kind = Kind::forms, .name = name, .expected = expected, .forms = forms};
-}
-
-constexpr bool kRequired = true;
-constexpr bool kOptional = false;
-
-constexpr Shape kTextValue = one(kText, "text");
-constexpr Shape kFilledValue = one(kFilled, "filled_text");
 constexpr Shape kSqlValue = one(kSql, "sql");
 constexpr Shape kColumnValue = one(kColumn, "column");
-constexpr Shape kNameValue = one(kName, "name");
-constexpr Shape kTableValue = one(kTable, "table_name");
 constexpr Shape kJsonPathValue = one(kJsonPath, "json_path");
-constexpr Shape kDurationValue = one(kDuration, "duration");
-constexpr Shape kSizeValue = one(kSize, "size");
 constexpr Shape kDateValue = one(kDate, "date");
 constexpr Shape kPercentValue = one(kPercent, "percentage");
 constexpr Shape kSliceValue = one(kSlice, "slice");
 constexpr Shape kCountValue = one(kCount, "count");
-constexpr Shape kRateValue = one(kRate, "rate");
 constexpr Shape kWorkersValue = one(kWorkers, "workers");
-constexpr Shape kFactorValue = one(kFactor, "factor");
 constexpr Shape kDatabaseValue = one(kDatabase, "database");
-constexpr Shape kServiceValue = one(kService, "service");
-constexpr Shape kRouteValue = one(kRoute, "route_text");
-constexpr Shape kRequestPartValue = one(kRequestPart, "request_part");
 constexpr Shape kStepValue = one(kStep, "step");
-constexpr Shape kTrueValue = one(kTrue, "true");
 constexpr Shape kFullRowValue = one(kFullRow, "full_row");
 constexpr Shape kOnDdlValue = one(kOnDdl, "on_ddl");
-constexpr Shape kClassValue = one(kClass, "read_class");
 constexpr Shape kStateValue = one(kState, "read_state");
 constexpr Shape kConsistencyStateValue = one(kConsistencyState, "consistency_state");
 
 constexpr Shape kColumnList = list_of(kColumnValue, "column_list", "a list of columns such as [first, last]");
-constexpr Shape kTextList = list_of(kFilledValue, "text_list", "a list such as [\"4711\", \"4712\"]");
 constexpr Shape kTableList = list_of(kTableValue, "table_list", "a list of tables");
 
 // ---- columns ----
@@ -215,11 +101,8 @@ constexpr KeyShape kBackward = {
     "backward", &kSqlValue, kOptional,
     "SQL over the new table's columns that gives the legacy column back, where no inverse "
     "can be derived."};
-constexpr KeyShape kWhy = {"why", &kFilledValue, kOptional, "The reason, for those who come later."};
 constexpr KeyShape kTo = {"to", &kColumnValue, kOptional, "The new column; left out: the same name."};
 
-constexpr Shape kLabelMap = map_of(kText, kTextValue, "value", "label_map",
-                                   "a map from legacy values to new values such as {A: authorised}");
 constexpr Shape kPathMap = map_of(kColumn, kJsonPathValue, "new column", "path_map",
                                   "a map from new columns to paths such as {city: address.city}");
 
@@ -314,24 +197,6 @@ constexpr Shape kTables = list_of(kTableRule, "tables", "a list of tables");
 
 // ---- the rest of an entity ----
 
-constexpr Shape kRequestParts =
-    list_of(kRequestPartValue, "request_parts", "a list such as [body.customer_id, header.Request-Id]");
-constexpr std::array kReadRouteKeys = {
-    KeyShape{"read", &kClassValue, kRequired, "The read class of this path."},
-    KeyShape{"route", &kRouteValue, kRequired, "Method and path, with {names} for its parts."},
-    KeyShape{"switch_group", &kNameValue, kOptional, "Read paths of one group move in one step."}};
-constexpr std::array kWriteRouteKeys = {
-    KeyShape{"write", &kTrueValue, kRequired, "This path writes."},
-    KeyShape{"route", &kRouteValue, kRequired, "Method and path, with {names} for its parts."},
-    KeyShape{"operation_key", &kRequestParts, kRequired,
-             "What identifies one business operation across retries and sides."}};
-constexpr Shape kReadRoute = object("read_route", "a route that reads", kReadRouteKeys, "read");
-constexpr Shape kWriteRoute = object("write_route", "a route that writes", kWriteRouteKeys, "write");
-constexpr std::array<const Shape*, 2> kRouteForms = {&kReadRoute, &kWriteRoute};
-constexpr Shape kRouteRule =
-    any_of(kRouteForms, "route", "a route such as {route: GET /payments/{payment_id}, read: latency}");
-constexpr Shape kRoutes = list_of(kRouteRule, "routes", "a list of routes");
-
 constexpr KeyShape kCohortName = {"name", &kNameValue, kRequired, "The cohort's name."};
 constexpr std::array kKeysCohortKeys = {kCohortName,
                                         KeyShape{"keys", &kTextList, kRequired, "Exactly these keys."}};
@@ -390,7 +255,9 @@ constexpr Shape kOwners = object("owners", "three owners: legacy, new and coexis
 constexpr std::array kSystemKeys = {
     KeyShape{"database", &kDatabaseValue, kRequired,
              "How to reach the database; ${NAME} is taken from the environment."},
-    KeyShape{"service", &kServiceValue, kOptional, "Where the HTTP service listens."}};
+    KeyShape{"service", &kServices, kOptional, "Where the HTTP service listens: an address, or several."},
+    KeyShape{"health", &kHealthPath, kOptional,
+             "The path that says whether the service is well; left out: a connection is enough."}};
 constexpr Shape kSystem =
     object("system", "a system such as {database: \"postgresql:///billing\"}", kSystemKeys);
 constexpr std::array kSystemsKeys = {
@@ -447,6 +314,7 @@ constexpr std::array kSpecKeys = {
     KeyShape{"owners", &kOwners, kRequired, "Who answers for what."},
     KeyShape{"systems", &kSystems, kRequired, "The two systems."},
     KeyShape{"entities", &kEntities, kRequired, "The business types that move."},
+    KeyShape{"gateway", &kGateway, kOptional, "The HTTP gateway in front of both services."},
     KeyShape{"exclude", &kTableList, kOptional, "Legacy tables left out on purpose."},
     KeyShape{"limits", &kLimits, kOptional, "How much load the migration may cause."},
     KeyShape{"gates", &kGates, kOptional, "What must be proven before a state is entered."},

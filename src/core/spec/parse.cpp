@@ -27,7 +27,12 @@ SystemSpec bind_system(const SpecNode& systems, std::string_view side, const Env
   const auto* node = decided(systems, side);
   if (!node) return {};
   SystemSpec system;
-  system.service = text_at(*node, "service");
+  if (const auto* service = decided(*node, "service"))
+    system.services = service->is_scalar() ? std::vector{service->text} : texts_at(*node, "service");
+  system.health_path = text_at(*node, "health");
+  if (const auto* health = node->find("health"); health && !node->find("service"))
+    mistakes.add(health->mark,
+                 "'health' is asked of a service; name its address: service: http://127.0.0.1:8081");
   system.mark = node->mark;
   const auto* database = decided(*node, "database");
   if (!database) return system;
@@ -110,7 +115,9 @@ ParsedSpec parse_spec(const SpecNode& root, std::string_view text, const Environ
   bind_top(root, spec);
   bind_systems(root, environment, spec, mistakes);
   bind_entities(root, spec, mistakes);
+  if (const auto* gateway = decided(root, "gateway")) spec.gateway = bind_gateway(*gateway, mistakes);
   check_entities_together(spec, root, mistakes);
+  check_gateway(spec, root, mistakes);
 
   ParsedSpec parsed{.spec = std::nullopt, .mistakes = mistakes.take_sorted()};
   if (parsed.mistakes.empty()) parsed.spec = std::move(spec);

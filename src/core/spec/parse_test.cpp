@@ -82,7 +82,7 @@ TEST(Spec, ReadsEverythingThatTheExampleSays) {
   EXPECT_EQ(spec.migration, "payments");
   EXPECT_EQ(spec.owners.coexistence, "team-platform");
   EXPECT_EQ(spec.legacy.database, "postgresql:///billing");
-  EXPECT_EQ(spec.new_side.service, "http://127.0.0.1:8082");
+  EXPECT_THAT(spec.new_side.services, ElementsAre("http://127.0.0.1:8082"));
   EXPECT_EQ(spec.hash.size(), 64u);
 
   const auto& entity = *spec.find_entity("payment");

@@ -142,9 +142,10 @@ std::optional<TableName> parse_table_name(std::string_view text) {
 }
 
 std::optional<std::pair<std::string, std::string>> parse_route(std::string_view text) {
-  static constexpr std::array methods = {std::string_view("GET"),   std::string_view("HEAD"),
-                                         std::string_view("POST"),  std::string_view("PUT"),
-                                         std::string_view("PATCH"), std::string_view("DELETE")};
+  static constexpr std::array methods = {std::string_view("GET"),     std::string_view("HEAD"),
+                                         std::string_view("OPTIONS"), std::string_view("POST"),
+                                         std::string_view("PUT"),     std::string_view("PATCH"),
+                                         std::string_view("DELETE")};
   auto space = text.find(' ');
   if (space == std::string_view::npos) return std::nullopt;
   auto method = text.substr(0, space);

@@ -18,8 +18,8 @@ namespace {
 constexpr std::string_view kEverything = R"(migration: everything
 owners: {legacy: a, new: b, coexistence: c}
 systems:
-  legacy: {database: "postgresql:///a", service: "http://127.0.0.1:1"}
-  new: {database: "host=b dbname=b"}
+  legacy: {database: "postgresql:///a", service: "http://127.0.0.1:1", health: /healthz}
+  new: {database: "host=b dbname=b", service: ["unix:/run/b.sock", "https://b.internal"]}
 entities:
   e:
     key: id
@@ -45,14 +45,45 @@ entities:
         new_only: "id > 3"
       - {legacy: u, new: v, identity: full-row}
     routes:
-      - {route: "GET /a/{id}", read: latency, switch_group: g}
-      - {route: POST /a, write: true, operation_key: [body.x, header.Y]}
+      - route: "GET /a/{x}"
+        read: latency
+        switch_group: g
+        host: a.example.com
+        headers: {X-Version: 2}
+        key: path.x
+        shadow: 12.5%
+        recheck_after: 2s
+        compare:
+          - {ignore: $.b, why: w}
+          - {ignore_header: X-Id, why: w}
+          - {unordered: '$.c["d e"]', why: w}
+          - {keyed: '$.items[*]', by: [x], why: w}
+          - {tolerance: '$..y', absolute: 0.01, relative: 0.001, why: w}
+          - {time_skew: $.at, by: 2s, why: w}
+          - {same_class: $.error, classes: [a, b], why: w}
+          - {map: $.state, values: {A: authorised}, why: w}
+          - {rename: $.b, to: c, why: w}
+          - {scale: $.amount, factor: 100, why: w}
+          - {shape: u, at: $}
+      - {route: "OPTIONS /b", read: bulk, key: none, shadow: off}
+      - {route: POST /a, write: true, operation_key: [body.x, header.Y], host: b, headers: {a: b},
+        key: body.x,
+        shadow: {percent: 1, path: /dry/a}, compare: [{unordered: $}], recheck_after: 0s}
+      - {route: DELETE /a, write: true, operation_key: [query.x], key: cookie.x, shadow: off}
     cohorts:
       - {name: pilot, keys: ["1", 2]}
       - {name: some, percent: 0.5}
       - {name: rest}
     reads: {consistency: new-write, latency: new-read, bulk: mirrored, historical: fully-cutover}
     invariants: [{name: i, transition: {column: j, never: ["a -> b"]}}]
+gateway:
+  listen: ["127.0.0.1:0", {address: "[::1]:8443", certificate: c.pem, key: k.pem}]
+  state_headers: true
+  access_log: "-"
+  limits: {connections: 100, header_bytes: 16kB, header_time: 5s, idle_time: 60s, connect_time: 1s,
+    answer_time: 30s, body_time: 10s, drain_time: 5s}
+  shadow: {memory: 32MB, body: 512kB, time: 3s, connections: 8}
+  health: {every: 1s, failures: 2}
 exclude: [public.audit_log]
 limits: {workers: 4, rows_per_second: 5000, bytes_per_second: 50MB, retained_wal: 1GB, lag: 5s,
   active_sessions: 20, on_ddl: pause}
