@@ -12,6 +12,7 @@
 #include "adapters/sqlite/sqlite_store.hpp"
 #include "apps/blocking.hpp"
 #include "apps/cli.hpp"
+#include "apps/gateway_thread.hpp"
 #include "apps/load_spec.hpp"
 #include "apps/plane.hpp"
 #include "apps/preflight.hpp"
@@ -108,6 +109,8 @@ Status run(const Settings& settings, const Spec& spec, SqliteStore& store) {
   ControlApi api(*service);
   auto answer = [&api](HttpRequest request) { return api.handle(std::move(request)); };
   auto server = TRY(HttpServer::listen(executor, settings.socket_path(), answer));
+  std::unique_ptr<GatewayThread> gateway;
+  if (spec.gateway) gateway = TRY(GatewayThread::open(spec));
 
   TaskGroup group(executor);
   StopSignals signals(context, group);
@@ -120,8 +123,10 @@ Status run(const Settings& settings, const Spec& spec, SqliteStore& store) {
     signals.forget();
   });
   log_info("{} is up; the control API is at {}", spec.migration, settings.socket_path());
+  if (gateway) gateway->start();
   notify_service_manager("READY=1");
   context.run();
+  gateway.reset();
   if (signals.was_asked() && !outcome && outcome.error().code == ErrorCode::cancelled) outcome = {};
   log_info("{} is down", spec.migration);
   return outcome;
