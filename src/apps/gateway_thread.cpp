@@ -1,5 +1,7 @@
 #include "apps/gateway_thread.hpp"
 
+#include <sys/resource.h>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <random>
@@ -22,9 +24,22 @@ struct GatewayThread::Impl {
   std::thread thread;
 };
 
+namespace {
+
+// Every connection of a user is two descriptors, and the usual soft limit is for programs without users.
+void take_all_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
 GatewayThread::GatewayThread(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Result<std::unique_ptr<GatewayThread>> GatewayThread::open(const Spec& spec) {
+  take_all_descriptors();
   auto impl = std::make_unique<Impl>();
   auto executor = impl->context.get_executor();
   impl->dialer = net::make_dialer(executor);

@@ -42,7 +42,8 @@ struct Forwarder::Exchange {
   Destination destination{};
   std::unique_ptr<ShadowCopy> copy{};  // none: it has no shadow
   std::string first_body{};            // what was read of the body before anything was sent
-  bool body_is_whole = false;        // in `first_body`
+  bool body_is_whole = false;          // in `first_body`
+  bool client_fault = false;           // the client's body follows no coding
   std::string traceparent{};
 
   bool has_body() const { return client.body_framing().kind != http1::Framing::Kind::none; }
@@ -107,14 +108,10 @@ Task<void> Forwarder::choose(Exchange& exchange) {
     CO_TRY(co_await flush(exchange));
   }
   while (question.wants_body() && exchange.has_body() && !exchange.body_is_whole) {
-    auto part = co_await client.read_body();
-    if (!part) {
-      exchange.visit.client_gone = true;
-      co_return std::unexpected(part.error());
-    }
-    exchange.first_body += part->bytes;
-    exchange.body_is_whole = part->is_last;
-    question.feed(part->bytes, part->is_last);
+    auto part = CO_TRY(co_await read_body(exchange));
+    exchange.first_body += part.bytes;
+    exchange.body_is_whole = part.is_last;
+    question.feed(part.bytes, part.is_last);
   }
   exchange.destination = router_.decide(question);
   const auto& destination = exchange.destination;
@@ -151,13 +148,9 @@ Task<void> Forwarder::attempt(Exchange& exchange, UpstreamConnection& service) {
   auto& client = exchange.client;
   bool expects = http1::lists_token(client.request().fields, "Expect", "100-continue");
   if (exchange.has_body() && !exchange.body_is_whole && exchange.first_body.empty() && !expects) {
-    auto part = co_await client.read_body();
-    if (!part) {
-      exchange.visit.client_gone = true;
-      co_return std::unexpected(part.error());
-    }
-    exchange.first_body = part->bytes;
-    exchange.body_is_whole = part->is_last;
+    auto part = CO_TRY(co_await read_body(exchange));
+    exchange.first_body = part.bytes;
+    exchange.body_is_whole = part.is_last;
   }
   if (!exchange.has_body() || exchange.body_is_whole) {
     CO_TRY(co_await send_whole(exchange, service));
@@ -220,14 +213,23 @@ Task<void> Forwarder::upload(Exchange& exchange, UpstreamConnection& service) {
     }
     if (auto sent = co_await service.send(bytes); !sent || part.is_last) co_return Status{};
     bytes.clear();
-    auto next = co_await client.read_body();
+    auto next = co_await read_body(exchange);
     if (!next) {
-      exchange.visit.client_gone = true;
       service.close();
       co_return Status{};
     }
     part = *next;
   }
+}
+
+// A client that breaks the coding of its body is still there to be told.
+Task<BodyPart> Forwarder::read_body(Exchange& exchange) {
+  auto part = co_await exchange.client.read_body();
+  if (!part) {
+    exchange.client_fault = part.error().code == ErrorCode::malformed;
+    exchange.visit.client_gone = !exchange.client_fault;
+  }
+  co_return part;
 }
 
 Task<void> Forwarder::flush(Exchange& exchange) {
@@ -271,12 +273,16 @@ Task<void> Forwarder::relay_body(Exchange& exchange, UpstreamConnection& service
   auto& client = exchange.client;
   if (service.framing().kind == http1::Framing::Kind::none) co_return Status{};
   while (true) {
-    auto part = CO_TRY(co_await service.read_body());
-    client.add_body(part.bytes);
-    exchange.visit.bytes_out += part.bytes.size();
-    if (exchange.copy) exchange.copy->add(exchange.copy->answer.body, part.bytes);
-    if (part.is_last) co_return Status{};
-    if (client.bytes_unsent() >= kFlushBytes || !service.has_unread()) CO_TRY(co_await flush(exchange));
+    auto part = CO_TRY(service.body_now());
+    if (!part) {
+      CO_TRY(co_await flush(exchange));  // what is here must not wait for what may come much later
+      part = CO_TRY(co_await service.read_body());
+    }
+    client.add_body(part->bytes);
+    exchange.visit.bytes_out += part->bytes.size();
+    if (exchange.copy) exchange.copy->add(exchange.copy->answer.body, part->bytes);
+    if (part->is_last) co_return Status{};
+    if (client.bytes_unsent() >= kFlushBytes) CO_TRY(co_await flush(exchange));
   }
 }
 
@@ -291,16 +297,15 @@ Task<void> Forwarder::tunnel(Exchange& exchange, UpstreamConnection& service) {
   client.add_raw(service.unread());
   CO_TRY(co_await flush(exchange));
   CO_TRY(co_await service.send(client.bytes_behind_head()));
-  auto carry = [&exchange](ByteStream& from, ByteStream& to, std::uint64_t& count) -> Task<void> {
+  exchange.visit.client_gone = true;  // for HTTP: nothing can follow on this connection
+  auto carry = [](ByteStream& from, ByteStream& to, std::uint64_t& count) -> Task<void> {
     std::string buffer(kTunnelBytes, '\0');
     while (true) {
-      auto read = co_await from.read_some(buffer);
-      if (!read || *read == 0) break;
-      count += *read;
-      if (auto sent = co_await to.write(std::string_view(buffer).substr(0, *read)); !sent) break;
+      auto read = CO_TRY(co_await from.read_some(buffer));
+      if (read == 0) co_return co_await to.shutdown_write();
+      count += read;
+      CO_TRY(co_await to.write(std::string_view(buffer).substr(0, read)));
     }
-    exchange.visit.client_gone = true;  // nothing can follow on this connection
-    co_return Err(ErrorCode::cancelled);
   };
   TaskGroup carrying(executor_);
   carrying.spawn(carry(*stream, service.stream(), exchange.visit.bytes_in));
@@ -315,12 +320,15 @@ Task<void> Forwarder::refuse(Exchange& exchange, const Error& error) {
   auto& client = exchange.client;
   auto& visit = exchange.visit;
   if (exchange.copy) visit.shadow = ShadowSkip::no_answer;
-  visit.status = status_for(error);
-  auto reason = visit.status == 504   ? std::string_view("Gateway Timeout")
+  visit.status = exchange.client_fault ? 400 : status_for(error);
+  auto reason = visit.status == 400   ? std::string_view("Bad Request")
+                : visit.status == 504 ? std::string_view("Gateway Timeout")
                 : visit.status == 503 ? std::string_view("Service Unavailable")
                                       : std::string_view("Bad Gateway");
-  auto text = fmt::format("The {} service gave no answer that can be passed on ({}).\n", name(visit.side),
-                          name(error.code));
+  auto text = exchange.client_fault
+                  ? error.detail + "\n"
+                  : fmt::format("The {} service gave no answer that can be passed on ({}).\n",
+                                name(visit.side), name(error.code));
   ResponseHead head{visit.status, reason, 1, {{"Content-Type", "text/plain; charset=utf-8"}}};
   if (visit.status == 503) head.fields.push_back({"Retry-After", "1"});
   client.begin_answer(head, {http1::Framing::Kind::length, text.size()}, {});

@@ -34,6 +34,7 @@ class Forwarder {
   Task<void> relay(Exchange& exchange, UpstreamConnection& service);
   Task<void> relay_body(Exchange& exchange, UpstreamConnection& service);
   Task<void> tunnel(Exchange& exchange, UpstreamConnection& service);
+  Task<BodyPart> read_body(Exchange& exchange);
   Task<void> flush(Exchange& exchange);
   Task<void> refuse(Exchange& exchange, const Error& error);
   http1::RequestChanges changes(Exchange& exchange, std::string_view target);

@@ -85,16 +85,20 @@ Task<std::size_t> MessageReader::fill() {
 }
 
 Task<BodyPart> MessageReader::read_body() {
-  while (!done_) {
-    if (unread().empty() && CO_TRY(co_await fill()) == 0) {
-      if (framing_.kind != http1::Framing::Kind::until_close)
-        co_return Err(ErrorCode::connection_lost, "the peer ended inside a body");
-      done_ = true;
-      break;
-    }
-    if (auto part = CO_TRY(take_part())) co_return *part;
+  while (true) {
+    if (auto part = CO_TRY(body_now())) co_return *part;
+    if (CO_TRY(co_await fill()) > 0) continue;
+    if (framing_.kind != http1::Framing::Kind::until_close)
+      co_return Err(ErrorCode::connection_lost, "the peer ended inside a body");
+    done_ = true;
   }
-  co_return BodyPart{{}, true};
+}
+
+Result<std::optional<BodyPart>> MessageReader::body_now() {
+  while (!done_ && !unread().empty())
+    if (auto part = TRY(take_part())) return part;
+  if (done_) return BodyPart{{}, true};
+  return std::nullopt;
 }
 
 // Of what has come. Nothing if that was not yet a part.

@@ -35,6 +35,9 @@ class MessageReader {
   // should.
   Task<BodyPart> read_body();
 
+  // The same without waiting: nothing if more has to come first.
+  Result<std::optional<BodyPart>> body_now();
+
   bool body_is_done() const { return done_; }
   const http1::Framing& framing() const { return framing_; }
   const HeaderFields& trailers() const { return chunks_.trailers(); }

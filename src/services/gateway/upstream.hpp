@@ -38,8 +38,8 @@ class UpstreamConnection {
   bool has_answered() const { return has_answered_; }  // with any byte, to the present request
 
   Task<BodyPart> read_body();
+  Result<std::optional<BodyPart>> body_now() { return reader_.body_now(); }
   const HeaderFields& trailers() const { return reader_.trailers(); }
-  bool has_unread() const { return !reader_.unread().empty(); }
   std::string_view unread() const { return reader_.unread(); }
 
   // Behind an answer. Whether it can carry another request.
