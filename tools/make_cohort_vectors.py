@@ -10,10 +10,11 @@ import sys
 
 import psycopg2
 
-SALTS = ["", "cohort/billing/payment", "s"]
+SALTS = ["", "cohort/billing/payment", "s", "billing:shadow"]
 KEYS = ["", "0", "1", "-1", "4711", "4712", "9223372036854775807", "it's", "a:b", "Größe", "漢字", "🦆",
         "5f0c1c6e-7f1e-4f1e-8a1e-0123456789ab", "x" * 55, "x" * 56, "x" * 200, " ", "a\\b"]
 KEYS += [str(key * 7919) for key in range(80)]
+KEYS += ["A-4711", "a%20b", "/payments?state=open", "-9223372036854775808", "x" * 1024]
 
 BUCKET = "(('x' || substr(md5(%(salt)s || ':' || %(key)s), 1, 8))::bit(32)::bigint * 10000) >> 32"
 

@@ -104,10 +104,15 @@ CohortTable resolve_cohorts(const EntitySpec& entity, std::string_view migration
 }
 
 CohortId cohort_of(const CohortTable& table, std::string_view key_text) {
+  return place_of(table, key_text).cohort;
+}
+
+KeyPlace place_of(const CohortTable& table, std::string_view key_text) {
   auto named = std::ranges::lower_bound(table.named_keys, key_text, {},
                                         [](const auto& entry) { return std::string_view(entry.first); });
-  if (named != table.named_keys.end() && named->first == key_text) return named->second;
-  return table.by_bucket[bucket_of(table.salt, key_text)];
+  if (named != table.named_keys.end() && named->first == key_text) return {named->second, std::nullopt};
+  auto bucket = bucket_of(table.salt, key_text);
+  return {table.by_bucket[bucket], bucket};
 }
 
 std::string cohort_predicate_sql(const CohortFilter& filter, std::string_view column_sql) {

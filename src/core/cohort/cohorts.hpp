@@ -2,6 +2,8 @@
 // Bucket of a key: (first 32 bits of md5(salt || ':' || key) * 10000) >> 32, key as the database prints it.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +22,14 @@ std::string bucket_sql(std::string_view salt, std::string_view key_sql);
 // REQUIRES: a validated entity: its slices and `rest` cover every bucket.
 CohortTable resolve_cohorts(const EntitySpec& entity, std::string_view migration);
 CohortId cohort_of(const CohortTable& table, std::string_view key_text);
+
+struct KeyPlace {
+  CohortId cohort;
+  std::optional<std::uint32_t> bucket;  // none for a key that a cohort names
+};
+
+// The same, and by what.
+KeyPlace place_of(const CohortTable& table, std::string_view key_text);
 
 // A predicate over the legacy table, e.g. for COPY (SELECT ... WHERE <predicate>). `column_sql` is the quoted
 // column. True for exactly the keys k with cohort_of(k) in filter.members.

@@ -1,0 +1,27 @@
+#include "core/routing/routing_state.hpp"
+
+namespace oxbow {
+
+RoutingState routing_state(const Spec& spec, const Lifecycle& lifecycle, std::uint64_t revision) {
+  RoutingState state{.revision = revision, .spec_hash = spec.hash, .cohorts = {}};
+  for (const auto& entity : spec.entities) {
+    auto& cohorts = state.cohorts.emplace_back();
+    for (const auto& cohort : entity.cohorts) {
+      auto life = lifecycle.cohorts.find(Scope{entity.name, cohort.name});
+      auto& routing = cohorts.emplace_back();
+      if (life == lifecycle.cohorts.end()) continue;
+      const auto& proof = life->second.proof;
+      routing = {.state = life->second.state, .proven = proof && proof->result == VerifyState::equal};
+    }
+  }
+  return state;
+}
+
+RoutingState all_in(State state, const RouteTable& table) {
+  RoutingState all{.revision = 0, .spec_hash = table.spec_hash(), .cohorts = {}};
+  for (const auto& entity : table.entities())
+    all.cohorts.emplace_back(entity.cohort_names.size(), CohortRouting{.state = state, .proven = true});
+  return all;
+}
+
+}  // namespace oxbow
