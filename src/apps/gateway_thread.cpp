@@ -17,6 +17,17 @@ namespace oxbow {
 namespace asio = boost::asio;
 
 struct GatewayThread::Impl {
+  explicit Impl(const Spec& of)
+      : spec(of), table(std::make_shared<const RouteTable>(RouteTable::compile(of))) {}
+
+  std::shared_ptr<const Routing> routing(const Lifecycle& lifecycle) {
+    return std::make_shared<const Routing>(
+        Routing{table, routing_state(spec, lifecycle, ++revision), spec.gateway->state_headers});
+  }
+
+  const Spec& spec;
+  std::shared_ptr<const RouteTable> table;
+  std::uint64_t revision = 0;
   asio::io_context context{1};
   std::unique_ptr<Dialer> dialer;
   std::unique_ptr<Gateway> gateway;
@@ -40,7 +51,7 @@ GatewayThread::GatewayThread(std::unique_ptr<Impl> impl) : impl_(std::move(impl)
 
 Result<std::unique_ptr<GatewayThread>> GatewayThread::open(const Spec& spec) {
   take_all_descriptors();
-  auto impl = std::make_unique<Impl>();
+  auto impl = std::make_unique<Impl>(spec);
   auto executor = impl->context.get_executor();
   impl->dialer = net::make_dialer(executor);
   std::vector<std::unique_ptr<Listener>> listeners;
@@ -50,8 +61,8 @@ Result<std::unique_ptr<GatewayThread>> GatewayThread::open(const Spec& spec) {
   }
   std::random_device device;
   auto seed = (std::uint64_t{device()} << 32) | device();
-  impl->gateway =
-      std::make_unique<Gateway>(GatewayParts{executor, spec, *impl->dialer, std::move(listeners), seed});
+  impl->gateway = std::make_unique<Gateway>(
+      GatewayParts{executor, spec, *impl->dialer, std::move(listeners), impl->routing({}), seed});
   impl->group = std::make_unique<TaskGroup>(executor);
   return std::unique_ptr<GatewayThread>(new GatewayThread(std::move(impl)));
 }
@@ -59,6 +70,10 @@ Result<std::unique_ptr<GatewayThread>> GatewayThread::open(const Spec& spec) {
 void GatewayThread::start() {
   impl_->group->spawn(impl_->gateway->run());
   impl_->thread = std::thread([this] { impl_->context.run(); });
+}
+
+void GatewayThread::publish(const Lifecycle& lifecycle) {
+  impl_->gateway->publish(impl_->routing(lifecycle));
 }
 
 GatewayThread::~GatewayThread() {

@@ -19,6 +19,9 @@ class GatewayThread {
 
   void start();
 
+  // Requests are decided by these states from now on. Any thread.
+  void publish(const Lifecycle& lifecycle);
+
  private:
   struct Impl;
   explicit GatewayThread(std::unique_ptr<Impl> impl);

@@ -105,12 +105,16 @@ Status run(const Settings& settings, const Spec& spec, SqliteStore& store) {
   asio::io_context context(1);
   auto executor = context.get_executor();
   auto data = make_plane(executor, spec, store);
-  auto service = TRY(ControlService::open(executor, {spec, store, store, *data.plane, wall_now}));
+  std::unique_ptr<GatewayThread> gateway;
+  if (spec.gateway) gateway = TRY(GatewayThread::open(spec));
+  auto publish = [&gateway](const Lifecycle& lifecycle) {
+    if (gateway) gateway->publish(lifecycle);
+  };
+  auto service = TRY(ControlService::open(executor, {spec, store, store, *data.plane, wall_now, publish}));
+  publish(service->lifecycle());
   ControlApi api(*service);
   auto answer = [&api](HttpRequest request) { return api.handle(std::move(request)); };
   auto server = TRY(HttpServer::listen(executor, settings.socket_path(), answer));
-  std::unique_ptr<GatewayThread> gateway;
-  if (spec.gateway) gateway = TRY(GatewayThread::open(spec));
 
   TaskGroup group(executor);
   StopSignals signals(context, group);

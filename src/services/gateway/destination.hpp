@@ -8,6 +8,7 @@
 
 #include "model/side.hpp"
 #include "model/state.hpp"
+#include "services/gateway/routing.hpp"
 #include "services/gateway/shadow_skip.hpp"
 
 namespace oxbow {
@@ -16,15 +17,14 @@ struct Destination {
   Side side = Side::legacy;                         // that answers
   ShadowSkip shadow_skip = ShadowSkip::not_wanted;  // none: the other side gets a shadow
   std::string shadow_target;                        // where the shadow goes there; empty: as the request
-  bool takes_twin = false;  // the side that answers is asked once more, to see its own noise
-  std::size_t route = 0;    // if listed
-  std::string_view route_text;
+  bool takes_twin = false;           // the side that answers is asked once more, to see its own noise
+  std::optional<std::size_t> route;  // in the routing's table; none: unlisted
   std::string_view entity;
   std::string_view cohort;
   std::optional<State> state;
   std::string_view reason;
   bool shows_state = false;
-  std::shared_ptr<const void> routing;
+  std::shared_ptr<const Routing> routing;
 };
 
 }  // namespace oxbow

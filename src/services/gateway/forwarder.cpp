@@ -101,7 +101,8 @@ Task<void> Forwarder::answer(Exchange& exchange) {
 Task<void> Forwarder::choose(Exchange& exchange) {
   auto& client = exchange.client;
   const auto& head = client.request();
-  auto question = router_.begin(head);
+  Router::Question question;
+  router_.begin(head, question);
   bool expects = http1::lists_token(head.fields, "Expect", "100-continue");
   if (question.wants_body() && exchange.has_body() && expects) {
     client.add_interim({.status = 100, .reason = "Continue", .fields = {}});
@@ -118,7 +119,8 @@ Task<void> Forwarder::choose(Exchange& exchange) {
   auto& visit = exchange.visit;
   visit.side = destination.side;
   visit.state = destination.state;
-  visit.route = destination.route_text;
+  visit.routing = destination.routing;
+  visit.route = destination.route;
   visit.entity = destination.entity;
   visit.cohort = destination.cohort;
   visit.reason = destination.reason;

@@ -11,6 +11,8 @@ constexpr std::string_view kTooBusy =
     "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: text/plain; charset=utf-8\r\n"
     "Content-Length: 48\r\nConnection: close\r\n\r\nThe gateway has all the connections it may have.\n";
 
+constexpr std::uint32_t kTwinBuckets = kBucketCount / 20;
+
 std::vector<ServiceAddress> addresses_of(const SystemSpec& system) {
   std::vector<ServiceAddress> addresses;
   for (const auto& text : system.services) addresses.push_back(*parse_service_address(text));
@@ -53,7 +55,7 @@ Gateway::Gateway(GatewayParts parts)
                          shadow_limits_of(settings_, parts_.spec.legacy)},
                         {parts_.dialer, deadlines_, addresses_of(parts_.spec.new_side),
                          shadow_limits_of(settings_, parts_.spec.new_side)}},
-      router_(parts_.spec),
+      router_(parts_.routing, kTwinBuckets, parts_.seed),
       shadows_(
           parts_.executor, shadow_upstreams_, deadlines_,
           {settings_.shadow.memory_bytes_max, settings_.shadow.body_bytes_max, settings_.shadow.time_max},

@@ -22,6 +22,7 @@ struct GatewayParts {
   const Spec& spec;  // REQUIRES: it has a gateway
   Dialer& dialer;
   std::vector<std::unique_ptr<Listener>> listeners;
+  std::shared_ptr<const Routing> routing;
   std::uint64_t seed = 0;
 };
 
@@ -32,6 +33,9 @@ class Gateway {
 
   // Serves until it is cancelled; then takes no more connections and gives requests under way their time.
   Task<void> run();
+
+  // From now on requests are decided by this. Any thread.
+  void publish(std::shared_ptr<const Routing> routing) { router_.publish(std::move(routing)); }
 
  private:
   Task<void> accept(Listener& listener);

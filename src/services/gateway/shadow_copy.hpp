@@ -9,6 +9,7 @@
 
 #include "base/time.hpp"
 #include "model/side.hpp"
+#include "services/gateway/routing.hpp"
 #include "services/gateway/shadow_skip.hpp"
 
 namespace oxbow {
@@ -77,7 +78,7 @@ class ShadowCopy {
   RecordedAnswer answer;         // what the user got
   RecordedAnswer shadow_answer;  // of the other side
   RecordedAnswer twin_answer;    // of the side that answered, asked once more; empty: it was not
-  std::shared_ptr<const void> routing;
+  std::shared_ptr<const Routing> routing;
 
  private:
   ShadowBudget& budget_;

@@ -34,7 +34,7 @@ std::unique_ptr<ShadowCopy> Shadows::begin(const Destination& destination) {
   auto copy = std::make_unique<ShadowCopy>(budget_, settings_.body_bytes_max);
   if (!copy->take(kCopyBytes)) copy->give_up(ShadowSkip::budget);
   copy->answered_by = destination.side;
-  copy->route = destination.route;
+  copy->route = *destination.route;
   copy->routing = destination.routing;
   return copy;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 #include "base/time.hpp"
 #include "model/side.hpp"
 #include "model/state.hpp"
+#include "services/gateway/routing.hpp"
 #include "services/gateway/shadow_skip.hpp"
 
 namespace oxbow {
@@ -18,7 +20,8 @@ struct Visit {
   WallTime at{};
   Side side = Side::legacy;
   std::optional<State> state;
-  std::string_view route;  // as the spec has it; empty: unlisted
+  std::shared_ptr<const Routing> routing;  // holds the texts below
+  std::optional<std::size_t> route;        // none: unlisted
   std::string_view entity;
   std::string_view cohort;
   std::string_view reason;  // why this side
