@@ -38,6 +38,7 @@ void add_status_command(Cli& cli);     // status
 void add_order_commands(Cli& cli);     // advance, rollback, halt, pause, resume, rate
 void add_verify_command(Cli& cli);     // verify
 void add_findings_commands(Cli& cli);  // findings, quarantine, why, audit
+void add_route_command(Cli& cli);      // route
 void add_doctor_command(Cli& cli);     // doctor
 void add_meta_commands(Cli& cli);      // help, completion, version
 

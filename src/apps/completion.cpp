@@ -42,7 +42,7 @@ std::string for_bash(const CLI::App& app) {
   return fmt::format(R"(_oxbow() {{
   local word="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD-1]}}" command="" words="" each
   case "$before" in
-    --to) COMPREPLY=($(compgen -W "{states}" -- "$word")); return ;;
+    --to | --state-of) COMPREPLY=($(compgen -W "{states}" -- "$word")); return ;;
     --spec | --state) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --log) COMPREPLY=($(compgen -W "debug info warn error" -- "$word")); return ;;
     completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$word")); return ;;
@@ -74,7 +74,7 @@ _oxbow() {{
   commands=(
 {commands}  )
   case "${{words[CURRENT-1]}}" in
-    --to) compadd {states}; return ;;
+    --to | --state-of) compadd {states}; return ;;
     --spec | --state) _files; return ;;
   esac
   if (( CURRENT == 2 )); then _describe command commands; return; fi
@@ -94,7 +94,9 @@ std::string for_fish(const CLI::App& app) {
     script += fmt::format("complete -c oxbow -n __fish_use_subcommand -a {} -d {}\n", command->get_name(),
                           quoted(command->get_description()));
     for (const auto& option : options_of(*command)) {
-      auto values = option == "--to" ? fmt::format(" -xa '{}'", fmt::join(kStateNames, " ")) : "";
+      auto values = option == "--to" || option == "--state-of"
+                        ? fmt::format(" -xa '{}'", fmt::join(kStateNames, " "))
+                        : "";
       script += fmt::format("complete -c oxbow -n '__fish_seen_subcommand_from {}' -l {}{}\n",
                             command->get_name(), option.substr(2), values);
     }

@@ -42,6 +42,7 @@ void add_commands(Cli& cli) {
   add_order_commands(cli);
   add_verify_command(cli);
   add_findings_commands(cli);
+  add_route_command(cli);
   add_doctor_command(cli);
   add_meta_commands(cli);
 }

@@ -30,6 +30,11 @@ entities:
     cohorts:
       - {{ name: pilot, keys: [ "1" ] }}
       - {{ name: rest }}
+    reads: {{ latency: new-read }}
+    routes:
+      - {{ route: "GET /customers/{{customer_id}}", read: latency }}
+      - {{ route: "POST /customers", write: true, operation_key: [ header.Request-Id ], key: body.customer.id }}
+      - {{ route: "GET /orders", read: latency, key: header.X-Customer, host: shop.example }}
 """
 
 
@@ -254,6 +259,37 @@ def test_the_man_page_has_every_command_and_option_and_no_other():
     assert written == known
 
 
+def test_route_explains_a_decision_without_a_running_oxbow(migration):
+    said = migration.oxbow("route", "GET /customers/1").stdout.splitlines()
+    assert said[0] == "request: GET /customers/1"
+    assert said[1] == "states: every cohort in legacy, because no oxbow runs"
+    assert said[3:] == ["key: path.customer_id is 1", "cohort: pilot, which names this key", "state: legacy",
+                        "answers: legacy; this class of reads moves in new-read", "shadow: none in this state"]
+    said = migration.oxbow("route", "/customers/1", "--state-of", "new-read").stdout
+    assert "answers: new; this class of reads moved in new-read" in said and "shadow: legacy; 100%" in said
+
+
+def test_route_takes_fields_and_bodies(migration):
+    ask = lambda *words: migration.ask("route", *words, "--state-of", "new-write")
+    written = ask("POST /customers", "--body", '{"customer": {"id": 1}}')
+    assert (written["side"], written["cohort"], written["key"]) == ("new", "pilot", "1")
+    assert ask("POST /customers", "--body", "id=1")["key"] is None
+    listed = ask("GET /orders", "--header", "Host: shop.example", "--header", "X-Customer: 2")
+    assert (listed["side"], listed["shadow"], listed["cohort"]) == ("legacy", "new", "rest")
+    assert ask("GET /orders")["because"] == "unlisted"
+
+
+def test_route_asks_the_running_oxbow(migration):
+    migration.up()
+    said = migration.ask("route", "GET /customers/1")
+    assert said["lines"][1] == "states: those of the running oxbow" and said["state"] == "legacy"
+
+
+def test_route_names_what_is_no_request(migration):
+    for words in (["customers/1"], ["GET /a", "--header", "x"], ["GET /a", "--state-of", "mirored"]):
+        assert migration.oxbow("route", *words, check=False).returncode == 2, words
+
+
 def test_the_man_page_has_every_exit_code():
     with open(os.path.join(ROOT, "src", "base", "error.hpp"), encoding="utf-8") as file:
         codes = set(re.findall(r"(\d+)\)\s*\\?$", file.read(), re.MULTILINE))
@@ -283,4 +319,5 @@ def test_bash_completes_commands_states_and_options():
     assert complete("oxbow", "adv") == ["advance"]
     assert complete("oxbow", "advance", "customer", "--to", "mir") == ["mirrored"]
     assert complete("oxbow", "advance", "customer", "--co") == ["--cohort"]
+    assert complete("oxbow", "route", "--state-of", "new-r") == ["new-read"]
     assert complete("oxbow", "--json", "doctor", "--re") == ["--remove"]

@@ -1,0 +1,157 @@
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <boost/json.hpp>
+#include <memory>
+#include <optional>
+
+#include "apps/cli.hpp"
+#include "apps/daemon_client.hpp"
+#include "apps/load_spec.hpp"
+#include "core/routing/body_key_scanner.hpp"
+#include "core/routing/explain.hpp"
+
+namespace oxbow {
+namespace {
+
+namespace json = boost::json;
+
+// The states to decide by, and where they come from.
+struct KnownStates {
+  RoutingState states;
+  std::string source;
+};
+
+// States go by name, so that also a spec that was changed since the start can be asked about.
+RoutingState states_of(const json::value& status, const RouteTable& table) {
+  auto states = all_in(State::legacy, table);
+  for (const auto& value : status.at("cohorts").as_array()) {
+    for (std::size_t i = 0; i < table.entities().size(); ++i) {
+      const auto& entity = table.entities()[i];
+      if (value.at("entity").as_string() != entity.name) continue;
+      for (std::size_t j = 0; j < entity.cohort_names.size(); ++j) {
+        if (value.at("cohort").as_string() != entity.cohort_names[j]) continue;
+        const auto& proof = value.at("proof");
+        states.cohorts[i][j] = {
+            .state = parse_state(std::string_view(value.at("state").as_string())).value_or(State::legacy),
+            .proven = !proof.is_null() && proof.at("result").as_string() == name(VerifyState::equal)};
+      }
+    }
+  }
+  return states;
+}
+
+struct RouteCommand {
+  const Settings& settings;
+  std::string request = {};
+  std::vector<std::string> headers = {};
+  std::optional<std::string> body = {};
+  std::optional<std::string> state_of = {};
+
+  Result<int> operator()() const {
+    auto head = TRY(parse_head());
+    auto spec = TRY(load_spec(settings));
+    auto table = RouteTable::compile(spec);
+    auto known = TRY(known_states(table));
+    auto match = table.match(head);
+    std::string buffer;
+    auto key = match.route ? find_key(table, match, head, buffer) : RequestKey();
+    std::optional<BodyKeyScanner> scanner;
+    if (key.found == KeyFound::in_body && body) {
+      const auto& routed = table.routes()[*match.route];
+      scanner.emplace(routed.body_path, table.entities()[routed.entity].key_kind);
+      scanner->feed(*body);
+      scanner->finish();
+      key = scanner->result();
+    }
+    auto decision = decide(table, known.states, match, key, head.target);
+    auto lines = explain(table, head, match, key, decision);
+    lines.insert(lines.begin() + 1, "states: " + known.source);
+    if (settings.json) {
+      print_json(table, key, decision, lines);
+    } else {
+      for (const auto& line : lines) fmt::print("{}\n", line);
+    }
+    return 0;
+  }
+
+ private:
+  Result<RequestHead> parse_head() const {
+    RequestHead head;
+    auto text = std::string_view(request);
+    auto space = text.find(' ');
+    head.method = space == std::string_view::npos ? "GET" : text.substr(0, space);
+    head.target = space == std::string_view::npos ? text : text.substr(space + 1);
+    if (head.method.empty() || !head.target.starts_with('/'))
+      return Err(ErrorCode::usage, "`{}` is no request; write a method and a path: 'GET /payments/4711'",
+                 request);
+    for (std::string_view line : headers) {
+      auto colon = line.find(':');
+      if (colon == std::string_view::npos || colon == 0)
+        return Err(ErrorCode::usage, "`{}` is no header field; write a name and a value: 'X-Id: 4711'", line);
+      auto value = line.substr(colon + 1);
+      value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
+      head.fields.push_back({.name = line.substr(0, colon), .value = value});
+    }
+    head.host = find_field(head.fields, "host").value_or("");
+    return head;
+  }
+
+  Result<KnownStates> known_states(const RouteTable& table) const {
+    if (state_of) {
+      auto state = parse_state(*state_of);
+      return KnownStates{all_in(*state, table), fmt::format("every cohort in {}, as asked", *state_of)};
+    }
+    auto answer = DaemonClient(settings).get("status");
+    if (!answer && answer.error().code == ErrorCode::not_running)
+      return KnownStates{all_in(State::legacy, table), "every cohort in legacy, because no oxbow runs"};
+    auto status = json::parse(TRY(std::move(answer)));
+    bool same_spec = status.at("spec_hash").as_string() == table.spec_hash();
+    return KnownStates{states_of(status, table),
+                       same_spec ? "those of the running oxbow"
+                                 : "those of the running oxbow, which has read another version of the spec"};
+  }
+
+  static void print_json(const RouteTable& table, const RequestKey& key, const Decision& decision,
+                         const std::vector<std::string>& lines) {
+    json::object answer = {{"side", name(decision.side)},
+                           {"because", name(decision.because)},
+                           {"shadow", decision.shadow ? json::value(name(*decision.shadow)) : json::value()},
+                           {"shadow_why", name(decision.shadow_why)},
+                           {"lines", json::value_from(lines)}};
+    if (decision.route) {
+      const auto& routed = table.routes()[*decision.route];
+      const auto& entity = table.entities()[decision.entity];
+      answer["route"] = fmt::format("{} {}", routed.route.method, routed.route.path);
+      answer["entity"] = entity.name;
+      answer["key"] = key.found == KeyFound::yes ? json::value(key.text) : json::value();
+      answer["cohort"] =
+          decision.cohort ? json::value(entity.cohort_names[decision.cohort->value()]) : json::value();
+      answer["state"] = decision.state ? json::value(name(*decision.state)) : json::value();
+    }
+    fmt::print("{}\n", json::serialize(answer));
+  }
+};
+
+std::string check_state(const std::string& text) {
+  if (parse_state(text)) return "";
+  return "`" + text + "` is no state; states are " + fmt::format("{}", fmt::join(kStateNames, ", "));
+}
+
+}  // namespace
+
+void add_route_command(Cli& cli) {
+  auto route = std::make_shared<RouteCommand>(RouteCommand{cli.settings});
+  auto* app = cli.add("route", "explain which side would answer a request", [route] { return (*route)(); });
+  app->add_option("REQUEST", route->request, "method and path: 'GET /payments/4711'")->required();
+  app->add_option("--header", route->headers, "a header field: 'X-Id: 4711'; may be repeated")
+      ->type_name("FIELD")
+      ->allow_extra_args(false);
+  app->add_option("--body", route->body, "the request's body, for a key that is there")->type_name("TEXT");
+  app->add_option("--state-of", route->state_of,
+                  "as if every cohort were in this state (default: as the running oxbow says, else legacy)")
+      ->type_name("STATE")
+      ->check(check_state);
+}
+
+}  // namespace oxbow
