@@ -37,6 +37,7 @@ FOREIGN = {
     "yaml-cpp/": ["adapters/yaml"],
     "boost/beast": ["adapters/http"],
     "boost/json": ["services", "adapters/http", "apps"],
+    "boost/math": ["core"],
     "boost/asio": ["runtime", "ports", "services", "adapters/postgres", "adapters/http", "apps"],
     "xxhash.h": ["core", "services"],
     "openssl/": ["core"],
