@@ -38,6 +38,7 @@ FOREIGN = {
     "yaml-cpp/": ["adapters/yaml"],
     "boost/beast": ["adapters/http"],
     "boost/json": ["services", "adapters/http", "apps"],
+    "boost/math": ["core"],
     "boost/asio": ["runtime", "ports", "services", "adapters/postgres", "adapters/http", "adapters/net", "apps"],
     "xxhash.h": ["core", "services"],
     "openssl/": ["core", "adapters/net"],
