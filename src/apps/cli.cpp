@@ -18,6 +18,9 @@ std::string beside_spec(const Settings& settings, std::string_view file) {
 std::string Settings::store_path() const {
   return beside_spec(*this, "oxbow.db");
 }
+std::string Settings::exemplars_path() const {
+  return beside_spec(*this, "exemplars.db");
+}
 std::string Settings::socket_path() const {
   return beside_spec(*this, "oxbow.sock");
 }

@@ -17,6 +17,7 @@ struct Settings {
   bool json = false;
 
   std::string store_path() const;
+  std::string exemplars_path() const;
   std::string socket_path() const;
 };
 
@@ -39,7 +40,8 @@ void add_order_commands(Cli& cli);     // advance, rollback, halt, pause, resume
 void add_verify_command(Cli& cli);     // verify
 void add_findings_commands(Cli& cli);  // findings, quarantine, why, audit
 void add_route_command(Cli& cli);      // route
-void add_doctor_command(Cli& cli);     // doctor
-void add_meta_commands(Cli& cli);      // help, completion, version
+void add_diff_command(Cli& cli);
+void add_doctor_command(Cli& cli);  // doctor
+void add_meta_commands(Cli& cli);   // help, completion, version
 
 }  // namespace oxbow

@@ -10,6 +10,7 @@
 #include "adapters/net/net.hpp"
 #include "base/log.hpp"
 #include "core/spec/http_address.hpp"
+#include "runtime/real_clock.hpp"
 #include "runtime/task_group.hpp"
 
 namespace oxbow {
@@ -17,16 +18,15 @@ namespace oxbow {
 namespace asio = boost::asio;
 
 struct GatewayThread::Impl {
-  explicit Impl(const Spec& of)
-      : spec(of), table(std::make_shared<const RouteTable>(RouteTable::compile(of))) {}
+  Impl(const Spec& of, std::shared_ptr<const Routes> compiled) : spec(of), routes(std::move(compiled)) {}
 
   std::shared_ptr<const Routing> routing(const Lifecycle& lifecycle) {
     return std::make_shared<const Routing>(
-        Routing{table, routing_state(spec, lifecycle, ++revision), spec.gateway->state_headers});
+        Routing{routes, routing_state(spec, lifecycle, ++revision), spec.gateway->state_headers});
   }
 
   const Spec& spec;
-  std::shared_ptr<const RouteTable> table;
+  std::shared_ptr<const Routes> routes;
   std::uint64_t revision = 0;
   asio::io_context context{1};
   std::unique_ptr<Dialer> dialer;
@@ -49,9 +49,9 @@ void take_all_descriptors() {
 
 GatewayThread::GatewayThread(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Result<std::unique_ptr<GatewayThread>> GatewayThread::open(const Spec& spec) {
+Result<std::unique_ptr<GatewayThread>> GatewayThread::open(const Spec& spec, ExemplarStore* exemplars) {
   take_all_descriptors();
-  auto impl = std::make_unique<Impl>(spec);
+  auto impl = std::make_unique<Impl>(spec, TRY(compile_routes(spec)));
   auto executor = impl->context.get_executor();
   impl->dialer = net::make_dialer(executor);
   std::vector<std::unique_ptr<Listener>> listeners;
@@ -61,8 +61,8 @@ Result<std::unique_ptr<GatewayThread>> GatewayThread::open(const Spec& spec) {
   }
   std::random_device device;
   auto seed = (std::uint64_t{device()} << 32) | device();
-  impl->gateway = std::make_unique<Gateway>(
-      GatewayParts{executor, spec, *impl->dialer, std::move(listeners), impl->routing({}), seed});
+  impl->gateway = std::make_unique<Gateway>(GatewayParts{executor, spec, *impl->dialer, std::move(listeners),
+                                                         impl->routing({}), exemplars, wall_now, seed});
   impl->group = std::make_unique<TaskGroup>(executor);
   return std::unique_ptr<GatewayThread>(new GatewayThread(std::move(impl)));
 }
@@ -74,6 +74,10 @@ void GatewayThread::start() {
 
 void GatewayThread::publish(const Lifecycle& lifecycle) {
   impl_->gateway->publish(impl_->routing(lifecycle));
+}
+
+const Gateway& GatewayThread::gateway() const {
+  return *impl_->gateway;
 }
 
 GatewayThread::~GatewayThread() {

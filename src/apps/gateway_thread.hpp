@@ -10,9 +10,10 @@ namespace oxbow {
 
 class GatewayThread {
  public:
-  // Listens at once, so that an address that is taken is known; serves from start() on. `spec` outlives it.
-  // REQUIRES: the spec has a gateway
-  static Result<std::unique_ptr<GatewayThread>> open(const Spec& spec);
+  // Listens at once, so that an address that is taken is known; serves from start() on. `spec` and
+  // `exemplars` outlive it; without exemplars, what differs is forgotten at the end. REQUIRES: the spec has a
+  // gateway
+  static Result<std::unique_ptr<GatewayThread>> open(const Spec& spec, ExemplarStore* exemplars);
 
   // Gives requests under way their time.
   ~GatewayThread();
@@ -21,6 +22,8 @@ class GatewayThread {
 
   // Requests are decided by these states from now on. Any thread.
   void publish(const Lifecycle& lifecycle);
+
+  const Gateway& gateway() const;
 
  private:
   struct Impl;

@@ -43,6 +43,7 @@ void add_commands(Cli& cli) {
   add_verify_command(cli);
   add_findings_commands(cli);
   add_route_command(cli);
+  add_diff_command(cli);
   add_doctor_command(cli);
   add_meta_commands(cli);
 }

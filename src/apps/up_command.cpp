@@ -9,6 +9,7 @@
 
 #include "adapters/http/http_server.hpp"
 #include "adapters/postgres/postgres.hpp"
+#include "adapters/sqlite/sqlite_exemplars.hpp"
 #include "adapters/sqlite/sqlite_store.hpp"
 #include "apps/blocking.hpp"
 #include "apps/cli.hpp"
@@ -99,18 +100,34 @@ Status refuse_if_unfit(const Spec& spec, SqliteStore& store) {
   return {};
 }
 
+// Examples of differences are an aid: without a place for them the gateway works all the same.
+std::unique_ptr<SqliteExemplars> open_exemplars(const Settings& settings) {
+  auto opened = SqliteExemplars::open(settings.exemplars_path(), {});
+  if (!opened) {
+    log_warn("examples of differences are not kept: {}", to_string(opened.error()));
+    return nullptr;
+  }
+  if (!opened->complaint.empty()) log_warn("{}", opened->complaint);
+  return std::move(opened->store);
+}
+
 // Everything that works while oxbow is up. The first part that fails brings all down; what is in the
 // databases and in the journal is enough to go on from.
 Status run(const Settings& settings, const Spec& spec, SqliteStore& store) {
   asio::io_context context(1);
   auto executor = context.get_executor();
   auto data = make_plane(executor, spec, store);
+  std::unique_ptr<SqliteExemplars> exemplars;
   std::unique_ptr<GatewayThread> gateway;
-  if (spec.gateway) gateway = TRY(GatewayThread::open(spec));
+  if (spec.gateway) {
+    exemplars = open_exemplars(settings);
+    gateway = TRY(GatewayThread::open(spec, exemplars.get()));
+  }
   auto publish = [&gateway](const Lifecycle& lifecycle) {
     if (gateway) gateway->publish(lifecycle);
   };
-  auto service = TRY(ControlService::open(executor, {spec, store, store, *data.plane, wall_now, publish}));
+  auto service = TRY(ControlService::open(executor, {spec, store, store, *data.plane, wall_now, publish,
+                                                     gateway ? &gateway->gateway() : nullptr}));
   publish(service->lifecycle());
   ControlApi api(*service);
   auto answer = [&api](HttpRequest request) { return api.handle(std::move(request)); };

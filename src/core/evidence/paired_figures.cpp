@@ -65,6 +65,12 @@ void Coverage::skipped(std::string_view reason) {
   ++found->second;
 }
 
+void Coverage::add(const Coverage& other) {
+  compared_ += other.compared_;
+  skipped_ += other.skipped_;
+  for (const auto& [reason, count] : other.reasons_) reasons_[reason] += count;
+}
+
 double Coverage::share() const {
   return eligible() == 0 ? 0.0 : static_cast<double>(compared_) / static_cast<double>(eligible());
 }

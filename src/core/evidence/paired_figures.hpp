@@ -84,6 +84,7 @@ class Coverage {
 
   void compared() { ++compared_; }
   void skipped(std::string_view reason);  // eligible, but not compared
+  void add(const Coverage& other);
 
   std::uint64_t eligible() const { return compared_ + skipped_; }
   std::uint64_t compared_count() const { return compared_; }

@@ -8,6 +8,7 @@
 
 #include "services/control/metrics.hpp"
 #include "services/control/request_fields.hpp"
+#include "services/control/traffic_view.hpp"
 #include "services/control/view.hpp"
 
 namespace oxbow {
@@ -164,9 +165,18 @@ Result<HttpResponse> ControlApi::get(const HttpRequest& request) {
     auto after = TRY(query_number(request, "after", 0));
     return as_json(events_json(TRY(service_.journal().after(after, limit))));
   }
+  if (path == "traffic" || path == "differences") {
+    if (parts.traffic == nullptr)
+      return Err(ErrorCode::not_found, "the spec has no `gateway`, so no answers are compared");
+    if (path == "traffic") return as_json(traffic_json(*parts.traffic));
+    auto cluster = request.query.find("cluster");
+    auto id = cluster == request.query.end() ? std::string() : cluster->second;
+    return as_json(TRY(differences_of(*parts.traffic, id, TRY(query_limit(request)), parts.now())));
+  }
   if (path == "metrics") {
     auto open = TRY(parts.findings.count_findings({}));
     auto text = metrics_text(service_.lifecycle(), TRY(status_of(parts)), open, parts.now());
+    if (parts.traffic != nullptr) text += traffic_metrics_text(*parts.traffic);
     return HttpResponse{200, "text/plain; version=0.0.4", std::move(text)};
   }
   if (path.starts_with("verify/")) {

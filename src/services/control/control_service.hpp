@@ -13,6 +13,7 @@
 #include "ports/finding_store.hpp"
 #include "services/control/data_plane.hpp"
 #include "services/control/journal.hpp"
+#include "services/control/traffic_plane.hpp"
 
 namespace oxbow {
 
@@ -24,6 +25,7 @@ struct ControlParts {
   DataPlane& plane;
   std::function<WallTime()> now;
   std::function<void(const Lifecycle&)> on_change = [](const Lifecycle&) {};  // once it is in the journal
+  const TrafficPlane* traffic = nullptr;                                      // none: there is no gateway
 };
 
 class ControlService {

@@ -36,7 +36,7 @@ namespace oxbow {
 
 struct DifferencesInput {
   WallTime now;
-  const Coverage& coverage;
+  Coverage coverage;
   std::uint64_t differences_without_room = 0;
   std::size_t clusters_total = 0;
   std::vector<JudgedCluster> clusters;

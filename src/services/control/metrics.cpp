@@ -126,4 +126,47 @@ std::string metrics_text(const Lifecycle& lifecycle, const PlaneStatus& plane, s
   return page.take();
 }
 
+std::string traffic_metrics_text(const TrafficPlane& traffic) {
+  Page page;
+  traffic.look([&](const AnswersKnown& known) {
+    auto of_routes = [&](std::string_view metric, std::string_view help, auto value) {
+      page.metric(metric, "counter", help);
+      for (const auto& [route, figures] : known.routes) page.sample(value(figures), {{"route", route}});
+    };
+    of_routes("oxbow_answers_eligible_total", "Requests whose two answers could have been compared.",
+              [](const RouteFigures& figures) { return figures.coverage.eligible(); });
+    of_routes("oxbow_answers_compared_total", "Requests whose two answers were compared.",
+              [](const RouteFigures& figures) { return figures.coverage.compared_count(); });
+    page.metric("oxbow_answers_skipped_total", "counter",
+                "Eligible requests that were not compared, by reason.");
+    for (const auto& [route, figures] : known.routes)
+      for (const auto& [reason, count] : figures.coverage.reasons())
+        page.sample(count, {{"route", route}, {"reason", reason}});
+    of_routes("oxbow_answers_differed_first_total", "Pairs that differed at the first look.",
+              [](const RouteFigures& figures) { return figures.divergence.differed_first; });
+    of_routes("oxbow_answers_differed_total", "Pairs that differed at the second look, too.",
+              [](const RouteFigures& figures) { return figures.divergence.differed_after_recheck; });
+    page.metric("oxbow_answers_failed_total", "counter", "Pairs by who failed: legacy, new or both.");
+    for (const auto& [route, figures] : known.routes) {
+      page.sample(figures.errors.only_legacy_failed, {{"route", route}, {"who", "legacy"}});
+      page.sample(figures.errors.only_new_failed, {{"route", route}, {"who", "new"}});
+      page.sample(figures.errors.both_failed, {{"route", route}, {"who", "both"}});
+    }
+    page.metric("oxbow_answer_seconds", "gauge", "Time of both sides for the same requests, by quantile.");
+    for (const auto& [route, figures] : known.routes) {
+      if (figures.latency.count() == 0) continue;
+      for (auto [quantile, text] : {std::pair(0.5, "0.5"), std::pair(0.99, "0.99")}) {
+        auto seconds = [&](const LogHistogram& times) {
+          return std::chrono::duration<double>(times.quantile(quantile)).count();
+        };
+        page.sample(seconds(figures.latency.legacy()),
+                    {{"route", route}, {"side", "legacy"}, {"quantile", text}});
+        page.sample(seconds(figures.latency.new_side()),
+                    {{"route", route}, {"side", "new"}, {"quantile", text}});
+      }
+    }
+  });
+  return page.take();
+}
+
 }  // namespace oxbow

@@ -58,7 +58,7 @@ void AccessLog::add(const Visit& visit, const ClientExchange& client) {
                  visit.status, took_ms, visit.bytes_in, visit.bytes_out);
   append_text(lines_, "side", name(visit.side));
   if (visit.state) append_text(lines_, "state", name(*visit.state));
-  if (visit.route) append_text(lines_, "route", visit.routing->table->routes()[*visit.route].route.path);
+  if (visit.route) append_text(lines_, "route", visit.routing->routes->texts[*visit.route]);
   append_text(lines_, "entity", visit.entity);
   append_text(lines_, "cohort", visit.cohort);
   append_text(lines_, "reason", visit.reason);

@@ -1,5 +1,7 @@
 #include "services/gateway/gateway.hpp"
 
+#include <boost/asio/post.hpp>
+
 #include "core/spec/http_address.hpp"
 #include "runtime/deadline.hpp"
 #include "runtime/real_clock.hpp"
@@ -55,7 +57,7 @@ Gateway::Gateway(GatewayParts parts)
                          shadow_limits_of(settings_, parts_.spec.legacy)},
                         {parts_.dialer, deadlines_, addresses_of(parts_.spec.new_side),
                          shadow_limits_of(settings_, parts_.spec.new_side)}},
-      router_(parts_.routing, kTwinBuckets, parts_.seed),
+      router_(parts_.routing, skew_, kTwinBuckets, parts_.seed),
       shadows_(
           parts_.executor, shadow_upstreams_, deadlines_,
           {settings_.shadow.memory_bytes_max, settings_.shadow.body_bytes_max, settings_.shadow.time_max},
@@ -65,6 +67,13 @@ Gateway::Gateway(GatewayParts parts)
       connections_(parts_.executor) {}
 
 Gateway::~Gateway() = default;
+
+// The judge has its own thread; shadows belong to ours.
+void Gateway::look_again(std::unique_ptr<ShadowCopy> copy, Duration after) {
+  boost::asio::post(parts_.executor, [this, copy = std::move(copy), after]() mutable {
+    shadows_.look_again(std::move(copy), after);
+  });
+}
 
 Task<void> Gateway::run() {
   TaskGroup group(parts_.executor);

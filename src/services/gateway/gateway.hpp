@@ -13,6 +13,7 @@
 #include "services/gateway/access_log.hpp"
 #include "services/gateway/client_connection.hpp"
 #include "services/gateway/forwarder.hpp"
+#include "services/gateway/judge.hpp"
 
 namespace oxbow {
 
@@ -23,13 +24,15 @@ struct GatewayParts {
   Dialer& dialer;
   std::vector<std::unique_ptr<Listener>> listeners;
   std::shared_ptr<const Routing> routing;
+  ExemplarStore* exemplars = nullptr;
+  std::function<WallTime()> now;
   std::uint64_t seed = 0;
 };
 
-class Gateway {
+class Gateway final : public TrafficPlane {
  public:
   explicit Gateway(GatewayParts parts);
-  ~Gateway();
+  ~Gateway() override;
 
   // Serves until it is cancelled; then takes no more connections and gives requests under way their time.
   Task<void> run();
@@ -37,11 +40,16 @@ class Gateway {
   // From now on requests are decided by this. Any thread.
   void publish(std::shared_ptr<const Routing> routing) { router_.publish(std::move(routing)); }
 
+  // Any thread.
+  void look(const std::function<void(const AnswersKnown&)>& read) const override { judge_.look(read); }
+  std::vector<EntitySkew> skew() const override { return skew_.report(); }
+
  private:
   Task<void> accept(Listener& listener);
   Task<void> serve(std::unique_ptr<ByteStream> stream);
   Task<void> turn_away(std::unique_ptr<ByteStream> stream);
   Task<void> drain();
+  void look_again(std::unique_ptr<ShadowCopy> copy, Duration after);
 
   GatewayParts parts_;
   const GatewaySpec& settings_;
@@ -49,7 +57,9 @@ class Gateway {
   Deadlines deadlines_;
   Upstreams upstreams_;
   Upstreams shadow_upstreams_;
+  SkewKeeper skew_;
   Router router_;
+  Judge judge_;
   Shadows shadows_;
   Forwarder forwarder_;
   AccessLog access_log_;

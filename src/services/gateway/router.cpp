@@ -22,8 +22,9 @@ ShadowSkip skip_of(ShadowWhy why) {
 
 }  // namespace
 
-Router::Router(std::shared_ptr<const Routing> routing, std::uint32_t twin_buckets, std::uint64_t seed)
-    : routing_(std::move(routing)), twin_buckets_(twin_buckets), random_(seed) {}
+Router::Router(std::shared_ptr<const Routing> routing, SkewKeeper& skew, std::uint32_t twin_buckets,
+               std::uint64_t seed)
+    : routing_(std::move(routing)), skew_(skew), twin_buckets_(twin_buckets), random_(seed) {}
 
 void Router::publish(std::shared_ptr<const Routing> routing) {
   routing_.store(std::move(routing));
@@ -37,7 +38,7 @@ void Router::Question::feed(std::string_view piece, bool is_last) {
 void Router::begin(const RequestHead& head, Question& question) {
   question.head_ = &head;
   question.routing_ = routing_.load();
-  const auto& table = *question.routing_->table;
+  const auto& table = question.routing_->routes->table;
   question.match_ = table.match(head);
   if (!question.match_.route) return;
   question.key_ = find_key(table, question.match_, head, question.key_text_);
@@ -49,9 +50,9 @@ void Router::begin(const RequestHead& head, Question& question) {
 // By the state of now: it may have changed while the body came. A new spec counts from the next request on.
 Destination Router::decide(Question& question) {
   auto now = routing_.load();
-  if (now->table == question.routing_->table) question.routing_ = std::move(now);
+  if (now->routes == question.routing_->routes) question.routing_ = std::move(now);
   const auto& routing = *question.routing_;
-  const auto& table = *routing.table;
+  const auto& table = routing.routes->table;
   if (question.body_key_) question.key_ = question.body_key_->result();
   auto decision = oxbow::decide(table, routing.state, question.match_, question.key_, question.head_->target);
   Destination destination{.side = decision.side, .shadow_skip = skip_of(decision.shadow_why)};
@@ -65,6 +66,8 @@ Destination Router::decide(Question& question) {
   destination.entity = entity.name;
   destination.state = decision.state;
   if (decision.cohort) destination.cohort = entity.cohort_names[decision.cohort->value()];
+  if (decision.cohort && question.key_.found == KeyFound::yes)
+    skew_.record(routing.routes, decision.entity, *decision.cohort, question.key_.text, route.route.write);
   if (destination.shadow_skip != ShadowSkip::none) return destination;
   if (!route.shadow_segments.empty())
     destination.shadow_target = shadow_target(table, question.match_, *question.head_);

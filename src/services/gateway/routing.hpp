@@ -1,15 +1,28 @@
-// What the gateway decides by: the routes of a spec and where every cohort stands. Immutable; a new state or
-// a new spec is a new value.
+// What the gateway decides by: the routes of a spec, what may differ in their answers, and where every cohort
+// stands. Immutable; a new state or a new spec is a new value.
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <string>
+#include <vector>
 
+#include "core/parity/rules.hpp"
 #include "core/routing/decision.hpp"
 
 namespace oxbow {
 
+struct Routes {
+  RouteTable table;
+  std::vector<CompareRules> rules;  // by route
+  std::vector<std::string> texts;   // by route: "GET /payments/{payment_id}"
+};
+
+// `spec_invalid` with every rule of comparison that makes no sense.
+Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec);
+
 struct Routing {
-  std::shared_ptr<const RouteTable> table;
+  std::shared_ptr<const Routes> routes;
   RoutingState state;
   bool shows_state = false;  // to the client, in X-Oxbow-Side and X-Oxbow-State
 };

@@ -1,7 +1,8 @@
 // What a shadow needs of a request that was answered: the request itself, and the answer that the user got.
-// Counted against the budget of all shadows while it lives.
+// Counted against the budget of all shadows while it lives. One thread at a time.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,7 +15,7 @@
 
 namespace oxbow {
 
-// Bytes that all shadows together may hold. Belongs to one thread.
+// Bytes that all shadows together may hold. One thread takes, any gives back.
 class ShadowBudget {
  public:
   explicit ShadowBudget(std::size_t bytes_max) : bytes_max_(bytes_max) {}
@@ -29,7 +30,7 @@ class ShadowBudget {
 
  private:
   std::size_t bytes_max_;
-  std::size_t used_ = 0;
+  std::atomic<std::size_t> used_ = 0;
 };
 
 // One answer of a side, as it came.
@@ -41,9 +42,13 @@ struct RecordedAnswer {
 
 class ShadowCopy {
  public:
-  ShadowCopy(ShadowBudget& budget, std::size_t body_bytes_max)
-      : budget_(budget), body_bytes_max_(body_bytes_max) {}
-  ~ShadowCopy() { budget_.give_back(taken_); }
+  // The first answers; those of a second look, some time later; the first ones, and no second look was
+  // possible.
+  enum class Look { first, second, only };
+
+  ShadowCopy(std::shared_ptr<ShadowBudget> budget, std::size_t body_bytes_max)
+      : budget_(std::move(budget)), body_bytes_max_(body_bytes_max) {}
+  ~ShadowCopy() { budget_->give_back(taken_); }
   ShadowCopy(const ShadowCopy&) = delete;
   ShadowCopy& operator=(const ShadowCopy&) = delete;
 
@@ -56,7 +61,7 @@ class ShadowCopy {
   }
 
   bool take(std::size_t bytes) {
-    if (!budget_.take(bytes)) return false;
+    if (!budget_->take(bytes)) return false;
     taken_ += bytes;
     return true;
   }
@@ -65,15 +70,16 @@ class ShadowCopy {
     skip_ = why;
     request_body = {};
     answer = shadow_answer = twin_answer = {};
-    budget_.give_back(std::exchange(taken_, 0));
+    budget_->give_back(std::exchange(taken_, 0));
   }
   ShadowSkip skip() const { return skip_; }
 
   Side answered_by = Side::legacy;
   std::size_t route = 0;
   std::string method;
-  std::string request_head;  // as it is sent to the shadow
-  std::string twin_head;     // as it is sent to the side that answered, once more; empty: it is not
+  std::string request_head;  // as it is sent to the shadow, and for reads once more to the side that answered
+  bool takes_twin = false;
+  Look look = Look::first;
   std::string request_body;
   RecordedAnswer answer;         // what the user got
   RecordedAnswer shadow_answer;  // of the other side
@@ -81,7 +87,7 @@ class ShadowCopy {
   std::shared_ptr<const Routing> routing;
 
  private:
-  ShadowBudget& budget_;
+  std::shared_ptr<ShadowBudget> budget_;
   std::size_t body_bytes_max_;
   std::size_t taken_ = 0;
   ShadowSkip skip_ = ShadowSkip::none;

@@ -1,6 +1,7 @@
 #include "services/gateway/shadows.hpp"
 
 #include "runtime/real_clock.hpp"
+#include "runtime/sleep.hpp"
 
 namespace oxbow {
 namespace {
@@ -22,12 +23,13 @@ ShadowSkip skip_of(const Error& error) {
 }  // namespace
 
 Shadows::Shadows(boost::asio::any_io_executor executor, Upstreams& upstreams, Deadlines& deadlines,
-                 ShadowSettings settings, OnPair on_pair)
+                 ShadowSettings settings, OnPair on_pair, OnSkip on_skip)
     : upstreams_(upstreams),
       deadlines_(deadlines),
       settings_(settings),
       on_pair_(std::move(on_pair)),
-      budget_(settings.memory_bytes_max),
+      on_skip_(std::move(on_skip)),
+      budget_(std::make_shared<ShadowBudget>(settings.memory_bytes_max)),
       running_(std::move(executor)) {}
 
 std::unique_ptr<ShadowCopy> Shadows::begin(const Destination& destination) {
@@ -41,14 +43,10 @@ std::unique_ptr<ShadowCopy> Shadows::begin(const Destination& destination) {
 
 ShadowSkip Shadows::submit(std::unique_ptr<ShadowCopy> copy, const Destination& destination,
                            const RequestHead& request, http1::RequestChanges changes) {
-  auto skip = copy->skip();
   auto& upstream = upstreams_.of(other(copy->answered_by));
-  if (skip == ShadowSkip::none && upstream.is_at_limit()) skip = ShadowSkip::connections;
-  if (skip == ShadowSkip::none && !upstream.is_available()) skip = ShadowSkip::left_alone;
-  if (skip != ShadowSkip::none) {
-    count(skip);
-    return skip;
-  }
+  if (copy->skip() != ShadowSkip::none) return skip(*copy, copy->skip());
+  if (upstream.is_at_limit()) return skip(*copy, ShadowSkip::connections);
+  if (!upstream.is_available()) return skip(*copy, ShadowSkip::left_alone);
   constexpr std::array kOwn = {http1::OwnField{"X-Shadow", "1"}};
   changes.own = kOwn;
   changes.target = destination.shadow_target;
@@ -57,26 +55,51 @@ ShadowSkip Shadows::submit(std::unique_ptr<ShadowCopy> copy, const Destination& 
   http1::Framing framing{length > 0 ? Kind::length : Kind::none, length};
   copy->method = request.method;
   http1::append_request_head(copy->request_head, request, framing, changes);
-  if (destination.takes_twin) {
-    changes.target = {};
-    http1::append_request_head(copy->twin_head, request, framing, changes);
-  }
+  copy->takes_twin = destination.takes_twin;
   running_.spawn(run(std::move(copy)));
   return ShadowSkip::none;
 }
 
+ShadowSkip Shadows::skip(const ShadowCopy& copy, ShadowSkip why) {
+  ++counters_[why];
+  on_skip_(copy.routing, copy.route, why);
+  return why;
+}
+
 Task<void> Shadows::run(std::unique_ptr<ShadowCopy> copy) {
-  auto skip = co_await ask(*copy, other(copy->answered_by), copy->request_head, copy->shadow_answer);
-  if (skip == ShadowSkip::none && !copy->twin_head.empty() &&
-      co_await ask(*copy, copy->answered_by, copy->twin_head, copy->twin_answer) != ShadowSkip::none)
-    copy->twin_answer = {};
-  count(skip);
-  if (skip == ShadowSkip::none) on_pair_(std::move(copy));
+  auto why = co_await ask(*copy, other(copy->answered_by), copy->shadow_answer);
+  if (why != ShadowSkip::none) {
+    skip(*copy, why);
+    co_return Status{};
+  }
+  RecordedAnswer twin;
+  if (copy->takes_twin && co_await ask(*copy, copy->answered_by, twin) == ShadowSkip::none)
+    copy->twin_answer = std::move(twin);
+  ++counters_[ShadowSkip::none];
+  on_pair_(std::move(copy));
   co_return Status{};
 }
 
-boost::asio::awaitable<ShadowSkip> Shadows::ask(ShadowCopy& copy, Side side, std::string_view head,
-                                                RecordedAnswer& answer) {
+void Shadows::look_again(std::unique_ptr<ShadowCopy> copy, Duration after) {
+  running_.spawn(run_again(std::move(copy), after));
+}
+
+Task<void> Shadows::run_again(std::unique_ptr<ShadowCopy> copy, Duration after) {
+  CO_TRY(co_await sleep_for(after));
+  RecordedAnswer answer, shadow_answer;
+  bool looked = co_await ask(*copy, copy->answered_by, answer) == ShadowSkip::none &&
+                co_await ask(*copy, other(copy->answered_by), shadow_answer) == ShadowSkip::none;
+  copy->look = looked ? ShadowCopy::Look::second : ShadowCopy::Look::only;
+  if (looked) {
+    copy->answer = std::move(answer);
+    copy->shadow_answer = std::move(shadow_answer);
+  }
+  on_pair_(std::move(copy));
+  co_return Status{};
+}
+
+// The answer of one side, or the reason why there is none.
+boost::asio::awaitable<ShadowSkip> Shadows::ask(ShadowCopy& copy, Side side, RecordedAnswer& answer) {
   auto& upstream = upstreams_.of(side);
   if (upstream.is_at_limit()) co_return ShadowSkip::connections;
   auto began = monotonic_now();
@@ -85,7 +108,7 @@ boost::asio::awaitable<ShadowSkip> Shadows::ask(ShadowCopy& copy, Side side, std
   auto& connection = **service;
   Deadline deadline(deadlines_, [&connection] { connection.close(); });
   deadline.set(settings_.time_max);
-  auto ended = co_await exchange(copy, connection, head, answer);
+  auto ended = co_await exchange(copy, connection, answer);
   answer.took = monotonic_now() - began;
   if (copy.skip() == ShadowSkip::body_too_large) co_return ShadowSkip::answer_too_large;
   if (copy.skip() != ShadowSkip::none) co_return copy.skip();
@@ -99,12 +122,11 @@ boost::asio::awaitable<ShadowSkip> Shadows::ask(ShadowCopy& copy, Side side, std
   co_return ShadowSkip::none;
 }
 
-Task<void> Shadows::exchange(ShadowCopy& copy, UpstreamConnection& service, std::string_view head,
-                             RecordedAnswer& answer) {
+Task<void> Shadows::exchange(ShadowCopy& copy, UpstreamConnection& service, RecordedAnswer& answer) {
   if (copy.request_body.empty()) {
-    CO_TRY(co_await service.send(head));
+    CO_TRY(co_await service.send(copy.request_head));
   } else {
-    CO_TRY(co_await service.send(std::string(head) + copy.request_body));
+    CO_TRY(co_await service.send(copy.request_head + copy.request_body));
   }
   do {
     CO_TRY(co_await service.read_head(copy.method));

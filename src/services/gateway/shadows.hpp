@@ -34,10 +34,11 @@ struct ShadowCounters {
 class Shadows {
  public:
   using OnPair = std::function<void(std::unique_ptr<ShadowCopy>)>;
+  using OnSkip = std::function<void(const std::shared_ptr<const Routing>&, std::size_t route, ShadowSkip)>;
 
   // `upstreams` are for shadows alone.
   Shadows(boost::asio::any_io_executor executor, Upstreams& upstreams, Deadlines& deadlines,
-          ShadowSettings settings, OnPair on_pair);
+          ShadowSettings settings, OnPair on_pair, OnSkip on_skip);
 
   std::unique_ptr<ShadowCopy> begin(const Destination& destination);
 
@@ -45,13 +46,11 @@ class Shadows {
   ShadowSkip submit(std::unique_ptr<ShadowCopy> copy, const Destination& destination,
                     const RequestHead& request, http1::RequestChanges changes);
 
-  // Asks one side what the copy asks. The answer, or the reason why there is none.
-  boost::asio::awaitable<ShadowSkip> ask(ShadowCopy& copy, Side side, std::string_view head,
-                                         RecordedAnswer& answer);
+  // Asks both sides once more, and hands the pair over again.
+  void look_again(std::unique_ptr<ShadowCopy> copy, Duration after);
 
-  void count(ShadowSkip skip) { ++counters_[skip]; }
   const ShadowCounters& counters() const { return counters_; }
-  std::size_t bytes_used() const { return budget_.used(); }
+  std::size_t bytes_used() const { return budget_->used(); }
   std::size_t running() const { return running_.running(); }
 
   // Ends all that run.
@@ -59,14 +58,17 @@ class Shadows {
 
  private:
   Task<void> run(std::unique_ptr<ShadowCopy> copy);
-  Task<void> exchange(ShadowCopy& copy, UpstreamConnection& service, std::string_view head,
-                      RecordedAnswer& answer);
+  Task<void> run_again(std::unique_ptr<ShadowCopy> copy, Duration after);
+  boost::asio::awaitable<ShadowSkip> ask(ShadowCopy& copy, Side side, RecordedAnswer& answer);
+  Task<void> exchange(ShadowCopy& copy, UpstreamConnection& service, RecordedAnswer& answer);
+  ShadowSkip skip(const ShadowCopy& copy, ShadowSkip why);
 
   Upstreams& upstreams_;
   Deadlines& deadlines_;
   ShadowSettings settings_;
   OnPair on_pair_;
-  ShadowBudget budget_;
+  OnSkip on_skip_;
+  std::shared_ptr<ShadowBudget> budget_;  // of its copies, too, which may outlive us
   ShadowCounters counters_;
   TaskGroup running_;
 };

@@ -1,0 +1,58 @@
+#include <fmt/core.h>
+
+#include <boost/json.hpp>
+#include <map>
+#include <memory>
+
+#include "apps/cli.hpp"
+#include "apps/daemon_client.hpp"
+#include "apps/diff_page.hpp"
+#include "apps/terminal.hpp"
+
+namespace oxbow {
+namespace {
+
+namespace json = boost::json;
+
+struct DiffOptions {
+  std::string cluster;
+  std::size_t example = 1;
+  std::uint64_t limit = 50;
+};
+
+Result<int> show(const Settings& settings, const DiffOptions& options) {
+  std::map<std::string, std::string> query = {{"limit", std::to_string(options.limit)}};
+  if (!options.cluster.empty()) query["cluster"] = options.cluster;
+  auto answer = TRY(DaemonClient(settings).get("differences", std::move(query)));
+  if (settings.json) {
+    fmt::print("{}\n", answer);
+    return 0;
+  }
+  auto document = json::parse(answer);
+  auto paint = Paint::for_stdout();
+  if (options.cluster.empty()) {
+    fmt::print("{}", differences_page(document, paint));
+    return 0;
+  }
+  const auto& cluster = document.at("clusters").at(0);
+  auto examples = cluster.at("exemplars").as_array().size();
+  if (options.example < 1 || options.example > std::max<std::size_t>(examples, 1))
+    return Err(ErrorCode::usage, "there are {} examples of this difference; number {} is none of them",
+               examples, options.example);
+  fmt::print("{}", cluster_page(cluster, options.example - 1, stdout_columns(), paint));
+  if (auto rule = proposed_rule(cluster); !rule.empty()) fmt::print("\n{}", rule);
+  return 0;
+}
+
+}  // namespace
+
+void add_diff_command(Cli& cli) {
+  auto options = std::make_shared<DiffOptions>();
+  auto* command = cli.add("diff", "show how the answers of both sides differ",
+                          [&cli, options] { return show(cli.settings, *options); });
+  command->add_option("cluster", options->cluster, "the id of one difference: shows both answers");
+  command->add_option("--example", options->example, "which of its examples, from 1");
+  command->add_option("--limit", options->limit, "how many differences are listed");
+}
+
+}  // namespace oxbow

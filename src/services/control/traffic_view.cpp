@@ -1,0 +1,118 @@
+#include "services/control/traffic_view.hpp"
+
+#include <boost/json.hpp>
+
+#include "services/control/differences_view.hpp"
+
+namespace oxbow {
+namespace {
+
+namespace json = boost::json;
+
+double ms(Duration duration) {
+  return std::chrono::duration<double, std::milli>(duration).count();
+}
+
+json::value latency_value(const LatencyPairs& latency) {
+  if (latency.count() == 0) return nullptr;
+  auto side = [](const LogHistogram& times) -> json::value {
+    return {{"p50_ms", ms(times.quantile(0.5))}, {"p99_ms", ms(times.quantile(0.99))}};
+  };
+  return {{"pairs", latency.count()},
+          {"legacy", side(latency.legacy())},
+          {"new", side(latency.new_side())},
+          {"new_minus_legacy_p50_ms", ms(latency.difference_quantile(0.5))},
+          {"new_minus_legacy_p99_ms", ms(latency.difference_quantile(0.99))},
+          {"new_slower", latency.new_slower()},
+          {"legacy_slower", latency.legacy_slower()},
+          {"log_e_new_slower", latency.log_e_new_slower()}};
+}
+
+json::value errors_value(const ErrorTable& errors) {
+  return {{"both_ok", errors.both_ok},
+          {"only_legacy_failed", errors.only_legacy_failed},
+          {"only_new_failed", errors.only_new_failed},
+          {"both_failed", errors.both_failed},
+          {"log_e_new_fails_more", errors.log_e_new_fails_more()}};
+}
+
+json::value divergence_value(const DivergenceCounts& divergence) {
+  return {{"compared", divergence.compared},
+          {"differed_first", divergence.differed_first},
+          {"rechecked", divergence.rechecked},
+          {"differed_after_recheck", divergence.differed_after_recheck}};
+}
+
+json::value route_value(const std::string& route, const RouteFigures& figures) {
+  json::object skipped;
+  for (const auto& [reason, count] : figures.coverage.reasons()) skipped[reason] = count;
+  return {{"route", route},
+          {"eligible", figures.coverage.eligible()},
+          {"compared", figures.coverage.compared_count()},
+          {"coverage", figures.coverage.share()},
+          {"skipped", std::move(skipped)},
+          {"latency", latency_value(figures.latency)},
+          {"errors", errors_value(figures.errors)},
+          {"divergence", divergence_value(figures.divergence)}};
+}
+
+json::value skew_value(const EntitySkew& entity) {
+  json::array cohorts;
+  for (std::size_t i = 0; i < entity.skews.size(); ++i) {
+    const auto& skew = entity.skews[i];
+    cohorts.push_back({{"cohort", entity.cohorts[i]},
+                       {"keys", skew.keys},
+                       {"requests", skew.requests},
+                       {"writes", skew.writes},
+                       {"keys_share", skew.keys_share},
+                       {"requests_share", skew.requests_share},
+                       {"writes_share", skew.writes_share},
+                       {"hottest_key", skew.hottest ? json::value(skew.hottest->key) : json::value()},
+                       {"hottest_share", skew.hottest_share},
+                       {"sentence", describe_skew(skew)}});
+  }
+  return {{"entity", entity.entity}, {"cohorts", std::move(cohorts)}};
+}
+
+// All routes together.
+Coverage whole(const std::map<std::string, RouteFigures>& routes) {
+  Coverage all;
+  for (const auto& [route, figures] : routes) all.add(figures.coverage);
+  return all;
+}
+
+}  // namespace
+
+std::string traffic_json(const TrafficPlane& traffic) {
+  json::array routes, entities;
+  traffic.look([&](const AnswersKnown& known) {
+    for (const auto& [route, figures] : known.routes) routes.push_back(route_value(route, figures));
+  });
+  for (const auto& entity : traffic.skew()) entities.push_back(skew_value(entity));
+  return json::serialize(json::value{{"routes", std::move(routes)}, {"skew", std::move(entities)}});
+}
+
+Result<std::string> differences_of(const TrafficPlane& traffic, std::string_view cluster, std::size_t limit,
+                                   WallTime now) {
+  Result<std::string> answer = Err(ErrorCode::not_found, "no cluster of differences is called `{}`", cluster);
+  traffic.look([&](const AnswersKnown& known) {
+    auto listed = known.clusters.list();
+    DifferencesInput input{.now = now,
+                           .coverage = whole(known.routes),
+                           .differences_without_room = known.clusters.differences_without_room(),
+                           .clusters_total = listed.size(),
+                           .with_exemplars = !cluster.empty()};
+    if (!cluster.empty()) {
+      const auto* found = known.clusters.find(cluster);
+      if (found == nullptr) return;
+      listed = {found};
+    } else if (listed.size() > limit) {
+      listed.resize(limit);
+    }
+    input.clusters = judge_clusters(listed, known.fields.report({}));
+    answer = differences_json(input);
+  });
+  return answer;
+}
+
+}  // namespace oxbow

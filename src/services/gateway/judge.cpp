@@ -1,0 +1,215 @@
+#include "services/gateway/judge.hpp"
+
+#include "base/log.hpp"
+#include "core/parity/answers.hpp"
+#include "protocol/content_encoding.hpp"
+#include "protocol/http1/head.hpp"
+
+namespace oxbow {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kKeepEvery = 5s;
+constexpr std::size_t kBodyBytesMax = ParityLimits{}.body_bytes_max;
+
+// An answer as it was recorded, taken apart. Its texts stay in the record.
+struct Opened {
+  Answer answer;
+  std::string decoded;
+};
+
+void open(const RecordedAnswer& recorded, Opened& opened) {
+  ResponseHead head;
+  http1::parse_response_head(recorded.head, {}, head);
+  opened.answer.status = head.status;
+  opened.answer.fields = std::move(head.fields);
+  opened.answer.body = recorded.body;
+  auto encoding = find_field(opened.answer.fields, "Content-Encoding").value_or("");
+  if (encoding.empty()) return;
+  auto decoded = decode_content(encoding, recorded.body, kBodyBytesMax);
+  if (!decoded) {
+    opened.answer.unreadable = decoded.error();
+    return;
+  }
+  opened.decoded = std::move(*decoded);
+  opened.answer.body = opened.decoded;
+}
+
+bool has_failed(int status) {
+  return status >= 500;
+}
+
+std::vector<FieldDifference> fields_of(const AnswerComparison& comparison) {
+  std::vector<FieldDifference> fields;
+  for (const auto& difference : comparison.differences)
+    fields.push_back({difference.signature_path, name(difference.kind)});
+  return fields;
+}
+
+}  // namespace
+
+// The answers that legacy and new gave, whoever of them answered the user.
+struct Judge::Comparison {
+  Opened legacy;
+  Opened new_side;
+  AnswerComparison found;
+  std::optional<AnswerComparison> twin;  // legacy with itself
+
+  Comparison(const ShadowCopy& copy, const CompareRules& rules) {
+    bool legacy_answered = copy.answered_by == Side::legacy;
+    open(legacy_answered ? copy.answer : copy.shadow_answer, legacy);
+    open(legacy_answered ? copy.shadow_answer : copy.answer, new_side);
+    found = compare_answers(legacy.answer, new_side.answer, rules, {});
+    if (copy.twin_answer.head.empty()) return;
+    Opened again;
+    open(copy.twin_answer, again);
+    // Rules that translate what legacy says have no place between two answers of one side.
+    static const CompareRules kNone;
+    twin = compare_answers((legacy_answered ? legacy : new_side).answer, again.answer,
+                           rules.translate() ? kNone : rules, {});
+  }
+};
+
+Judge::Judge(JudgeParts parts)
+    : parts_(std::move(parts)), clusters_(Redactor(), Random(parts_.seed)), kept_at_(parts_.now()) {
+  if (parts_.exemplars != nullptr) {
+    if (auto known = parts_.exemplars->load())
+      clusters_.restore(std::move(*known));
+    else
+      log_warn("earlier differences are not known: {}", to_string(known.error()));
+  }
+  thread_ = std::thread([this] { work(); });
+}
+
+Judge::~Judge() {
+  {
+    std::lock_guard lock(queue_mutex_);
+    ends_ = true;
+  }
+  queue_filled_.notify_one();
+  thread_.join();
+}
+
+void Judge::offer(std::unique_ptr<ShadowCopy> copy) {
+  {
+    std::lock_guard lock(queue_mutex_);
+    copies_.push_back(std::move(copy));
+    if (copies_.size() + skipped_.size() > 1) return;  // it has been woken
+  }
+  queue_filled_.notify_one();
+}
+
+void Judge::skipped(std::shared_ptr<const Routing> routing, std::size_t route, ShadowSkip why) {
+  {
+    std::lock_guard lock(queue_mutex_);
+    skipped_.push_back({std::move(routing), route, why});
+    if (copies_.size() + skipped_.size() > 1) return;
+  }
+  queue_filled_.notify_one();
+}
+
+void Judge::look(const std::function<void(const AnswersKnown&)>& read) const {
+  std::lock_guard lock(books_mutex_);
+  read({routes_, fields_, clusters_});
+}
+
+void Judge::work() {
+  std::vector<std::unique_ptr<ShadowCopy>> copies;
+  std::vector<Skipped> skipped;
+  while (true) {
+    {
+      std::unique_lock lock(queue_mutex_);
+      queue_filled_.wait_for(lock, kKeepEvery,
+                             [&] { return ends_ || !copies_.empty() || !skipped_.empty(); });
+      if (ends_) break;
+      std::swap(copies, copies_);
+      std::swap(skipped, skipped_);
+    }
+    for (auto& copy : copies) judge(std::move(copy));
+    copies.clear();
+    {
+      std::lock_guard lock(books_mutex_);
+      for (const auto& each : skipped)
+        routes_[each.routing->routes->texts[each.route]].coverage.skipped(name(each.why));
+    }
+    skipped.clear();
+    keep_exemplars();
+  }
+  kept_at_ = {};
+  keep_exemplars();
+}
+
+// A difference is looked at once more where that changes nothing: data may still be on their way.
+void Judge::judge(std::unique_ptr<ShadowCopy> copy) {
+  const auto& routes = *copy->routing->routes;
+  const auto& route = routes.table.routes()[copy->route].route;
+  Comparison comparison(*copy, routes.rules[copy->route]);
+  using Outcome = DivergenceCounts::Outcome;
+  bool differs = comparison.found.verdict == AnswerComparison::Verdict::differs;
+  using Look = ShadowCopy::Look;
+  bool may_ask_again = route.read && route.recheck_after > Duration{} && copy->look == Look::first;
+  if (differs && may_ask_again) {
+    parts_.ask_again(std::move(copy), route.recheck_after);
+    return;
+  }
+  bool second = copy->look == Look::second;
+  auto outcome = differs ? (second ? Outcome::settled : Outcome::unsettled)
+                         : (second ? Outcome::settled_equal : Outcome::equal);
+  record(*copy, comparison, outcome);
+}
+
+void Judge::record(const ShadowCopy& copy, const Comparison& comparison, DivergenceCounts::Outcome outcome) {
+  const auto& text = copy.routing->routes->texts[copy.route];
+  const auto& found = comparison.found;
+  bool legacy_answered = copy.answered_by == Side::legacy;
+  std::lock_guard lock(books_mutex_);
+  auto& figures = routes_[text];
+  if (found.verdict == AnswerComparison::Verdict::skipped) {
+    figures.coverage.skipped(name(found.skipped->reason));
+    return;
+  }
+  figures.coverage.compared();
+  figures.divergence.record(outcome);
+  figures.errors.record(!has_failed(comparison.legacy.answer.status),
+                        !has_failed(comparison.new_side.answer.status));
+  if (copy.look != ShadowCopy::Look::second)
+    figures.latency.record(legacy_answered ? copy.answer.took : copy.shadow_answer.took,
+                           legacy_answered ? copy.shadow_answer.took : copy.answer.took);
+  auto differences = fields_of(found);
+  std::optional<std::vector<FieldDifference>> twin;
+  if (comparison.twin) twin = fields_of(*comparison.twin);
+  ComparedRequest compared{.route = text, .differences = differences};
+  if (twin) compared.twin_differences = *twin;
+  fields_.record(compared);
+  if (found.differences.empty()) return;
+  std::vector<DifferingPair::Difference> told;
+  for (const auto& each : found.differences)
+    told.push_back({each.signature_path, name(each.kind), name(each.legacy_class), name(each.new_class),
+                    each.legacy_excerpt, each.new_excerpt});
+  auto request = std::string_view(copy.request_head).substr(0, copy.request_head.find(" HTTP/"));
+  clusters_.record({.route = text,
+                    .request = request,
+                    .legacy_status = comparison.legacy.answer.status,
+                    .new_status = comparison.new_side.answer.status,
+                    .legacy_body = comparison.legacy.answer.body,
+                    .new_body = comparison.new_side.answer.body,
+                    .differences = told},
+                   parts_.now());
+}
+
+// Beside the books' lock, because the disk may be slow.
+void Judge::keep_exemplars() {
+  if (parts_.exemplars == nullptr || parts_.now() - kept_at_ < kKeepEvery) return;
+  kept_at_ = parts_.now();
+  std::vector<DifferenceCluster> changed;
+  {
+    std::lock_guard lock(books_mutex_);
+    changed = clusters_.take_changed();
+  }
+  if (changed.empty()) return;
+  if (auto saved = parts_.exemplars->save(changed); !saved)
+    log_warn("examples of differences are not kept: {}", to_string(saved.error()));
+}
+
+}  // namespace oxbow

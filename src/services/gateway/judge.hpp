@@ -1,0 +1,71 @@
+// Compares the answers of both sides and keeps what they prove: verdicts per field, clusters with examples,
+// latencies, errors, coverage. Has a thread of its own, because a comparison may take long and no user may
+// wait for it; what it holds counts against the budget of the shadows, so that its queue is bounded.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "ports/exemplar_store.hpp"
+#include "services/control/traffic_plane.hpp"
+#include "services/gateway/shadow_copy.hpp"
+
+namespace oxbow {
+
+struct JudgeParts {
+  ExemplarStore* exemplars = nullptr;  // none: clusters are forgotten at the end
+  std::function<WallTime()> now;
+  // Both sides are asked once more after a while. Called by the judge's thread.
+  std::function<void(std::unique_ptr<ShadowCopy>, Duration)> ask_again;
+  std::uint64_t seed = 0;
+};
+
+class Judge {
+ public:
+  explicit Judge(JudgeParts parts);
+  ~Judge();  // compares nothing more
+
+  // Both answers of a copy are there. Any thread.
+  void offer(std::unique_ptr<ShadowCopy> copy);
+
+  // An eligible request that has no second answer. Any thread.
+  void skipped(std::shared_ptr<const Routing> routing, std::size_t route, ShadowSkip why);
+
+  // What is known now. Any thread; nothing is recorded until `read` returns.
+  void look(const std::function<void(const AnswersKnown&)>& read) const;
+
+ private:
+  struct Skipped {
+    std::shared_ptr<const Routing> routing;
+    std::size_t route;
+    ShadowSkip why;
+  };
+  struct Comparison;
+
+  void work();
+  void judge(std::unique_ptr<ShadowCopy> copy);
+  void record(const ShadowCopy& copy, const Comparison& comparison, DivergenceCounts::Outcome outcome);
+  void keep_exemplars();
+
+  JudgeParts parts_;
+  std::mutex queue_mutex_;
+  std::condition_variable queue_filled_;
+  std::vector<std::unique_ptr<ShadowCopy>> copies_;
+  std::vector<Skipped> skipped_;
+  bool ends_ = false;
+
+  mutable std::mutex books_mutex_;
+  std::map<std::string, RouteFigures> routes_;
+  FieldBook fields_;
+  ClusterBook clusters_;
+  WallTime kept_at_{};
+  std::thread thread_;
+};
+
+}  // namespace oxbow
