@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Makes inputs for the fuzzers to start from: make_seeds.py DIRECTORY_OF_GOLDEN_FILES OUTPUT_DIRECTORY"""
 
+import json
 import pathlib
 import struct
 import sys
@@ -58,12 +59,25 @@ def spec_seeds(root, output):
         write(output / "spec", number, text.encode())
 
 
+def answer_seeds(golden, output):
+    """Answers of the pages of differences: with the size to cut them to in the first byte, and in pairs."""
+    document = json.loads((golden / "diff" / "differences.json").read_text())
+    bodies = [pair[side]["body"] for cluster in document["clusters"] for pair in cluster["exemplars"]
+              for side in ("legacy", "new")]
+    bodies += ["password=x&mail=a@b.example&card=4111 1111 1111 1111", "Authorization: Bearer abcdefgh",
+               '$.users["a@b.example"].name', '{"token": {"a": [1, "}"]}, "d": {"k": {"e": 4111111111111111}}}']
+    for number, body in enumerate(bodies):
+        write(output / "redactor", number, b"\x60" + body.encode())
+        write(output / "answer_lines", number, body.encode() + b"\0" + bodies[number - 1].encode())
+
+
 def main():
     golden, output = map(pathlib.Path, sys.argv[1:])
     pgoutput_seeds(golden, output)
     copy_binary_seeds(output)
     pg_values_seeds(golden, output)
     spec_seeds(golden.parent.parent, output)
+    answer_seeds(golden, output)
 
 
 if __name__ == "__main__":

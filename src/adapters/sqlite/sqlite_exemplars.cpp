@@ -65,10 +65,23 @@ Result<std::string> single_text(Database& database, std::string_view sql) {
 }
 
 // What an error means here: less than it would in the control store.
+std::string meaning(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::store_full:
+      return "the disk is full or the file cannot be written; they are kept again as soon as it can";
+    case ErrorCode::store_corrupt:
+      return "the file is damaged; the next start begins a new one";
+    case ErrorCode::already_running:
+      return "another program holds its lock; close it";
+    default:
+      return error.detail;
+  }
+}
+
 Error as_complaint(const Error& error, const std::string& path) {
   return {error.code, fmt::format("exemplar pairs of differences are not kept on disk, and nothing else is "
-                                  "affected: {} cannot be used: {}",
-                                  path, error.detail)};
+                                  "affected: {}: {}",
+                                  path, meaning(error))};
 }
 
 // SQLite would create the file for everybody to read; its companions take over what it has.
@@ -96,7 +109,9 @@ Result<std::string> move_aside(const std::string& path) {
   std::error_code failed;
   for (const auto* companion : {"-wal", "-shm"}) std::filesystem::remove(path + companion, failed);
   std::filesystem::rename(path, aside, failed);
-  if (failed) return Err(ErrorCode::store_full, "it cannot be renamed to {}: {}", aside, failed.message());
+  if (failed)
+    return Err(ErrorCode::internal, "it is damaged, and cannot be renamed to {}: {}", aside,
+               failed.message());
   return aside;
 }
 

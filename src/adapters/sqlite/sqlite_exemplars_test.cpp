@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -174,6 +176,32 @@ TEST_F(Exemplars, AFileOfAnotherFormatIsMovedAside) {
   auto command = fmt::format("sqlite3 {} 'PRAGMA user_version = 99'", path);
   ASSERT_EQ(std::system(command.c_str()), 0);
   EXPECT_THAT(open(), HasSubstr("begin anew"));
+}
+
+// A limit on the size of files stands for the full disk.
+TEST_F(Exemplars, AFullDiskIsSaidInOneSentenceAndOverOnceThereIsRoom) {
+  open();
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  rlimit tight{256 * 1024, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &tight), 0);
+  Status status;
+  int saved = 0;
+  for (; saved < 100 && status; ++saved)
+    status = store->save({cluster(std::to_string(saved), saved, {pair_of(std::string(10'000, 'x'))})});
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+
+  ASSERT_FALSE(status);
+  EXPECT_EQ(
+      status.error().detail,
+      fmt::format(
+          "exemplar pairs of differences are not kept on disk, and nothing else is affected: {}: the disk "
+          "is full or the file cannot be written; they are kept again as soon as it can",
+          path));
+  EXPECT_TRUE(store->save({cluster("after", 1000)}));
+  EXPECT_THAT(open(), IsEmpty());
+  EXPECT_THAT(kept_ids(), SizeIs(saved)) << "all that were reported as kept, and the one after";
 }
 
 TEST_F(Exemplars, APlaceWhereNothingCanBeKeptIsAnErrorThatSaysSo) {

@@ -5,14 +5,14 @@
 
 #include <algorithm>
 
-#include "core/evidence/shown_text.hpp"
+#include "core/evidence/answer_path.hpp"
 
 namespace oxbow {
 namespace {
 
 ClusterSignature signature_of(std::string_view route, const DifferingPair::Difference& difference) {
   return {.route = std::string(route),
-          .path = std::string(cut_at_character(difference.path, ClusterBook::kPathBytesMax)),
+          .path = shown_path(difference.path, ClusterBook::kPathBytesMax),
           .kind = std::string(difference.kind),
           .values = fmt::format("{} / {}", difference.legacy_class, difference.new_class)};
 }

@@ -73,6 +73,14 @@ TEST_F(Clusters, AnExemplarIsRedactedBeforeItIsKept) {
   EXPECT_EQ(kept.new_side.status, 500);
 }
 
+TEST_F(Clusters, NamesOfMembersThatAreDataCountTogether) {
+  record({{R"($.users["bob@example.org"].name)", "value", "string", "string", "1", "2"}});
+  record({{R"($.users["eve@example.org"].name)", "value", "string", "string", "1", "2"}});
+  ASSERT_THAT(book.list(), SizeIs(1));
+  EXPECT_EQ(book.list()[0]->signature.path, "$.users.*.name");
+  EXPECT_EQ(book.list()[0]->count, 2u);
+}
+
 TEST_F(Clusters, EveryRequestHasTheSameChanceToBeAnExemplar) {
   constexpr int kRequests = 20, kRuns = 4000;
   std::map<std::string, int> kept;

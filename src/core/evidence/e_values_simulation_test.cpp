@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "base/random.hpp"
-#include "core/evidence/field_book.hpp"
 #include "core/evidence/e_values.hpp"
+#include "core/evidence/field_book.hpp"
 
 namespace oxbow {
 namespace {

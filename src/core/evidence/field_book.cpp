@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/evidence/shown_text.hpp"
+#include "core/evidence/answer_path.hpp"
 
 namespace oxbow {
 namespace {
@@ -73,7 +73,7 @@ void FieldBook::count_differences(Route& route, std::span<const FieldDifference>
 }
 
 FieldBook::Field* FieldBook::find_field(Route& route, const FieldDifference& difference) {
-  auto path = cut_at_character(difference.path, kPathBytesMax);
+  auto path = shown_path(difference.path, kPathBytesMax);
   name_.assign(difference.kind).append(1, ' ').append(path);
   if (auto found = route.by_name.find(name_); found != route.by_name.end())
     return &route.fields[found->second];

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/evidence/answer_path.hpp"
 #include "core/evidence/secret_text.hpp"
 #include "core/evidence/shown_text.hpp"
 
@@ -29,75 +30,6 @@ bool looks_like_json(std::string_view body) {
   auto first = body.find_first_not_of(" \n\r\t");
   return first != std::string_view::npos && (body[first] == '{' || body[first] == '[' || body[first] == '"');
 }
-
-// ---- paths ----
-
-// Takes one step off a path: `.name`, `["any name"]`, `[*]`, `[3]`.
-std::string_view take_step(std::string_view& rest) {
-  std::size_t end = 0;
-  if (rest.starts_with("[\"")) {
-    end = 2;
-    while (end < rest.size() && rest[end] != '"') end += rest[end] == '\\' ? 2 : 1;
-    end = std::min(end + 2, rest.size());
-  } else {
-    end = std::min(rest.find_first_of(".[", 1), rest.size());
-  }
-  auto step = rest.substr(0, end);
-  rest.remove_prefix(end);
-  return step;
-}
-
-// Empty for an element of an array.
-std::string_view member_of(std::string_view step) {
-  if (step.starts_with('.')) return step.substr(1);
-  return step.starts_with("[\"") && step.size() > 4 ? step.substr(2, step.size() - 4) : std::string_view();
-}
-
-std::string_view steps_of(std::string_view path) {
-  return path.substr(std::min(path.find_first_of(".["), path.size()));
-}
-
-// "$" for the body, "header" for a field of the head.
-std::string_view root_of(std::string_view path) {
-  return path.substr(0, path.size() - steps_of(path).size());
-}
-
-// Whether the steps of a path begin with those that are wanted; `..` skips any number of steps.
-bool begins_with(std::string_view rest, std::string_view wanted) {
-  while (!wanted.empty()) {
-    if (wanted.starts_with("..")) {
-      wanted.remove_prefix(1);
-      while (!begins_with(rest, wanted)) {
-        if (rest.empty()) return false;
-        take_step(rest);
-      }
-      return true;
-    }
-    if (rest.empty()) return false;
-    auto want = take_step(wanted), step = take_step(rest);
-    bool is_member = !member_of(step).empty();
-    if (want != step && !(want == ".*" && is_member) && !(want == "[*]" && !is_member)) return false;
-  }
-  return true;
-}
-
-// Whether `path` is what `field` names, or lies inside of it.
-bool leads_to(std::string_view field, std::string_view path) {
-  return root_of(field) == root_of(path) && begins_with(steps_of(path), steps_of(field));
-}
-
-bool is_plain(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-         c == '$' || c == '@' || static_cast<unsigned char>(c) >= 0x80;
-}
-
-// `key` as it stands in JSON, so what has to be escaped is.
-void append_member(std::string& path, std::string_view key) {
-  bool plain = !key.empty() && std::ranges::all_of(key, is_plain);
-  path.append(plain ? "." : "[\"").append(key).append(plain ? "" : "\"]");
-}
-
-// ---- bodies ----
 
 // Walks over JSON and writes it again without what is hidden. Needs no valid JSON: what it does not
 // understand it treats as a value, and values are searched for secrets.

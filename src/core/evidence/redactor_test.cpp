@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/evidence/answer_path.hpp"
 #include "core/evidence/secret_text.hpp"
 
 namespace oxbow {
@@ -98,6 +99,16 @@ TEST(Redaction, AFieldOfTheSpecMayHaveAnyNameOrPlace) {
   EXPECT_FALSE(redactor.hides("header.rows"));
   EXPECT_FALSE(redactor.hides("$.by_id"));
   EXPECT_FALSE(redactor.hides("status"));
+}
+
+TEST(Redaction, NamesOfMembersThatAreDataAreNotShown) {
+  EXPECT_EQ(shown_path(R"($.users["bob@example.org"].name)", 100), "$.users.*.name");
+  EXPECT_EQ(shown_path(R"($["a b"]["4111 1111 1111 1111"][*])", 100), R"($["a b"].*[*])");
+  EXPECT_EQ(shown_path("$.items[*].price", 100), "$.items[*].price");
+  EXPECT_EQ(shown_path("$.items[*].price", 7), "$.items");
+  EXPECT_EQ(shown_path("$.\xe5\xe5\xe5", 5), "$.\xef\xbf\xbd");
+  EXPECT_EQ(shown_path(R"($["a)", 100), R"($["a)");
+  EXPECT_EQ(shown_path("status", 100), "status");
 }
 
 TEST(Redaction, ANumberThatLooksLikeACardBecomesAText) {

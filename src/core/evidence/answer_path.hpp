@@ -1,0 +1,28 @@
+// Paths into answers, as differences and rules write them: `$`, or `header`, and then steps: `.name`,
+// `["any name"]`, `[*]`, `[3]`. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace oxbow {
+
+// Takes the first step off `rest`, which begins behind the root.
+std::string_view take_step(std::string_view& rest);
+
+std::string_view member_of(std::string_view step);  // its name; empty for an element of an array
+std::string_view root_of(std::string_view path);    // "$" for the body, "header" for a field of the head
+std::string_view steps_of(std::string_view path);   // what is behind the root
+
+// `key` as it stands in JSON between its quotes.
+void append_member(std::string& path, std::string_view key);
+
+// Whether `path` is what `rule` names, or lies inside of it. `.*` in a rule is any member, `[*]` any element,
+// and `..` any number of steps.
+bool leads_to(std::string_view rule, std::string_view path);
+
+// The path for all to see: a member whose name looks like a secret or an address is `.*`, as any member that
+// is named by data, so that it also counts together with its neighbours. Cut to `bytes_max`.
+std::string shown_path(std::string_view path, std::size_t bytes_max);
+
+}  // namespace oxbow
