@@ -38,6 +38,8 @@ FOREIGN = {
     "boost/beast": ["adapters/http"],
     "boost/json": ["services", "adapters/http", "apps"],
     "boost/asio": ["runtime", "ports", "services", "adapters/postgres", "adapters/http", "apps"],
+    "re2/": ["core"],
+    "zlib.h": ["protocol"],
     "xxhash.h": ["core", "services"],
     "openssl/": ["core"],
     "CLI/": ["apps"],
