@@ -78,8 +78,8 @@ struct Case {
   static void read_field(std::string_view line, std::vector<std::pair<std::string, std::string>>& fields) {
     auto colon = line.find(':');
     std::string name(line.substr(0, colon));
-    if (name == "Content-Type")
-      std::erase_if(fields, [](const auto& each) { return each.first == "Content-Type"; });
+    if (same_field_name(name, "Content-Type"))
+      std::erase_if(fields, [&](const auto& each) { return same_field_name(each.first, name); });
     if (line.size() > colon + 2) fields.emplace_back(name, line.substr(colon + 2));
   }
 

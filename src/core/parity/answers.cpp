@@ -86,6 +86,10 @@ void compare_bodies(AnswerComparison& out, const Answer& legacy, const Answer& n
     return;
   }
   out.difference_count += walk.difference_count();
+  if (out.differences.empty()) {
+    out.differences = walk.take_differences();
+    return;
+  }
   for (auto& each : walk.take_differences())
     if (out.differences.size() < limits.differences_max) out.differences.push_back(std::move(each));
 }

@@ -15,6 +15,8 @@ namespace {
 
 using Kind = CompareRule::Kind;
 
+constexpr std::size_t kDifferencesUsual = 8;
+
 // How many bytes both begin with in common, of at most `size`.
 std::size_t common_prefix(const char* one, const char* other, std::size_t size) {
   std::size_t at = 0;
@@ -212,6 +214,7 @@ bool JsonWalk::tell(DifferenceKind kind, const Step* step, Seen legacy, Seen fre
   ++count_;
   if (silent_) return false;
   if (differences_.size() >= limits_.differences_max) return true;
+  if (differences_.empty()) differences_.reserve(std::min(limits_.differences_max, kDifferencesUsual));
   DifferencePath path;
   append_path(step, path);
   differences_.push_back({.kind = kind,

@@ -26,8 +26,18 @@ bool is_data(std::string_view name) {
 
 }  // namespace
 
+DifferencePath::DifferencePath() {
+  constexpr std::size_t kLengthUsual = 64;
+  for (auto* path : {&exact, &signature}) {
+    path->reserve(kLengthUsual);
+    *path = "$";
+  }
+}
+
 void DifferencePath::element(std::size_t index) {
-  exact.append("[").append(std::to_string(index)).append("]");
+  exact += '[';
+  exact += std::to_string(index);
+  exact += ']';
   signature += "[*]";
 }
 

@@ -11,8 +11,10 @@
 namespace oxbow {
 
 struct DifferencePath {
-  std::string exact = "$";      // "$.items[3].price"
-  std::string signature = "$";  // "$.items[*].price"
+  std::string exact;      // "$.items[3].price"
+  std::string signature;  // "$.items[*].price"
+
+  DifferencePath();  // "$", the whole body
 
   void element(std::size_t index);
 
