@@ -40,6 +40,8 @@ FOREIGN = {
     "boost/json": ["services", "adapters/http", "apps"],
     "boost/math": ["core"],
     "boost/asio": ["runtime", "ports", "services", "adapters/postgres", "adapters/http", "adapters/net", "apps"],
+    "re2/": ["core"],
+    "zlib.h": ["protocol"],
     "xxhash.h": ["core", "services"],
     "openssl/": ["core", "adapters/net"],
     "CLI/": ["apps"],

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Makes inputs for the fuzzers to start from: make_seeds.py DIRECTORY_OF_GOLDEN_FILES OUTPUT_DIRECTORY"""
 
+import gzip
 import json
 import pathlib
 import struct
 import sys
+import zlib
 
 # In the order of kTypes in fuzz_pg_values.cpp.
 TYPES = ["bool", "int2", "int4", "int8", "float4", "float8", "numeric", "date", "timestamp", "timestamptz",
@@ -51,6 +53,29 @@ def pg_values_seeds(golden, output):
         write(output / "pg_values", number * 2 + 1, kind + bytes.fromhex(binary))
 
 
+def parity_seeds(golden, output):
+    """The pairs of bodies of the golden tables, under each choice of rules."""
+    number = 0
+    for path in sorted((golden / "parity").glob("*.txt")):
+        bodies = {}
+        for line in path.read_text().splitlines():
+            word, _, text = line.partition(" ")
+            if word in ("legacy", "new"):
+                bodies[word] = text.encode()
+            if line == "----":
+                pair = bodies.get("legacy", b"") + b"\0" + bodies.get("new", b"")
+                write(output / "parity", number, bytes([number % 3]) + pair)
+                bodies, number = {}, number + 1
+
+
+def content_encoding_seeds(output):
+    bare = zlib.compressobj(wbits=-15)
+    bodies = [gzip.compress(b"squeezed" * 40), zlib.compress(b"squeezed" * 40), gzip.compress(zlib.compress(b"twice")),
+              bare.compress(b"without a frame") + bare.flush()]
+    for number, (kind, body) in enumerate(zip((0, 1, 2, 1), bodies)):
+        write(output / "content_encoding", number, bytes([kind]) + body)
+
+
 def spec_seeds(root, output):
     """The examples, and each block of YAML in docs/spec.md."""
     texts = [path.read_text() for path in sorted(root.glob("examples/*/oxbow.yaml"))]
@@ -78,6 +103,8 @@ def main():
     pg_values_seeds(golden, output)
     spec_seeds(golden.parent.parent, output)
     answer_seeds(golden, output)
+    parity_seeds(golden, output)
+    content_encoding_seeds(output)
 
 
 if __name__ == "__main__":
