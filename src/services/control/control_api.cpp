@@ -171,7 +171,8 @@ Result<HttpResponse> ControlApi::get(const HttpRequest& request) {
     if (path == "traffic") return as_json(traffic_json(*parts.traffic));
     auto cluster = request.query.find("cluster");
     auto id = cluster == request.query.end() ? std::string() : cluster->second;
-    return as_json(TRY(differences_of(*parts.traffic, id, TRY(query_limit(request)), parts.now())));
+    auto limit = TRY(query_limit(request));
+    return as_json(TRY(differences_of(*parts.traffic, id, limit, parts.now())));
   }
   if (path == "metrics") {
     auto open = TRY(parts.findings.count_findings({}));

@@ -58,10 +58,17 @@ Gateway::Gateway(GatewayParts parts)
                         {parts_.dialer, deadlines_, addresses_of(parts_.spec.new_side),
                          shadow_limits_of(settings_, parts_.spec.new_side)}},
       router_(parts_.routing, skew_, kTwinBuckets, parts_.seed),
+      judge_({.exemplars = parts_.exemplars,
+              .now = parts_.now,
+              .ask_again = [this](auto copy, Duration after) { look_again(std::move(copy), after); },
+              .seed = parts_.seed}),
       shadows_(
           parts_.executor, shadow_upstreams_, deadlines_,
           {settings_.shadow.memory_bytes_max, settings_.shadow.body_bytes_max, settings_.shadow.time_max},
-          [](std::unique_ptr<ShadowCopy>) {}),
+          [this](auto copy) { judge_.offer(std::move(copy)); },
+          [this](const auto& routing, std::size_t route, ShadowSkip why) {
+            judge_.skipped(routing, route, why);
+          }),
       forwarder_(parts_.executor, upstreams_, router_, shadows_, deadlines_, parts_.seed),
       access_log_(settings_.access_log),
       connections_(parts_.executor) {}
