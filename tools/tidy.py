@@ -26,7 +26,8 @@ ARROWS = {
     "adapters/sqlite": ["ports", "protocol", "runtime", "core", "model", "base"],
     "adapters/postgres": ["ports", "protocol", "runtime", "core", "model", "base"],
     "adapters/http": ["ports", "protocol", "runtime", "core", "model", "base"],
-    "apps": ["adapters/yaml", "adapters/sqlite", "adapters/postgres", "adapters/http", "services", "flow", "ports",
+    "adapters/net": ["ports", "protocol", "runtime", "core", "model", "base"],
+    "apps": ["adapters/yaml", "adapters/sqlite", "adapters/postgres", "adapters/http", "adapters/net", "services", "flow", "ports",
              "runtime", "core", "protocol", "model", "base"],
 }
 
@@ -37,9 +38,10 @@ FOREIGN = {
     "yaml-cpp/": ["adapters/yaml"],
     "boost/beast": ["adapters/http"],
     "boost/json": ["services", "adapters/http", "apps"],
-    "boost/asio": ["runtime", "ports", "services", "adapters/postgres", "adapters/http", "apps"],
+    "boost/math": ["core"],
+    "boost/asio": ["runtime", "ports", "services", "adapters/postgres", "adapters/http", "adapters/net", "apps"],
     "xxhash.h": ["core", "services"],
-    "openssl/": ["core"],
+    "openssl/": ["core", "adapters/net"],
     "CLI/": ["apps"],
 }
 

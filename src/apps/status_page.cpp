@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 #include <vector>
 
+#include "apps/grid.hpp"
 #include "apps/terminal.hpp"
 #include "base/text.hpp"
 
@@ -37,47 +38,6 @@ std::string counted(std::uint64_t count, std::string_view one, std::string_view 
 std::string seconds_only(const json::value& time) {
   return text(time).substr(0, 19) + "Z";
 }
-
-// A cell with its colour; the width is that of the text.
-struct Cell {
-  std::string text;
-  Tint tint = Tint::none;
-};
-
-// Rows of cells under each other, columns two spaces apart.
-class Grid {
- public:
-  explicit Grid(std::vector<std::string> titles) {
-    std::vector<Cell> row;
-    for (auto& title : titles) row.push_back({std::move(title), Tint::faint});
-    add(std::move(row));
-  }
-
-  void add(std::vector<Cell> row) {
-    widths_.resize(std::max(widths_.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths_[i] = std::max(widths_[i], row[i].text.size());
-    rows_.push_back(std::move(row));
-  }
-
-  std::string to_string() const {
-    std::string out;
-    for (const auto& row : rows_) {
-      for (std::size_t i = 0; i < row.size(); ++i) {
-        out += tinted(row[i].tint, row[i].text);
-        bool last = std::all_of(row.begin() + static_cast<std::ptrdiff_t>(i) + 1, row.end(),
-                                [](const Cell& cell) { return cell.text.empty(); });
-        if (last) break;
-        out += std::string(widths_[i] - row[i].text.size() + 2, ' ');
-      }
-      out += '\n';
-    }
-    return out;
-  }
-
- private:
-  std::vector<std::vector<Cell>> rows_;
-  std::vector<std::size_t> widths_;
-};
 
 std::string heading(const json::value& status) {
   auto findings = number(status.at("findings_open"));
@@ -133,7 +93,7 @@ std::string cohorts(const json::value& status) {
       troubles += tinted(Tint::bad, line) + "\n";
     }
   }
-  return grid.to_string() + troubles;
+  return grid.to_string(Paint::for_stdout()) + troubles;
 }
 
 Tint budget_tint(std::string_view budget) {
@@ -225,7 +185,7 @@ std::string tables(const json::array& list) {
     if (auto reason = text(table.at("reason")); !reason.empty())
       reasons += fmt::format("{}: {}\n", text(table.at("legacy")), reason);
   }
-  return "\n" + grid.to_string() + tinted(Tint::warning, reasons);
+  return "\n" + grid.to_string(Paint::for_stdout()) + tinted(Tint::warning, reasons);
 }
 
 std::string verifications(const json::array& list) {

@@ -1,6 +1,7 @@
 #include "apps/terminal.hpp"
 
 #include <fmt/core.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@ namespace oxbow {
 namespace {
 
 constexpr Duration kPlainLineEvery = std::chrono::seconds(5);
+constexpr std::size_t kColumnsUnknown = 80;
 constexpr std::array<std::string_view, 6> kCodes = {"", "32", "33", "31", "2", "1"};
 
 }  // namespace
@@ -23,9 +25,23 @@ bool stdout_is_terminal() {
   return answer;
 }
 
-std::string tinted(Tint tint, std::string_view text) {
+std::size_t stdout_columns() {
+  winsize size = {};
+  bool known = stdout_is_terminal() && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? size.ws_col : kColumnsUnknown;
+}
+
+Paint Paint::for_stdout() {
   static const bool welcome = stdout_is_terminal() && !std::getenv("NO_COLOR");
-  if (!welcome || tint == Tint::none || text.empty()) return std::string(text);
+  return Paint(welcome);
+}
+
+std::string tinted(Tint tint, std::string_view text) {
+  return Paint::for_stdout()(tint, text);
+}
+
+std::string Paint::operator()(Tint tint, std::string_view text) const {
+  if (!in_colour_ || tint == Tint::none || text.empty()) return std::string(text);
   return fmt::format("\x1b[{}m{}\x1b[0m", kCodes[static_cast<std::size_t>(tint)], text);
 }
 

@@ -10,10 +10,25 @@
 namespace oxbow {
 
 bool stdout_is_terminal();
+std::size_t stdout_columns();  // 80 where there is no terminal
 
 enum class Tint { none, good, warning, bad, faint, strong };
 
-// The text in colour where that is welcome: on a terminal and without NO_COLOR.
+// Text in colour, or as it is.
+class Paint {
+ public:
+  explicit Paint(bool in_colour) : in_colour_(in_colour) {}
+
+  // In colour where that is welcome: on a terminal and without NO_COLOR.
+  static Paint for_stdout();
+
+  std::string operator()(Tint tint, std::string_view text) const;
+
+ private:
+  bool in_colour_;
+};
+
+// For standard output.
 std::string tinted(Tint tint, std::string_view text);
 
 std::string progress_bar(double fraction, std::size_t width);  // "[#####-----]"

@@ -12,6 +12,7 @@
 #include "adapters/sqlite/sqlite_store.hpp"
 #include "apps/blocking.hpp"
 #include "apps/cli.hpp"
+#include "apps/gateway_thread.hpp"
 #include "apps/load_spec.hpp"
 #include "apps/plane.hpp"
 #include "apps/preflight.hpp"
@@ -104,7 +105,13 @@ Status run(const Settings& settings, const Spec& spec, SqliteStore& store) {
   asio::io_context context(1);
   auto executor = context.get_executor();
   auto data = make_plane(executor, spec, store);
-  auto service = TRY(ControlService::open(executor, {spec, store, store, *data.plane, wall_now}));
+  std::unique_ptr<GatewayThread> gateway;
+  if (spec.gateway) gateway = TRY(GatewayThread::open(spec));
+  auto publish = [&gateway](const Lifecycle& lifecycle) {
+    if (gateway) gateway->publish(lifecycle);
+  };
+  auto service = TRY(ControlService::open(executor, {spec, store, store, *data.plane, wall_now, publish}));
+  publish(service->lifecycle());
   ControlApi api(*service);
   auto answer = [&api](HttpRequest request) { return api.handle(std::move(request)); };
   auto server = TRY(HttpServer::listen(executor, settings.socket_path(), answer));
@@ -120,8 +127,10 @@ Status run(const Settings& settings, const Spec& spec, SqliteStore& store) {
     signals.forget();
   });
   log_info("{} is up; the control API is at {}", spec.migration, settings.socket_path());
+  if (gateway) gateway->start();
   notify_service_manager("READY=1");
   context.run();
+  gateway.reset();
   if (signals.was_asked() && !outcome && outcome.error().code == ErrorCode::cancelled) outcome = {};
   log_info("{} is down", spec.migration);
   return outcome;

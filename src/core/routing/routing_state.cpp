@@ -11,7 +11,10 @@ RoutingState routing_state(const Spec& spec, const Lifecycle& lifecycle, std::ui
       auto& routing = cohorts.emplace_back();
       if (life == lifecycle.cohorts.end()) continue;
       const auto& proof = life->second.proof;
-      routing = {.state = life->second.state, .proven = proof && proof->result == VerifyState::equal};
+      // What was called back is not read any more, however long it takes to be taken away.
+      bool goes_back = life->second.state == State::mirrored && life->second.moving_to == State::legacy;
+      routing = {.state = goes_back ? State::legacy : life->second.state,
+                 .proven = proof && proof->result == VerifyState::equal};
     }
   }
   return state;

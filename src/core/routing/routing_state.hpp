@@ -27,7 +27,8 @@ struct RoutingState {
   friend bool operator==(const RoutingState&, const RoutingState&) = default;
 };
 
-// A cohort that the lifecycle does not know is in `legacy`. One that is moving is still where it was.
+// A cohort that the lifecycle does not know is in `legacy`. One that is moving is still where it was, but for
+// one that is called back from `mirrored`.
 RoutingState routing_state(const Spec& spec, const Lifecycle& lifecycle, std::uint64_t revision);
 
 // Every cohort in one state, proven.

@@ -1,28 +1,12 @@
-// Addresses of HTTP services and of the gateway's own listeners, taken apart. Nothing is resolved here.
+// The small language of addresses.
 #pragma once
 
-#include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 
+#include "model/http_address.hpp"
+
 namespace oxbow {
-
-struct HttpAddress {
-  std::string host;  // a name or an address, an IPv6 one without its brackets; empty: a unix socket
-  std::uint16_t port = 0;
-  std::string unix_path;
-
-  bool is_unix() const { return !unix_path.empty(); }
-  friend bool operator==(const HttpAddress&, const HttpAddress&) = default;
-};
-
-struct ServiceAddress {
-  HttpAddress at;
-  bool tls = false;
-
-  friend bool operator==(const ServiceAddress&, const ServiceAddress&) = default;
-};
 
 // "http://127.0.0.1:8081", "https://pay.internal" (port 443), "unix:/run/pay.sock". A path has no place in
 // it: requests are passed on under their own.

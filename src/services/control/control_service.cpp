@@ -101,6 +101,7 @@ struct ControlService::Impl {
   Result<std::vector<Event>> execute(const Command& command) {
     auto events = TRY(journal.execute(command, parts.now()));
     for (const auto& event : events) act(event);
+    parts.on_change(lifecycle());
     if (is_new_order(command.wish)) try_again();
     woken.cancel();
     return events;

@@ -23,6 +23,7 @@ struct ControlParts {
   FindingStore& findings;
   DataPlane& plane;
   std::function<WallTime()> now;
+  std::function<void(const Lifecycle&)> on_change = [](const Lifecycle&) {};  // once it is in the journal
 };
 
 class ControlService {

@@ -1,0 +1,193 @@
+#include "apps/diff_page.hpp"
+
+#include <fmt/core.h>
+
+#include <boost/json.hpp>
+#include <cmath>
+#include <numbers>
+
+#include "apps/answer_lines.hpp"
+#include "apps/grid.hpp"
+#include "base/text.hpp"
+
+namespace oxbow {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t kIdShown = 6;
+constexpr std::size_t kSideBySideColumns = 100;
+
+std::string text(const json::value& value) {
+  return std::string(value.as_string());
+}
+std::uint64_t number(const json::value& value) {
+  return value.to_number<std::uint64_t>();
+}
+double real(const json::value& value) {
+  return value.to_number<double>();
+}
+
+std::string percent(double share) {
+  return fmt::format("{:.3g} %", share * 100);
+}
+
+std::string state_of(const json::value& cluster) {
+  const auto& verdict = cluster.at("verdict");
+  return verdict.is_null() ? "not seen lately" : text(verdict.at("state"));
+}
+
+Tint tint_of(std::string_view state) {
+  if (state == "difference") return Tint::bad;
+  if (state == "undetermined") return Tint::warning;
+  return state == "noise" || state == "clean" ? Tint::good : Tint::faint;
+}
+
+std::string share_of(const json::value& cluster) {
+  const auto& verdict = cluster.at("verdict");
+  return verdict.is_null() ? "-" : percent(real(verdict.at("rate")));
+}
+
+std::string compared_line(const json::value& document) {
+  auto eligible = number(document.at("eligible")), compared = number(document.at("compared"));
+  if (eligible == 0) return "no request was eligible for comparison yet\n";
+  auto line =
+      fmt::format("{} of {} eligible requests compared ({})", human_count(compared), human_count(eligible),
+                  percent(static_cast<double>(compared) / static_cast<double>(eligible)));
+  std::string_view between = "; left out: ";
+  for (const auto& skipped : document.at("skipped").as_array()) {
+    line +=
+        fmt::format("{}{} {}", between, text(skipped.at("reason")), human_count(number(skipped.at("count"))));
+    between = ", ";
+  }
+  return line + "\n";
+}
+
+std::string not_shown(const json::value& document) {
+  std::string out;
+  auto shown = document.at("clusters").as_array().size(), total = number(document.at("clusters_total"));
+  if (total > shown) out += fmt::format("{} more clusters are rarer\n", human_count(total - shown));
+  if (auto lost = number(document.at("differences_without_room")))
+    out +=
+        fmt::format("{} differences found no room in a cluster: give their routes rules, or fix them first\n",
+                    human_count(lost));
+  return out;
+}
+
+// "a difference: ...", as a sentence for one cluster.
+std::string verdict_words(const json::value& verdict) {
+  auto state = text(verdict.at("state"));
+  if (state == "difference" && verdict.at("by_budget").as_bool())
+    return "a difference: legacy asked twice always says the same here";
+  if (state == "difference")
+    return fmt::format(
+        "a difference: new differs more often than legacy does by itself (evidence 10^{:.1f} to 1)",
+        real(verdict.at("log_e")) / std::numbers::ln10);
+  if (state == "noise") return "noise: legacy differs from itself as often";
+  if (state == "clean") return "clean: within what is allowed";
+  return fmt::format("not known yet: about {} more pairs are needed",
+                     human_count(number(verdict.at("needs_more"))));
+}
+
+std::string cluster_head(const json::value& cluster, Paint paint) {
+  auto state = state_of(cluster);
+  auto out = fmt::format("{}  {}  {}: {}\n{}  {}\n", paint(Tint::strong, text(cluster.at("id"))),
+                         paint(tint_of(state), state), text(cluster.at("kind")), text(cluster.at("values")),
+                         text(cluster.at("route")), paint(Tint::strong, text(cluster.at("path"))));
+  const auto& verdict = cluster.at("verdict");
+  if (!verdict.is_null()) {
+    out += verdict_words(verdict) + "\n";
+    out += fmt::format("{}\n{} of requests differ, between {} and {} (95 %)\n", text(verdict.at("evidence")),
+                       percent(real(verdict.at("rate"))), percent(real(verdict.at("rate_low"))),
+                       percent(real(verdict.at("rate_high"))));
+  }
+  return out + fmt::format("{} requests in all, first seen {} ago, last {} ago\n",
+                           human_count(number(cluster.at("count"))),
+                           human_seconds(real(cluster.at("age_seconds"))),
+                           human_seconds(real(cluster.at("idle_seconds"))));
+}
+
+AnswerSheet sheet_of(std::string_view side, const json::value& answer) {
+  return {.title = fmt::format("{} {}", side, number(answer.at("status"))),
+          .lines = answer_lines(text(answer.at("body")))};
+}
+
+// The values of the difference itself: bodies are cut, and it may lie behind the cut.
+std::string values_line(const json::value& pair) {
+  auto shown = [&](std::string_view side) {
+    std::string joined;
+    for (const auto& line : answer_lines(text(pair.at(side).at("value")))) joined += line;
+    return joined.empty() ? std::string("(nothing)") : joined;
+  };
+  return fmt::format("legacy says {}\nnew says    {}\n", shown("legacy"), shown("new"));
+}
+
+std::string example_of(const json::value& cluster, std::size_t example, std::size_t columns, Paint paint) {
+  const auto& exemplars = cluster.at("exemplars").as_array();
+  if (exemplars.empty()) return "no pair of answers was kept\n";
+  example = std::min(example, exemplars.size() - 1);
+  const auto& pair = exemplars[example];
+  auto out = fmt::format("{}  {}  (example {} of {})\n", paint(Tint::strong, text(pair.at("request"))),
+                         paint(Tint::faint, text(pair.at("at"))), example + 1, exemplars.size());
+  out += values_line(pair) + "\n";
+  auto legacy = sheet_of("legacy", pair.at("legacy")), new_side = sheet_of("new", pair.at("new"));
+  return out + (columns >= kSideBySideColumns ? side_by_side(legacy, new_side, columns, paint)
+                                              : unified(legacy, new_side, paint));
+}
+
+// YAML gives these a meaning inside of `{ }`.
+std::string yaml_scalar(const std::string& text) {
+  if (text.find_first_of("[]{},:#\"'&*!|>%@` ") == std::string::npos) return text;
+  std::string quoted = "'";
+  for (char c : text) quoted += c == '\'' ? "''" : std::string(1, c);
+  return quoted + "'";
+}
+
+std::string rule_for(const json::value& cluster) {
+  constexpr std::string_view kHeader = "header.";
+  auto path = text(cluster.at("path")), kind = text(cluster.at("kind"));
+  if (path.starts_with(kHeader)) return "ignore_header: " + yaml_scalar(path.substr(kHeader.size()));
+  if (!path.starts_with('$')) return "";
+  return (kind == "order" ? "unordered: " : "ignore: ") + yaml_scalar(path);
+}
+
+}  // namespace
+
+std::string differences_page(const json::value& document, Paint paint) {
+  auto out = compared_line(document);
+  const auto& clusters = document.at("clusters").as_array();
+  if (clusters.empty()) return out + "no differences\n" + not_shown(document);
+  Grid grid({"id", "requests", "share", "verdict", "kind", "route", "path", "first seen"});
+  for (const auto& cluster : clusters) {
+    auto state = state_of(cluster);
+    grid.add({{text(cluster.at("id")).substr(0, kIdShown), Tint::strong},
+              {human_count(number(cluster.at("count")))},
+              {share_of(cluster)},
+              {state, tint_of(state)},
+              {text(cluster.at("kind"))},
+              {text(cluster.at("route"))},
+              {text(cluster.at("path"))},
+              {human_seconds(real(cluster.at("age_seconds"))) + " ago"}});
+  }
+  return out + "\n" + grid.to_string(paint) + not_shown(document);
+}
+
+std::string cluster_page(const json::value& cluster, std::size_t example, std::size_t columns, Paint paint) {
+  auto out = cluster_head(cluster, paint) + "\n" + example_of(cluster, example, columns, paint);
+  auto proposal = proposed_rule(cluster);
+  return proposal.empty() ? out : out + "\n" + proposal;
+}
+
+std::string proposed_rule(const json::value& cluster) {
+  const auto& verdict = cluster.at("verdict");
+  if (verdict.is_null() || text(verdict.at("state")) != "noise") return "";
+  auto rule = rule_for(cluster);
+  if (rule.empty()) return "";
+  auto why = fmt::format("legacy asked twice differs by itself in {} of {} requests",
+                         percent(real(verdict.at("noise_rate"))), human_count(number(verdict.at("twins"))));
+  return fmt::format(
+      "{} {}.\nTo leave it out of the comparison, add to `compare:` of {}:\n  - {{ {}, why: \"{}\" }}\n",
+      text(cluster.at("path")), text(verdict.at("evidence")), text(cluster.at("route")), rule, why);
+}
+
+}  // namespace oxbow

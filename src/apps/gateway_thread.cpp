@@ -1,0 +1,85 @@
+#include "apps/gateway_thread.hpp"
+
+#include <sys/resource.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <random>
+#include <thread>
+
+#include "adapters/net/net.hpp"
+#include "base/log.hpp"
+#include "core/spec/http_address.hpp"
+#include "runtime/task_group.hpp"
+
+namespace oxbow {
+
+namespace asio = boost::asio;
+
+struct GatewayThread::Impl {
+  explicit Impl(const Spec& of)
+      : spec(of), table(std::make_shared<const RouteTable>(RouteTable::compile(of))) {}
+
+  std::shared_ptr<const Routing> routing(const Lifecycle& lifecycle) {
+    return std::make_shared<const Routing>(
+        Routing{table, routing_state(spec, lifecycle, ++revision), spec.gateway->state_headers});
+  }
+
+  const Spec& spec;
+  std::shared_ptr<const RouteTable> table;
+  std::uint64_t revision = 0;
+  asio::io_context context{1};
+  std::unique_ptr<Dialer> dialer;
+  std::unique_ptr<Gateway> gateway;
+  std::unique_ptr<TaskGroup> group;
+  std::thread thread;
+};
+
+namespace {
+
+// Every connection of a user is two descriptors, and the usual soft limit is for programs without users.
+void take_all_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+GatewayThread::GatewayThread(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Result<std::unique_ptr<GatewayThread>> GatewayThread::open(const Spec& spec) {
+  take_all_descriptors();
+  auto impl = std::make_unique<Impl>(spec);
+  auto executor = impl->context.get_executor();
+  impl->dialer = net::make_dialer(executor);
+  std::vector<std::unique_ptr<Listener>> listeners;
+  for (const auto& listen : spec.gateway->listen) {
+    listeners.push_back(TRY(net::listen(executor, *parse_listen_address(listen.address))));
+    log_info("the gateway listens on {}", listeners.back()->address());
+  }
+  std::random_device device;
+  auto seed = (std::uint64_t{device()} << 32) | device();
+  impl->gateway = std::make_unique<Gateway>(
+      GatewayParts{executor, spec, *impl->dialer, std::move(listeners), impl->routing({}), seed});
+  impl->group = std::make_unique<TaskGroup>(executor);
+  return std::unique_ptr<GatewayThread>(new GatewayThread(std::move(impl)));
+}
+
+void GatewayThread::start() {
+  impl_->group->spawn(impl_->gateway->run());
+  impl_->thread = std::thread([this] { impl_->context.run(); });
+}
+
+void GatewayThread::publish(const Lifecycle& lifecycle) {
+  impl_->gateway->publish(impl_->routing(lifecycle));
+}
+
+GatewayThread::~GatewayThread() {
+  if (!impl_->thread.joinable()) return;
+  asio::post(impl_->context, [this] { impl_->group->cancel(); });
+  impl_->thread.join();
+}
+
+}  // namespace oxbow

@@ -1,0 +1,176 @@
+#include "core/evidence/cluster_book.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace oxbow {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::SizeIs;
+using Difference = DifferingPair::Difference;
+
+constexpr Difference kPrice = {"$.items[*].price", "value", "number", "number", "12", "12.5"};
+constexpr Difference kName = {"$.name", "type", "string", "null", "\"a\"", "null"};
+
+class Clusters : public testing::Test {
+ protected:
+  void record(std::vector<Difference> differences, std::string route = "GET /a",
+              std::string request = "GET /a/1") {
+    now += 1s;
+    book.record({.route = route,
+                 .request = request,
+                 .legacy_status = 200,
+                 .new_status = 500,
+                 .legacy_body = legacy_body,
+                 .new_body = "{}",
+                 .differences = differences},
+                now);
+  }
+
+  std::string legacy_body = R"({"items":[{"price":12}],"password":"hunter2"})";
+  WallTime now{};
+  ClusterBook book{Redactor(), Random(1)};
+};
+
+TEST_F(Clusters, SameDifferencesAreOneClusterAndCountRequests) {
+  record({kPrice, kPrice, kName});
+  record({kPrice});
+  auto list = book.list();
+  ASSERT_THAT(list, SizeIs(2));
+  EXPECT_EQ(list[0]->signature, (ClusterSignature{"GET /a", "$.items[*].price", "value", "number / number"}));
+  EXPECT_EQ(list[0]->count, 2u);
+  EXPECT_EQ(list[0]->first_seen, WallTime(1s));
+  EXPECT_EQ(list[0]->last_seen, WallTime(2s));
+  EXPECT_EQ(list[1]->count, 1u);
+}
+
+TEST_F(Clusters, RoutesKindsAndClassesOfValuesKeepThemApart) {
+  auto as_text = kPrice;
+  as_text.new_class = "string";
+  auto missing = kPrice;
+  missing.kind = "missing";
+  record({kPrice, as_text, missing});
+  record({kPrice}, "GET /b");
+  EXPECT_THAT(book.list(), SizeIs(4));
+}
+
+TEST_F(Clusters, AnExemplarIsRedactedBeforeItIsKept) {
+  auto secret = Difference{"$.access_token", "value", "string", "string", "\"abc\"", "\"def\""};
+  record({secret}, "GET /a", "GET /a?api_key=0815");
+  auto& kept = book.list()[0]->exemplars.at(0);
+  EXPECT_EQ(kept.request, "GET /a?api_key=[redacted]");
+  EXPECT_EQ(kept.legacy.value, "\"[redacted]\"");
+  EXPECT_EQ(kept.new_side.value, "\"[redacted]\"");
+  EXPECT_THAT(kept.legacy.body, Not(HasSubstr("hunter2")));
+  EXPECT_EQ(kept.legacy.status, 200);
+  EXPECT_EQ(kept.new_side.status, 500);
+}
+
+TEST_F(Clusters, EveryRequestHasTheSameChanceToBeAnExemplar) {
+  constexpr int kRequests = 20, kRuns = 4000;
+  std::map<std::string, int> kept;
+  for (int run = 0; run < kRuns; ++run) {
+    ClusterBook fresh{Redactor(), Random(static_cast<std::uint64_t>(run))};
+    for (int i = 0; i < kRequests; ++i) {
+      std::vector differences{kPrice};
+      auto request = std::to_string(i);
+      fresh.record({.route = "r", .request = request, .differences = differences}, now);
+    }
+    for (const auto& each : fresh.list()[0]->exemplars) ++kept[each.request];
+  }
+  double expected = double{ClusterBook::kExemplarsMax} * kRuns / kRequests;
+  ASSERT_THAT(kept, SizeIs(kRequests));
+  for (const auto& [request, count] : kept) EXPECT_NEAR(count, expected, expected * 0.15) << request;
+}
+
+TEST_F(Clusters, TheSameSeedKeepsTheSameExemplars) {
+  ClusterBook twin{Redactor(), Random(1)};
+  for (int i = 0; i < 100; ++i) {
+    std::vector differences{kPrice};
+    auto request = std::to_string(i);
+    for (auto* each : {&book, &twin})
+      each->record({.route = "r", .request = request, .differences = differences}, now);
+  }
+  EXPECT_EQ(*book.list()[0], *twin.list()[0]);
+}
+
+TEST_F(Clusters, WhatFindsNoRoomIsCounted) {
+  for (std::size_t i = 0; i < ClusterBook::kClustersPerRouteMax + 7; ++i) {
+    auto path = "$.by_id." + std::to_string(i);
+    record({{path, "value", "number", "number", "1", "2"}});
+  }
+  EXPECT_THAT(book.list(), SizeIs(ClusterBook::kClustersPerRouteMax));
+  EXPECT_EQ(book.differences_without_room(), 7u);
+  record({kPrice}, "GET /b");
+  EXPECT_THAT(book.list(), SizeIs(ClusterBook::kClustersPerRouteMax + 1)) << "another route has room";
+}
+
+TEST_F(Clusters, HugeAnswersAreCutToSize) {
+  legacy_body = "[\"" + std::string(10'000'000, 'x') + "\"]";
+  std::string path(10'000, 'p'), value(10'000, 'v'), request(10'000, 'r');
+  record({{path, "value", "string", "string", value, value}}, "GET /a", request);
+  const auto& cluster = *book.list()[0];
+  EXPECT_LE(cluster.signature.path.size(), ClusterBook::kPathBytesMax);
+  EXPECT_LE(cluster.exemplars[0].bytes(), 2 * ClusterBook::kBodyBytesMax + 2 * ClusterBook::kValueBytesMax +
+                                              ClusterBook::kRequestBytesMax + 5 * 3);
+}
+
+TEST_F(Clusters, AnIdFollowsFromTheSignatureAndItsBeginningIsEnough) {
+  record({kPrice, kName});
+  const auto& cluster = *book.list()[0];
+  EXPECT_EQ(cluster.id, cluster_id(cluster.signature));
+  EXPECT_THAT(cluster.id, SizeIs(12));
+  EXPECT_EQ(book.find(cluster.id.substr(0, 6)), &cluster);
+  EXPECT_EQ(book.find(""), nullptr);
+  EXPECT_EQ(book.find("nothing"), nullptr);
+}
+
+TEST_F(Clusters, TellsOnceWhatChanged) {
+  record({kPrice, kName});
+  EXPECT_THAT(book.take_changed(), SizeIs(2));
+  EXPECT_THAT(book.take_changed(), IsEmpty());
+  record({kName});
+  EXPECT_THAT(book.take_changed(), ElementsAre(testing::Field(&DifferenceCluster::count, 2u)));
+}
+
+TEST_F(Clusters, GoOnCountingAfterARestart) {
+  record({kPrice, kName});
+  record({kPrice});
+  ClusterBook restarted{Redactor(), Random(2)};
+  restarted.restore(book.take_changed());
+  EXPECT_EQ(*restarted.list()[0], *book.list()[0]);
+  EXPECT_THAT(restarted.take_changed(), IsEmpty());
+  std::vector differences{kPrice};
+  restarted.record({.route = "GET /a", .differences = differences}, now);
+  EXPECT_EQ(restarted.list()[0]->count, 3u);
+  EXPECT_EQ(restarted.list()[0]->first_seen, WallTime(1s));
+}
+
+TEST_F(Clusters, TheMostFrequentAreRestoredWhereNotAllHaveRoom) {
+  std::vector<DifferenceCluster> many;
+  for (std::uint64_t i = 1; i <= 100; ++i)
+    many.push_back({.signature = {"GET /a", "$." + std::to_string(i), "value", "x"}, .count = i});
+  book.restore(many);
+  ASSERT_THAT(book.list(), SizeIs(ClusterBook::kClustersPerRouteMax));
+  EXPECT_EQ(book.list().back()->count, 100 - ClusterBook::kClustersPerRouteMax + 1);
+}
+
+TEST_F(Clusters, ARouteCanBeForgotten) {
+  record({kPrice});
+  record({kPrice}, "GET /b");
+  book.forget_route("GET /a");
+  ASSERT_THAT(book.list(), SizeIs(1));
+  EXPECT_THAT(book.take_changed(), SizeIs(1));
+  record({kPrice});
+  EXPECT_EQ(book.list()[0]->count, 1u);
+}
+
+}  // namespace
+}  // namespace oxbow

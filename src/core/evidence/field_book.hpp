@@ -1,0 +1,101 @@
+// Counts for every route and field how often the answers differ, and judges them. Memory is bounded: what
+// finds no room is counted, never lost silently. One thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/evidence/field_verdict.hpp"
+
+namespace oxbow {
+
+// A place in an answer and what is wrong with it. The kind belongs to it: a member that legacy changes with
+// every answer and that new leaves out is not noise.
+struct FieldDifference {
+  std::string_view path;  // indices left out: "$.items[*].price"
+  std::string_view kind;
+
+  friend bool operator==(const FieldDifference&, const FieldDifference&) = default;
+};
+
+struct ComparedRequest {
+  std::string_view route;
+  // Grows when the version of either side changes: what was noise may not be noise any more.
+  std::uint64_t epoch = 0;
+  std::span<const FieldDifference> differences = {};  // new from legacy; repeats count once
+  std::optional<std::span<const FieldDifference>> twin_differences = {};  // if legacy was asked twice
+};
+
+struct FieldReport {
+  std::string route;
+  std::string path;
+  std::string kind;
+  FieldCounts counts;
+  FieldVerdict verdict;
+};
+
+struct RouteReport {
+  std::string route;
+  std::uint64_t compared = 0;
+  std::uint64_t twins = 0;
+  std::uint64_t differences_untracked = 0;      // differences in fields that found no room
+  FieldState state = FieldState::undetermined;  // the worst of its fields
+  std::uint64_t needs_more = 0;
+};
+
+struct BookReport {
+  std::uint64_t epoch = 0;
+  std::vector<RouteReport> routes;  // by name
+  std::vector<FieldReport> fields;  // by route, then in the order in which they first differed
+};
+
+class FieldBook {
+ public:
+  static constexpr std::size_t kFieldsPerRouteMax = 256;
+  static constexpr std::size_t kPathBytesMax = 256;  // longer ones count as what they begin with
+
+  // Routes come from the spec, so their number needs no bound here. The first request of a new epoch
+  // forgets the counts of the one before; late requests of an old epoch are left out.
+  void record(const ComparedRequest& request);
+
+  BookReport report(const VerdictRules& rules) const;
+
+  std::uint64_t late_requests() const { return late_requests_; }
+
+ private:
+  struct Field {
+    std::string path;
+    std::string kind;
+    FieldCounts counts;          // `compared` and `twins` are those of the route
+    std::uint64_t last_new = 0;  // number of the last request in which it differed
+    std::uint64_t last_twin = 0;
+  };
+  struct Route {
+    std::uint64_t compared = 0;
+    std::uint64_t twins = 0;
+    std::uint64_t differences_untracked = 0;
+    std::deque<Field> fields;
+    std::unordered_map<std::string, std::size_t> by_name;  // into `fields`
+  };
+
+  Field* find_field(Route& route, const FieldDifference& difference);
+  void count_differences(Route& route, std::span<const FieldDifference> differences, bool of_twin);
+
+  std::uint64_t epoch_ = 0;
+  std::uint64_t requests_ = 0;
+  std::uint64_t late_requests_ = 0;
+  std::map<std::string, Route, std::less<>> routes_;
+  std::vector<Field*> touched_;  // by the request at hand
+  std::string name_;             // kept for its memory
+};
+
+}  // namespace oxbow

@@ -1,0 +1,204 @@
+#include "core/evidence/field_book.hpp"
+
+#include <fmt/core.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace oxbow {
+namespace {
+
+using testing::Each;
+using testing::ElementsAre;
+using testing::Field;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+using Differences = std::vector<FieldDifference>;
+
+constexpr FieldDifference kPrice = {"$.price", "value"};
+constexpr FieldDifference kUpdated = {"$.updated_at", "value"};
+
+class Book : public testing::Test {
+ protected:
+  // The same request so often, with a twin if it is given.
+  void record(const Differences& differences, std::optional<Differences> twin = {}, int times = 1) {
+    ComparedRequest request{.route = "GET /a", .epoch = epoch, .differences = differences};
+    if (twin) request.twin_differences = *twin;
+    for (int i = 0; i < times; ++i) book.record(request);
+  }
+
+  FieldReport only_field() {
+    auto fields = book.report(rules).fields;
+    EXPECT_THAT(fields, SizeIs(1));
+    return fields.empty() ? FieldReport{} : fields.front();
+  }
+  FieldVerdict verdict() { return only_field().verdict; }
+  RouteReport route() { return book.report(rules).routes.at(0); }
+
+  FieldBook book;
+  VerdictRules rules;
+  std::uint64_t epoch = 1;
+};
+
+TEST_F(Book, ARouteWithoutDifferencesIsCleanAfterEnoughRequests) {
+  record({}, {}, 299);
+  EXPECT_EQ(route().state, FieldState::undetermined);
+  EXPECT_EQ(route().needs_more, 1u);
+  record({});
+  EXPECT_EQ(route().state, FieldState::clean);
+  EXPECT_THAT(book.report(rules).fields, IsEmpty());
+}
+
+TEST_F(Book, AFieldThatDiffersManyTimesInOneAnswerCountsOnce) {
+  record({kPrice, kPrice, kPrice}, Differences{kPrice, kPrice});
+  EXPECT_EQ(only_field().counts, (FieldCounts{.compared = 1, .differed = 1, .twins = 1, .twin_differed = 1}));
+}
+
+TEST_F(Book, OnlyPairsInWhichOneOfTheTwoDiffersAreEvidence) {
+  record({kPrice}, Differences{}, 3);
+  record({}, Differences{kPrice}, 2);
+  record({kPrice}, Differences{kPrice}, 5);
+  record({kPrice}, {}, 7);
+  record({}, {}, 11);
+  auto counts = only_field().counts;
+  EXPECT_EQ(
+      counts,
+      (FieldCounts{
+          .compared = 28, .differed = 15, .twins = 10, .twin_differed = 7, .only_new = 3, .only_twin = 2}));
+  EXPECT_EQ(counts.ties(), 5u);
+}
+
+TEST_F(Book, WithoutTwinsADifferenceStaysUndetermined) {
+  record({kPrice}, {}, 10'000);
+  EXPECT_EQ(verdict().state, FieldState::undetermined);
+  EXPECT_EQ(verdict().needs_more, 300u);
+}
+
+TEST_F(Book, OneDifferenceInADeterministicFieldIsOneTooMany) {
+  record({}, Differences{}, 300);
+  record({kPrice});
+  EXPECT_EQ(verdict().state, FieldState::difference);
+  EXPECT_TRUE(verdict().by_budget);
+  EXPECT_EQ(verdict().noise_rate_max, 0.01);
+}
+
+TEST_F(Book, ABudgetAllowsDifferencesInADeterministicField) {
+  rules.mismatch_budget = 2;
+  record({}, Differences{}, 300);
+  record({kPrice}, {}, 2);
+  EXPECT_EQ(verdict().state, FieldState::clean);
+  record({kPrice});
+  EXPECT_EQ(verdict().state, FieldState::difference);
+}
+
+TEST_F(Book, WhatLegacyChangesAsOftenIsNoise) {
+  for (int i = 0; i < 2000; ++i) {
+    Differences differences, twin;
+    if (i % 100 != 1) differences.push_back(kUpdated);
+    if (i % 100 != 2) twin.push_back(kUpdated);
+    record(differences, twin);
+  }
+  EXPECT_EQ(verdict().state, FieldState::noise);
+  EXPECT_DOUBLE_EQ(verdict().noise_rate, 0.99);
+  EXPECT_EQ(route().state, FieldState::noise);
+}
+
+TEST_F(Book, ARegressionOnTopOfNoiseIsADifference) {
+  for (int i = 0; i < 8000; ++i) {
+    Differences differences, twin;
+    if (i % 4 == 0 || i % 20 == 1) differences.push_back(kUpdated);
+    if (i % 4 == 2) twin.push_back(kUpdated);
+    record(differences, twin);
+  }
+  EXPECT_EQ(verdict().state, FieldState::difference);
+  EXPECT_FALSE(verdict().by_budget);
+  EXPECT_GT(verdict().log_e, 4.6);
+  EXPECT_DOUBLE_EQ(verdict().rate, 0.30);
+  EXPECT_LT(verdict().rate_interval.low, 0.30);
+  EXPECT_GT(verdict().rate_interval.high, 0.30);
+}
+
+TEST_F(Book, AMissingMemberIsNotExcusedByItsNoisyValue) {
+  Differences missing{{"$.updated_at", "missing"}};
+  record(missing, Differences{kUpdated}, 400);
+  auto report = book.report(rules);
+  ASSERT_THAT(report.fields, SizeIs(2));
+  EXPECT_EQ(report.fields[0].kind, "missing");
+  EXPECT_EQ(report.fields[0].verdict.state, FieldState::difference);
+}
+
+TEST_F(Book, LittleNoiseIsUndeterminedAndSaysHowManyTwinsAreMissing) {
+  record({kUpdated}, Differences{}, 2);
+  record({}, Differences{kUpdated}, 2);
+  record({}, Differences{}, 96);
+  auto early = verdict();
+  EXPECT_EQ(early.state, FieldState::undetermined);
+  ASSERT_GT(early.needs_more, 0u);
+  // Going on as it was, that many more are enough.
+  for (std::uint64_t more = 0; more < early.needs_more; more += 100) {
+    record({kUpdated}, Differences{}, 2);
+    record({}, Differences{kUpdated}, 2);
+    record({}, Differences{}, 96);
+  }
+  EXPECT_EQ(verdict().state, FieldState::noise);
+}
+
+TEST_F(Book, ANewVersionForgetsWhatWasNoise) {
+  record({kUpdated}, Differences{kUpdated}, 1000);
+  ASSERT_EQ(verdict().state, FieldState::noise);
+  epoch = 2;
+  record({kUpdated}, Differences{kUpdated});
+  EXPECT_EQ(verdict().state, FieldState::undetermined);
+  EXPECT_EQ(only_field().counts.compared, 1u);
+}
+
+TEST_F(Book, ARequestOfAnOldVersionIsLeftOutAndCounted) {
+  epoch = 2;
+  record({});
+  epoch = 1;
+  record({kPrice});
+  EXPECT_EQ(book.late_requests(), 1u);
+  EXPECT_THAT(book.report(rules).fields, IsEmpty());
+}
+
+TEST_F(Book, FieldsWithoutRoomAreCountedAndKeepTheRouteUndetermined) {
+  for (std::size_t i = 0; i < FieldBook::kFieldsPerRouteMax + 10; ++i) {
+    auto path = fmt::format("$.by_id.{}", i);
+    record({{path, "value"}}, Differences{});
+  }
+  record({}, Differences{}, 1000);
+  EXPECT_EQ(route().differences_untracked, 10u);
+  EXPECT_THAT(book.report(rules).fields, SizeIs(FieldBook::kFieldsPerRouteMax));
+  rules.mismatch_budget = 1;
+  EXPECT_EQ(route().state, FieldState::undetermined);
+}
+
+TEST_F(Book, AnEndlessPathCountsAsItsBeginning) {
+  std::string one = "$." + std::string(100'000, 'x') + "1";
+  std::string other = "$." + std::string(100'000, 'x') + "2";
+  record({{one, "value"}});
+  record({{other, "value"}});
+  EXPECT_THAT(only_field().path, SizeIs(FieldBook::kPathBytesMax));
+  EXPECT_EQ(only_field().counts.differed, 2u);
+}
+
+TEST_F(Book, RoutesAreKeptApart) {
+  book.record({.route = "GET /b", .epoch = 1, .differences = {}});
+  record({kPrice}, Differences{}, 400);
+  auto report = book.report(rules);
+  EXPECT_THAT(report.routes,
+              ElementsAre(Field(&RouteReport::compared, 400u), Field(&RouteReport::compared, 1u)));
+  EXPECT_THAT(report.fields, Each(Field(&FieldReport::route, "GET /a")));
+}
+
+TEST(Counts, AreSaidInWords) {
+  EXPECT_EQ(describe_counts({.compared = 9800, .differed = 9412, .twins = 1200, .twin_differed = 1164}),
+            "differs in 9,412 of 9,800 requests, and legacy asked twice in 97 % of 1,200");
+  EXPECT_EQ(describe_counts({.compared = 10, .differed = 1, .twins = 5}),
+            "differs in 1 of 10 requests; legacy asked twice never differed in 5 requests");
+  EXPECT_EQ(describe_counts({.compared = 10, .differed = 1}),
+            "differs in 1 of 10 requests; legacy was not asked twice");
+}
+
+}  // namespace
+}  // namespace oxbow

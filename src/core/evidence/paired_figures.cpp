@@ -1,0 +1,72 @@
+#include "core/evidence/paired_figures.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/evidence/e_values.hpp"
+
+namespace oxbow {
+
+void LatencyPairs::record(Duration legacy, Duration new_side) {
+  legacy_.record(legacy);
+  new_side_.record(new_side);
+  auto later = new_side - legacy;
+  if (later >= Duration::zero()) {
+    new_later_.record(later);
+  } else {
+    new_earlier_.record(-later);
+  }
+  new_slower_ += later > delta_;
+  legacy_slower_ += -later > delta_;
+}
+
+double LatencyPairs::log_e_new_slower() const {
+  return log_e_value(new_slower_, legacy_slower_);
+}
+
+Duration LatencyPairs::difference_quantile(double q) const {
+  if (count() == 0) return Duration::zero();
+  auto earlier = static_cast<double>(new_earlier_.count());
+  auto later = static_cast<double>(new_later_.count());
+  double wanted = std::max(1.0, std::ceil(std::clamp(q, 0.0, 1.0) * (earlier + later)));
+  // The smallest difference is the largest of those without their sign.
+  if (wanted <= earlier) return -new_earlier_.quantile((earlier - wanted + 1) / earlier);
+  return new_later_.quantile((wanted - earlier) / later);
+}
+
+void ErrorTable::record(bool legacy_ok, bool new_ok) {
+  if (legacy_ok) {
+    ++(new_ok ? both_ok : only_new_failed);
+  } else {
+    ++(new_ok ? only_legacy_failed : both_failed);
+  }
+}
+
+double ErrorTable::log_e_new_fails_more() const {
+  return log_e_value(only_new_failed, only_legacy_failed);
+}
+
+void DivergenceCounts::record(Outcome outcome) {
+  ++compared;
+  if (outcome == Outcome::equal) return;
+  ++differed_first;
+  if (outcome == Outcome::unsettled) return;
+  ++rechecked;
+  differed_after_recheck += outcome == Outcome::settled;
+}
+
+void Coverage::skipped(std::string_view reason) {
+  ++skipped_;
+  auto found = reasons_.find(reason);
+  if (found == reasons_.end()) {
+    auto name = reasons_.size() + 1 < kReasonsMax ? reason : std::string_view("other");
+    found = reasons_.try_emplace(std::string(name)).first;
+  }
+  ++found->second;
+}
+
+double Coverage::share() const {
+  return eligible() == 0 ? 0.0 : static_cast<double>(compared_) / static_cast<double>(eligible());
+}
+
+}  // namespace oxbow

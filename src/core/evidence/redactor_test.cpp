@@ -1,0 +1,161 @@
+#include "core/evidence/redactor.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/evidence/secret_text.hpp"
+
+namespace oxbow {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::Not;
+using testing::SizeIs;
+
+TEST(SecretNames, AreKnownByTheirWords) {
+  for (auto name : {"password", "Set-Cookie", "Authorization", "proxy-authorization", "accessToken",
+                    "refresh_token", "api_key", "apiKey", "X-API-Key", "clientSecret", "PIN", "csrf-token",
+                    "sessionId", "card_number", "cvv"})
+    EXPECT_TRUE(is_secret_name(name)) << name;
+  for (auto name :
+       {"author", "keyboard", "shipping", "pinned", "amount", "id", "key", "tokenizer", "side", ""})
+    EXPECT_FALSE(is_secret_name(name)) << name;
+}
+
+struct Shown {
+  std::string_view text;
+  std::string_view shown;
+};
+
+class SecretsInText : public testing::TestWithParam<Shown> {};
+
+TEST_P(SecretsInText, AreReplacedAndTheRestStays) {
+  EXPECT_EQ(without_secrets(GetParam().text), GetParam().shown);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, SecretsInText,
+    testing::Values(
+        Shown{"", ""}, Shown{"GET /payments/4711?full=1", "GET /payments/4711?full=1"},
+        Shown{"GET /login?user=7&password=hunter2&x=1", "GET /login?user=7&password=[redacted]&x=1"},
+        Shown{"Authorization: Digest username=\"bob\", nonce=7\r\nHost: a",
+              "Authorization: [redacted]\r\nHost: a"},
+        Shown{"use Bearer abcdefgh.12345678 here", "use Bearer [redacted] here"},
+        Shown{"jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "jwt [redacted]"},
+        Shown{"a=1; session=0af31c; b=2", "a=1; session=[redacted]; b=2"},
+        Shown{"mail bob.smith+x@mail.example.org now", "mail [redacted e-mail] now"},
+        Shown{"a@b is no address, nor is @home", "a@b is no address, nor is @home"},
+        Shown{"line\\nbob@example.org", "line\\n[redacted e-mail]"},
+        Shown{"card 4111111111111111.", "card [redacted 16 digits]."},
+        Shown{"card 4111 1111 1111 1111, 378282-246310-006", "card [redacted 16 digits], 378282-246310-006"},
+        Shown{"amex 3782-822463-10005", "amex [redacted 15 digits]"},
+        Shown{"id 123456789012345", "id [redacted 15 digits]"},
+        Shown{"id 12345678901234", "id 12345678901234"},
+        Shown{"4111 1111 1111 1112 fails the check", "4111 1111 1111 1112 fails the check"},
+        Shown{"0.1234567890123456789 is a fraction", "0.1234567890123456789 is a fraction"},
+        Shown{"at 2026-11-21T06:00:00.123456Z", "at 2026-11-21T06:00:00.123456Z"},
+        Shown{"550e8400-e29b-41d4-a716-446655440000", "550e8400-e29b-41d4-a716-446655440000"},
+        Shown{"etag 1234567890123456abcdef", "etag 1234567890123456abcdef"},
+        Shown{"{\"token\": \"a\\\"b\", \"n\": 1}", "{\"token\": [redacted], \"n\": 1}"}));
+
+TEST(Redaction, KeepsTheShapeOfJson) {
+  Redactor redactor;
+  EXPECT_EQ(redactor.body(R"({"id": 7, "password": "x", "n": [1, true, null, "a,}b"], "o": {}})", 1000),
+            R"({"id": 7, "password": "[redacted]", "n": [1, true, null, "a,}b"], "o": {}})");
+}
+
+TEST(Redaction, HidesWholeObjectsAndArrays) {
+  Redactor redactor;
+  EXPECT_EQ(redactor.body(R"({"tokens":[{"a":"]"},[2]],"x":{"credentials":{"u":"}","p":1},"y":2}})", 1000),
+            R"({"tokens":"[redacted]","x":{"credentials":"[redacted]","y":2}})");
+}
+
+TEST(Redaction, HidesTheFieldsOfTheSpec) {
+  Redactor redactor({"$.customer.iban", "$.cards[*].holder", "birthday"});
+  EXPECT_EQ(
+      redactor.body(
+          R"({"customer":{"iban":"DE1","name":"A"},"iban":"no","cards":[{"holder":{"n":1}},{"id":2}],)"
+          R"("deep":[[{"birthday":"1970"}]]})",
+          1000),
+      R"({"customer":{"iban":"[redacted]","name":"A"},"iban":"no","cards":[{"holder":"[redacted]"},{"id":2}],)"
+      R"("deep":[[{"birthday":"[redacted]"}]]})");
+}
+
+TEST(Redaction, AFieldOfTheSpecMayHaveAnyNameOrPlace) {
+  Redactor redactor({"$.by_id.*.name", R"($["a b"].c)", "$.rows[*]"});
+  EXPECT_EQ(
+      redactor.body(
+          R"({"by_id":{"4711":{"name":"A","n":1}},"a b":{"c":1,"d":2},"rows":[1,{"x":2}],"a":{"c":3}})",
+          1000),
+      R"({"by_id":{"4711":{"name":"[redacted]","n":1}},"a b":{"c":"[redacted]","d":2},"rows":["[redacted]","[redacted]"],"a":{"c":3}})");
+  EXPECT_TRUE(redactor.hides("$.by_id.*.name"));
+  EXPECT_TRUE(redactor.hides("$.rows[17].x"));
+  EXPECT_TRUE(redactor.hides(R"($["my password"])"));
+  EXPECT_TRUE(Redactor({"$..iban"}).hides("$.a[*].iban.country"));
+  EXPECT_TRUE(Redactor({"$.a..b[*]"}).hides("$.a.c.b[2]"));
+  EXPECT_FALSE(Redactor({"$.a..b"}).hides("$.c.b"));
+  EXPECT_FALSE(redactor.hides("header.rows"));
+  EXPECT_FALSE(redactor.hides("$.by_id"));
+  EXPECT_FALSE(redactor.hides("status"));
+}
+
+TEST(Redaction, ANumberThatLooksLikeACardBecomesAText) {
+  EXPECT_EQ(Redactor().body(R"({"n":4111111111111111,"m":12,"f":1.4111111111111111})", 1000),
+            R"({"n":"[redacted 16 digits]","m":12,"f":1.4111111111111111})");
+}
+
+TEST(Redaction, TextInsideOfJsonIsSearched) {
+  EXPECT_EQ(Redactor().body(R"({"note":"write to bob@example.org","bob@example.org":1})", 1000),
+            R"({"note":"write to [redacted e-mail]","[redacted e-mail]":1})");
+}
+
+TEST(Redaction, AValueKnowsWhereItCameFrom) {
+  Redactor redactor({"$.customer"});
+  EXPECT_EQ(redactor.value("$.customer.iban", "\"DE1\"", 100), "\"[redacted]\"");
+  EXPECT_EQ(redactor.value("$.customers", "\"DE1\"", 100), "\"DE1\"");
+  EXPECT_EQ(redactor.value("$.session[*].id", "7", 100), "\"[redacted]\"");
+  EXPECT_EQ(redactor.value("header.set-cookie", "a=b", 100), "\"[redacted]\"");
+  EXPECT_EQ(redactor.value("header.content-type", "text/plain", 100), "text/plain");
+  EXPECT_EQ(redactor.value("$.password", "", 100), "") << "a missing value has nothing to hide";
+}
+
+TEST(Redaction, BodiesThatAreNotJsonAreSearchedAsText) {
+  EXPECT_EQ(Redactor().body("user=7&password=hunter2", 100), "user=7&password=[redacted]");
+}
+
+TEST(Redaction, CutsAtACharacterAndSaysSo) {
+  EXPECT_EQ(Redactor().text("abcäöü", 4), "abc…");
+  EXPECT_EQ(Redactor().text("abcäöü", 5), "abcä…");
+  EXPECT_EQ(Redactor().text("abcäöü", 9), "abcäöü");
+}
+
+TEST(Redaction, BytesThatAreNoTextAreMarked) {
+  EXPECT_EQ(Redactor().text("a\xff", 10), "a\xef\xbf\xbd");
+  EXPECT_LE(Redactor().text(std::string(100, '\xff'), 50).size(), 53u);
+  EXPECT_EQ(Redactor().text("12345678\xff", 10), "12345678…");
+}
+
+TEST(Redaction, ASecretAcrossTheCutIsSeenWhole) {
+  auto shown = Redactor().text("card 4111111111111111", 12);
+  EXPECT_THAT(shown, Not(HasSubstr("4111")));
+  EXPECT_THAT(Redactor().body(R"({"n":4111111111111111})", 10), Not(HasSubstr("4111")));
+}
+
+TEST(Redaction, ABodyThatWasCutBeforeDoesNotShowHalfASecret) {
+  EXPECT_EQ(Redactor().body(R"({"n":41111111)", 1000), R"({"n":…)");
+  EXPECT_THAT(Redactor().body(R"({"password":"hunt)", 1000), Not(HasSubstr("hunt")));
+  EXPECT_THAT(Redactor().body(R"({"a":[1,2)", 1000), EndsWith("…"));
+}
+
+TEST(Redaction, AnythingAtAllGivesABoundedAnswer) {
+  std::string deep(100'000, '[');
+  EXPECT_THAT(Redactor().body(deep, 100), SizeIs(103));
+  for (std::string_view odd :
+       {"]]]", "{:,:,}", "{\"a", "{\"a\\", "\"", "[\"\\", "{\"token\"", "{\"token\":", "{\"token\":{",
+        "[1 2 3", "{]}", "\xff\xfe{", "{\"a\":\xff}", "@", "@.", "1", "-", "\\@a.b"})
+    EXPECT_LE(Redactor().body(odd, 1000).size(), 30u) << odd;
+}
+
+}  // namespace
+}  // namespace oxbow

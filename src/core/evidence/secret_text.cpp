@@ -1,0 +1,228 @@
+#include "core/evidence/secret_text.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+namespace oxbow {
+namespace {
+
+constexpr std::array<std::string_view, 24> kSecretWords = {
+    "password", "passwords", "passwd", "pwd",         "passphrase", "secret", "secrets", "token",
+    "tokens",   "jwt",       "cookie", "cookies",     "credential", "apikey", "csrf",    "xsrf",
+    "session",  "sid",       "auth",   "credentials", "cvv",        "cvc",    "pin",     "otp"};
+// Words that are harmless alone.
+constexpr std::array<std::string_view, 7> kSecretPhrases = {
+    "apikey", "accesskey", "privatekey", "secretkey", "cardnumber", "sessionid", "authorization"};
+
+constexpr std::size_t kLongRunDigits = 15;
+constexpr std::size_t kCardDigitsMin = 13;
+constexpr std::size_t kCardDigitsMax = 19;
+constexpr std::size_t kCardGroupMax = 6;
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_upper(char c) {
+  return c >= 'A' && c <= 'Z';
+}
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || is_upper(c);
+}
+bool is_word(char c) {
+  return is_letter(c) || is_digit(c);
+}
+bool is_name(char c) {
+  return is_word(c) || c == '_' || c == '-';
+}
+bool is_token(char c) {
+  return is_name(c) || c == '.' || c == '~' || c == '+' || c == '/' || c == '=';
+}
+char lower(char c) {
+  return is_upper(c) ? static_cast<char>(c + ('a' - 'A')) : c;
+}
+
+template <class Belongs>
+std::size_t end_of_run(std::string_view text, std::size_t at, Belongs belongs) {
+  while (at < text.size() && belongs(text[at])) ++at;
+  return at;
+}
+
+bool starts_with_word(std::string_view text, std::string_view word) {
+  if (text.size() < word.size()) return false;
+  return std::ranges::equal(text.substr(0, word.size()), word, {}, lower);
+}
+
+// The check digit that every card number ends with.
+bool passes_luhn(std::string_view digits) {
+  int sum = 0;
+  bool twice = false;
+  for (std::size_t i = digits.size(); i-- > 0; twice = !twice) {
+    int digit = digits[i] - '0';
+    if (twice) digit = digit > 4 ? 2 * digit - 9 : 2 * digit;
+    sum += digit;
+  }
+  return sum % 10 == 0;
+}
+
+// Walks over a text once and writes what may be shown.
+class SecretScan {
+ public:
+  explicit SecretScan(std::string_view text) : text_(text) { out_.reserve(text.size()); }
+
+  std::string run() {
+    while (at_ < text_.size()) {
+      char c = text_[at_];
+      if (c == '@' && take_email()) continue;
+      if (is_digit(c)) {
+        if (!take_digits()) copy_to(end_of_run(text_, at_, is_word));
+      } else if (is_letter(c)) {
+        if (!take_scheme() && !take_jwt() && !take_named()) copy_to(end_of_run(text_, at_, is_word));
+      } else {
+        copy_to(at_ + 1);
+      }
+    }
+    return std::move(out_);
+  }
+
+ private:
+  void copy_to(std::size_t end) {
+    out_.append(text_.substr(at_, end - at_));
+    at_ = end;
+  }
+
+  // An address is known by its '@', when what stands before it is already written.
+  bool take_email() {
+    auto is_local = [](char c) { return is_name(c) || c == '.' || c == '+' || c == '%'; };
+    auto begin = out_.size();
+    while (begin > 0 && is_local(out_[begin - 1])) --begin;
+    // The letter of an escape, as in "\n", belongs to its backslash.
+    if (begin > 0 && begin < out_.size() && out_[begin - 1] == '\\') ++begin;
+    auto end = end_of_run(text_, at_ + 1, [](char c) { return is_word(c) || c == '.' || c == '-'; });
+    auto domain = text_.substr(at_ + 1, end - at_ - 1);
+    if (begin == out_.size() || domain.find('.') == std::string_view::npos) return false;
+    out_.resize(begin);
+    out_ += "[redacted e-mail]";
+    at_ = end;
+    return true;
+  }
+
+  // Digits that stand alone, in one run or in short groups as on a card. What follows a point is the fraction
+  // of a number.
+  bool take_digits() {
+    if (at_ > 1 && text_[at_ - 1] == '.' && is_digit(text_[at_ - 2])) return false;
+    std::string digits;
+    std::size_t end = at_;
+    bool grouped = false;
+    while (true) {
+      auto group_end = end_of_run(text_, end, is_digit);
+      auto group = text_.substr(end, group_end - end);
+      if (grouped && group.size() > kCardGroupMax) break;
+      digits += group;
+      end = group_end;
+      bool goes_on = end + 1 < text_.size() && (text_[end] == ' ' || text_[end] == '-') &&
+                     is_digit(text_[end + 1]) && group.size() <= kCardGroupMax;
+      if (!goes_on || digits.size() > kCardDigitsMax) break;
+      grouped = true;
+      ++end;
+    }
+    if (!is_digit(text_[end - 1])) --end;
+    if (end < text_.size() && (is_letter(text_[end]) || text_[end] == '_')) return false;
+    if (end + 1 < text_.size() && text_[end] == '.' && is_digit(text_[end + 1])) return false;
+    bool is_card = digits.size() >= kCardDigitsMin && digits.size() <= kCardDigitsMax && passes_luhn(digits);
+    bool is_long = !grouped && digits.size() >= kLongRunDigits;
+    if (!is_card && !is_long) return false;
+    out_ += fmt::format("[redacted {} digits]", digits.size());
+    at_ = end;
+    return true;
+  }
+
+  // "Bearer ...", "Basic ..."
+  bool take_scheme() {
+    for (std::string_view scheme : {"bearer ", "basic "}) {
+      if (!starts_with_word(text_.substr(at_), scheme)) continue;
+      auto token = at_ + scheme.size();
+      auto end = end_of_run(text_, token, is_token);
+      if (end - token < 8) return false;
+      copy_to(token);
+      out_ += "[redacted]";
+      at_ = end;
+      return true;
+    }
+    return false;
+  }
+
+  // A signed token begins with the Base64 of `{"`.
+  bool take_jwt() {
+    if (!text_.substr(at_).starts_with("eyJ")) return false;
+    auto end = end_of_run(text_, at_, [](char c) { return is_name(c) || c == '.'; });
+    auto token = text_.substr(at_, end - at_);
+    if (token.size() < 20 || token.find('.') == std::string_view::npos) return false;
+    out_ += "[redacted]";
+    at_ = end;
+    return true;
+  }
+
+  // password=..., "token": "...", Cookie: ...
+  bool take_named() {
+    auto name_end = end_of_run(text_, at_, is_name);
+    auto name = text_.substr(at_, name_end - at_);
+    auto value = name_end;
+    if (value < text_.size() && text_[value] == '"') ++value;
+    value = end_of_run(text_, value, [](char c) { return c == ' '; });
+    if (value == text_.size() || (text_[value] != '=' && text_[value] != ':') || !is_secret_name(name))
+      return false;
+    value = end_of_run(text_, value + 1, [](char c) { return c == ' '; });
+    copy_to(value);
+    at_ = end_of_secret(name);
+    out_ += "[redacted]";
+    return true;
+  }
+
+  std::size_t end_of_secret(std::string_view name) {
+    if (starts_with_word(name, "cookie") || starts_with_word(name, "set-cookie") ||
+        starts_with_word(name, "authorization") || starts_with_word(name, "proxy-authorization"))
+      return end_of_run(text_, at_, [](char c) { return c != '\n' && c != '\r'; });
+    if (at_ < text_.size() && text_[at_] == '"') {
+      auto end = at_ + 1;
+      while (end < text_.size() && text_[end] != '"') end += text_[end] == '\\' ? 2 : 1;
+      return std::min(end + 1, text_.size());
+    }
+    constexpr std::string_view kEnds = "&;, \t\r\n\"'<}])";
+    return end_of_run(text_, at_, [&](char c) { return kEnds.find(c) == std::string_view::npos; });
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  std::string out_;
+};
+
+}  // namespace
+
+bool is_secret_name(std::string_view name) {
+  std::string joined, word;
+  bool secret = false;
+  auto end_word = [&] {
+    secret = secret || std::ranges::find(kSecretWords, word) != kSecretWords.end();
+    word.clear();
+  };
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    bool begins_word = is_upper(name[i]) && i > 0 && !is_upper(name[i - 1]);
+    if (begins_word || !is_letter(name[i])) end_word();
+    if (!is_letter(name[i])) continue;
+    word += lower(name[i]);
+    joined += lower(name[i]);
+  }
+  end_word();
+  return secret || std::ranges::any_of(kSecretPhrases, [&](std::string_view phrase) {
+           return joined.find(phrase) != std::string::npos;
+         });
+}
+
+std::string without_secrets(std::string_view text) {
+  return SecretScan(text).run();
+}
+
+}  // namespace oxbow

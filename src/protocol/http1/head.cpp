@@ -1,0 +1,214 @@
+#include "protocol/http1/head.hpp"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <cstring>
+
+namespace oxbow::http1 {
+namespace {
+
+// RFC 9110, 5.6.2.
+constexpr auto kTokenCharacters = [] {
+  std::array<bool, 256> table{};
+  for (char c = 'a'; c <= 'z'; ++c) table[static_cast<unsigned char>(c)] = true;
+  for (char c = 'A'; c <= 'Z'; ++c) table[static_cast<unsigned char>(c)] = true;
+  for (char c = '0'; c <= '9'; ++c) table[static_cast<unsigned char>(c)] = true;
+  for (char c : std::string_view("!#$%&'*+-.^_`|~")) table[static_cast<unsigned char>(c)] = true;
+  return table;
+}();
+
+constexpr auto kValueCharacters = [] {
+  std::array<bool, 256> table{};
+  for (std::size_t c = 0x20; c < 256; ++c) table[c] = c != 0x7f;
+  table['\t'] = true;
+  return table;
+}();
+
+// What a target may hold: printable ASCII without a space. Bytes above it are left to those who take them.
+constexpr auto kTargetCharacters = [] {
+  std::array<bool, 256> table{};
+  for (std::size_t c = 0x21; c < 256; ++c) table[c] = c != 0x7f;
+  table['#'] = false;  // a fragment is never sent
+  return table;
+}();
+
+bool all_of(const std::array<bool, 256>& table, std::string_view text) {
+  for (unsigned char c : text)
+    if (!table[c]) return false;
+  return true;
+}
+
+Refusal bad(std::string sentence) {
+  return {400, std::move(sentence)};
+}
+
+std::string_view trimmed(std::string_view text) {
+  auto first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+// Takes one line off `bytes`. The scanner has seen to it that each ends with CR LF.
+std::string_view take_line(std::string_view& bytes) {
+  auto end = bytes.find('\n');
+  auto line = bytes.substr(0, end - 1);
+  bytes.remove_prefix(end + 1);
+  return line;
+}
+
+std::optional<int> parse_minor_version(std::string_view text) {
+  if (text == "HTTP/1.1") return 1;
+  if (text == "HTTP/1.0") return 0;
+  return std::nullopt;
+}
+
+std::optional<Refusal> parse_fields(std::string_view bytes, const HeadLimits& limits, HeaderFields& fields) {
+  while (true) {
+    auto line = take_line(bytes);
+    if (line.empty()) return std::nullopt;
+    if (line.front() == ' ' || line.front() == '\t') return bad("a header field goes on in a second line");
+    auto colon = line.find(':');
+    if (colon == std::string_view::npos) return bad("a header line has no colon");
+    auto name = line.substr(0, colon);
+    if (!is_token(name)) return bad("the name of a header field is no token");
+    auto value = trimmed(line.substr(colon + 1));
+    if (!is_field_value(value)) return bad("a header field holds a control character");
+    if (fields.size() == limits.fields_max)
+      return Refusal{431, fmt::format("there are more than {} header fields", limits.fields_max)};
+    fields.push_back({name, value});
+  }
+}
+
+// An absolute-form target names the host itself, and wins against the field (RFC 9112, 3.2.2).
+std::optional<Refusal> split_absolute(std::string_view target, RequestHead& head) {
+  auto authority = target.substr(target.find("://") + 3);
+  auto end = authority.find_first_of("/?");
+  auto rest = end == std::string_view::npos ? std::string_view() : authority.substr(end);
+  head.host = authority.substr(0, end);
+  if (head.host.empty() || head.host.find('@') != std::string_view::npos)
+    return bad("the request's target names no host");
+  if (!rest.empty() && rest.front() == '?') return bad("the request's target has a query without a path");
+  head.target = rest.empty() ? std::string_view("/") : rest;
+  return std::nullopt;
+}
+
+bool is_absolute(std::string_view target) {
+  auto has_scheme = [&](std::string_view scheme) {
+    return target.size() > scheme.size() && same_field_name(target.substr(0, scheme.size()), scheme);
+  };
+  return has_scheme("http://") || has_scheme("https://");
+}
+
+std::optional<Refusal> parse_target(std::string_view target, RequestHead& head) {
+  if (!all_of(kTargetCharacters, target)) return bad("the request's target holds a forbidden character");
+  if (head.method == "CONNECT") return Refusal{405, "CONNECT is not for this server"};
+  head.target = target;
+  if (target == "*" && head.method == "OPTIONS") return std::nullopt;
+  if (target.starts_with('/')) return std::nullopt;
+  if (is_absolute(target)) return split_absolute(target, head);
+  return bad("the request's target is no path");
+}
+
+// RFC 9112, 3.2: one Host, and none may be missing from HTTP/1.1.
+std::optional<Refusal> take_host(RequestHead& head) {
+  std::size_t count = 0;
+  for (const auto& field : head.fields) {
+    if (!same_field_name(field.name, "Host")) continue;
+    ++count;
+    if (field.value.find_first_of(" \t,/@?#") != std::string_view::npos) return bad("Host is no host");
+    if (head.host.empty()) head.host = field.value;
+  }
+  if (count > 1) return bad("there is more than one Host");
+  if (count == 0 && head.minor_version > 0) return bad("there is no Host");
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool is_token(std::string_view text) {
+  return !text.empty() && all_of(kTokenCharacters, text);
+}
+
+bool is_field_value(std::string_view text) {
+  return all_of(kValueCharacters, text);
+}
+
+bool lists_token(const HeaderFields& fields, std::string_view name, std::string_view token) {
+  bool found = false;
+  for (const auto& field : fields) {
+    if (!same_field_name(field.name, name)) continue;
+    for_each_member(field.value,
+                    [&](std::string_view member) { found = found || same_field_name(member, token); });
+  }
+  return found;
+}
+
+std::optional<std::size_t> HeadScanner::find_end(std::string_view bytes, std::optional<Refusal>& refusal) {
+  while (seen_ < bytes.size()) {
+    const auto* at = static_cast<const char*>(std::memchr(bytes.data() + seen_, '\n', bytes.size() - seen_));
+    if (at == nullptr) {
+      seen_ = bytes.size();
+      break;
+    }
+    auto end = static_cast<std::size_t>(at - bytes.data());
+    seen_ = end + 1;
+    if (end == line_begin_ || bytes[end - 1] != '\r') {
+      refusal = bad("a line ends without a carriage return");
+      return std::nullopt;
+    }
+    bool is_empty = end - 1 == line_begin_;
+    if (line_begin_ == 0 && end > limits_.line_bytes_max) {
+      refusal = Refusal{414, fmt::format("the first line is longer than {} bytes", limits_.line_bytes_max)};
+      return std::nullopt;
+    }
+    line_begin_ = seen_;
+    if (!is_empty) continue;
+    if (seen_ > limits_.head_bytes_max) break;
+    return seen_;
+  }
+  if (line_begin_ == 0 && seen_ > limits_.line_bytes_max)
+    refusal = Refusal{414, fmt::format("the first line is longer than {} bytes", limits_.line_bytes_max)};
+  else if (seen_ > limits_.head_bytes_max)
+    refusal = Refusal{431, fmt::format("the header is longer than {} bytes", limits_.head_bytes_max)};
+  return std::nullopt;
+}
+
+std::optional<Refusal> parse_request_head(std::string_view bytes, const HeadLimits& limits,
+                                          RequestHead& head) {
+  head.fields.clear();
+  head.host = {};
+  auto line = take_line(bytes);
+  auto first = line.find(' ');
+  auto second = first == std::string_view::npos ? first : line.find(' ', first + 1);
+  if (second == std::string_view::npos) return bad("the first line is no HTTP request");
+  head.method = line.substr(0, first);
+  if (!is_token(head.method)) return bad("the request's method is no token");
+  auto version = line.substr(second + 1);
+  auto minor = parse_minor_version(version);
+  if (!minor && version.starts_with("HTTP/") && version.find_first_not_of("HTTP/0123456789.") == version.npos)
+    return Refusal{505, "only HTTP/1.0, HTTP/1.1 and HTTP/2 are spoken here"};
+  if (!minor) return bad("the first line is no HTTP request");
+  head.minor_version = *minor;
+  if (auto refusal = parse_target(line.substr(first + 1, second - first - 1), head)) return refusal;
+  if (auto refusal = parse_fields(bytes, limits, head.fields)) return refusal;
+  return take_host(head);
+}
+
+std::optional<Refusal> parse_response_head(std::string_view bytes, const HeadLimits& limits,
+                                           ResponseHead& head) {
+  head.fields.clear();
+  auto line = take_line(bytes);
+  auto minor = parse_minor_version(line.substr(0, 8));
+  auto digits = line.size() >= 12 ? line.substr(9, 3) : std::string_view();
+  bool has_status = line.size() >= 12 && line[8] == ' ' && (line.size() == 12 || line[12] == ' ') &&
+                    digits.find_first_not_of("0123456789") == std::string_view::npos && digits[0] != '0';
+  if (!minor || !has_status) return bad("the first line is no HTTP response");
+  head.minor_version = *minor;
+  head.status = (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0');
+  head.reason = line.size() > 13 ? line.substr(13) : std::string_view();
+  if (!is_field_value(head.reason)) return bad("the reason phrase holds a control character");
+  return parse_fields(bytes, limits, head.fields);
+}
+
+}  // namespace oxbow::http1

@@ -1,0 +1,90 @@
+#include "services/gateway/access_log.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/log.hpp"
+#include "runtime/real_clock.hpp"
+#include "runtime/sleep.hpp"
+
+namespace oxbow {
+namespace {
+
+constexpr Duration kWriteEvery = std::chrono::milliseconds(500);
+constexpr std::size_t kLinesBytesMax = 1 << 20;
+
+// Bytes above ASCII pass if they may be UTF-8; others could break the line's reader.
+void append_text(std::string& out, std::string_view name, std::string_view text) {
+  if (text.empty()) return;
+  fmt::format_to(std::back_inserter(out), ",\"{}\":\"", name);
+  for (unsigned char c : text) {
+    if (c == '"' || c == '\\')
+      out.append({'\\', static_cast<char>(c)});
+    else if (c < 0x20 || c >= 0x7f)
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
+    else
+      out += static_cast<char>(c);
+  }
+  out += '"';
+}
+
+}  // namespace
+
+AccessLog::AccessLog(const std::string& path) {
+  if (path == "-") file_ = stdout;
+  if (path.empty() || path == "-") return;
+  file_ = std::fopen(path.c_str(), "ae");
+  owns_file_ = file_ != nullptr;
+  if (file_ == nullptr) log_error("the access log {} cannot be written: {}", path, std::strerror(errno));
+}
+
+AccessLog::~AccessLog() {
+  flush();
+  if (owns_file_) std::fclose(file_);
+}
+
+void AccessLog::add(const Visit& visit, const ClientExchange& client) {
+  if (file_ == nullptr) return;
+  const auto& request = client.request();
+  auto took_ms = std::chrono::duration<double, std::milli>(monotonic_now() - visit.began).count();
+  fmt::format_to(std::back_inserter(lines_), "{{\"at\":\"{}\"", to_string(wall_now()));
+  append_text(lines_, "client", client.requester().address);
+  append_text(lines_, "method", request.method);
+  append_text(lines_, "target", request.target);
+  append_text(lines_, "host", request.host);
+  fmt::format_to(std::back_inserter(lines_), ",\"status\":{},\"ms\":{:.3f},\"bytes_in\":{},\"bytes_out\":{}",
+                 visit.status, took_ms, visit.bytes_in, visit.bytes_out);
+  append_text(lines_, "side", name(visit.side));
+  if (visit.state) append_text(lines_, "state", name(*visit.state));
+  if (visit.route) append_text(lines_, "route", visit.routing->table->routes()[*visit.route].route.path);
+  append_text(lines_, "entity", visit.entity);
+  append_text(lines_, "cohort", visit.cohort);
+  append_text(lines_, "reason", visit.reason);
+  append_text(lines_, "shadow", name(visit.shadow));
+  if (visit.attempts > 1) fmt::format_to(std::back_inserter(lines_), ",\"attempts\":{}", visit.attempts);
+  if (visit.client_gone) lines_ += ",\"client_gone\":true";
+  append_text(lines_, "failure", visit.failure);
+  lines_ += "}\n";
+  if (lines_.size() > kLinesBytesMax) flush();
+}
+
+void AccessLog::flush() {
+  if (file_ == nullptr || lines_.empty()) return;
+  bool written =
+      std::fwrite(lines_.data(), 1, lines_.size(), file_) == lines_.size() && std::fflush(file_) == 0;
+  if (!written && !has_failed_) log_error("the access log cannot be written: {}", std::strerror(errno));
+  has_failed_ = !written;
+  std::clearerr(file_);
+  lines_.clear();
+}
+
+Task<void> AccessLog::run() {
+  while (true) {
+    CO_TRY(co_await sleep_for(kWriteEvery));
+    flush();
+  }
+}
+
+}  // namespace oxbow

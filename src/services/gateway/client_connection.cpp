@@ -1,0 +1,173 @@
+#include "services/gateway/client_connection.hpp"
+
+#include <array>
+
+namespace oxbow {
+namespace {
+
+constexpr std::size_t kKeptOutBytes = 4 << 10;
+constexpr Duration kLinger = std::chrono::seconds(2);
+constexpr std::size_t kLingerBytes = 1 << 20;
+
+std::string_view reason_of(int status) {
+  switch (status) {
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 414:
+      return "URI Too Long";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 501:
+      return "Not Implemented";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "Bad Request";
+  }
+}
+
+}  // namespace
+
+ClientConnection::ClientConnection(std::unique_ptr<ByteStream> stream, const ClientLimits& limits,
+                                   Deadlines& deadlines)
+    : stream_(std::move(stream)),
+      limits_(limits),
+      deadline_(deadlines, [this] { stream_->close(false); }),
+      reader_(*stream_, limits.head) {}
+
+http1::Requester ClientConnection::requester() const {
+  return {stream_->peer_address(), stream_->is_encrypted()};
+}
+
+Task<bool> ClientConnection::next_request() {
+  reader_.rest();
+  if (out_.capacity() > kKeptOutBytes) out_ = {};
+  idle_ = reader_.unread().empty();
+  if (idle_ && draining_) co_return false;
+  deadline_.set(idle_ ? limits_.idle_time_max : limits_.header_time_max);
+  auto has_begun = co_await reader_.wait_for_message();
+  idle_ = false;
+  if (!has_begun || !*has_begun) co_return false;
+  deadline_.set(limits_.header_time_max);
+  auto bytes = co_await reader_.read_head();
+  deadline_.clear();
+  answer_begun_ = answer_ended_ = close_ = false;
+  http1::Framing framing;
+  std::optional<http1::Refusal> refusal;
+  if (!bytes && bytes.error().code == ErrorCode::malformed) refusal = reader_.refusal();
+  if (!bytes && !refusal) co_return false;
+  if (!refusal) refusal = http1::parse_request_head(*bytes, limits_.head, head_);
+  if (!refusal) refusal = http1::request_framing(head_, framing);
+  if (refusal) {
+    CO_TRY(co_await refuse(*refusal));
+    co_return false;
+  }
+  close_ = draining_ || !http1::keeps_alive(head_.minor_version, head_.fields);
+  reader_.begin_body(framing);
+  co_return true;
+}
+
+// What was refused has no end that we could know, so the connection ends.
+Task<void> ClientConnection::refuse(const http1::Refusal& refusal) {
+  auto text = refusal.sentence + "\n";
+  out_ = fmt::format(
+      "HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: "
+      "close\r\n\r\n{}",
+      refusal.status, reason_of(refusal.status), text.size(), text);
+  CO_TRY(co_await flush());
+  co_return co_await linger();
+}
+
+// A close while bytes are coming in would be a reset, which may take the answer away before the client has
+// read it (RFC 9112, 9.6).
+Task<void> ClientConnection::linger() {
+  CO_TRY(co_await stream_->shutdown_write());
+  deadline_.set(kLinger);
+  std::array<char, 4096> ignored;
+  for (std::size_t total = 0; total < kLingerBytes;) {
+    auto read = CO_TRY(co_await stream_->read_some(ignored));
+    if (read == 0) break;
+    total += read;
+  }
+  co_return Status{};
+}
+
+bool ClientConnection::can_go_on() const {
+  return answer_ended_ && !close_ && reader_.body_is_done();
+}
+
+Task<void> ClientConnection::finish() {
+  if (answer_ended_ && !reader_.body_is_done()) co_return co_await linger();
+  co_return Status{};
+}
+
+void ClientConnection::drain() {
+  draining_ = true;
+  if (idle_) stream_->close(false);
+}
+
+Task<BodyPart> ClientConnection::read_body() {
+  deadline_.set(limits_.body_time_max);
+  auto part = co_await reader_.read_body();
+  deadline_.clear();
+  co_return part;
+}
+
+void ClientConnection::add_interim(const ResponseHead& head) {
+  if (head_.minor_version == 0) return;
+  http1::append_response_head(out_, head, {}, {.upgrades = head.status == 101});
+}
+
+void ClientConnection::begin_answer(const ResponseHead& head, const http1::Framing& framing,
+                                    std::span<const http1::OwnField> own) {
+  answer_begun_ = true;
+  answer_framing_ = framing;
+  bool unknown_length =
+      framing.kind == http1::Framing::Kind::chunked || framing.kind == http1::Framing::Kind::until_close;
+  if (unknown_length) {
+    bool takes_chunks = head_.minor_version > 0;
+    answer_framing_.kind = takes_chunks ? http1::Framing::Kind::chunked : http1::Framing::Kind::until_close;
+    close_ = close_ || !takes_chunks;
+  }
+  close_ = close_ || draining_ || !reader_.body_is_done();
+  http1::append_response_head(out_, head, answer_framing_,
+                              {.close = close_, .says_keep_alive = head_.minor_version == 0, .own = own});
+}
+
+void ClientConnection::add_body(std::string_view bytes) {
+  if (bytes.empty()) return;
+  bool chunked = answer_framing_.kind == http1::Framing::Kind::chunked;
+  if (chunked) http1::append_chunk_size(out_, bytes.size());
+  out_ += bytes;
+  if (chunked) out_ += "\r\n";
+}
+
+void ClientConnection::end_answer(const HeaderFields& trailers) {
+  if (answer_framing_.kind == http1::Framing::Kind::chunked) {
+    out_ += "0\r\n";
+    http1::append_trailers(out_, trailers);
+  }
+  answer_ended_ = true;
+}
+
+Task<void> ClientConnection::flush() {
+  auto written = stream_->write_now(out_);
+  if (written < out_.size()) {
+    deadline_.set(limits_.body_time_max);
+    auto rest = co_await stream_->write(std::string_view(out_).substr(written));
+    deadline_.clear();
+    if (!rest) co_return rest;
+  }
+  out_.clear();
+  co_return Status{};
+}
+
+// A body that ends with the connection is cut off by an error, because an orderly end would look whole.
+void ClientConnection::cut_off() {
+  close_ = true;
+  stream_->close(answer_framing_.kind == http1::Framing::Kind::until_close);
+}
+
+}  // namespace oxbow

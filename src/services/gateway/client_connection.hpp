@@ -1,0 +1,72 @@
+// One HTTP/1 connection of a client: its requests, one after the other. Requests that are pipelined wait in
+// its buffer, so their answers keep their order.
+#pragma once
+
+#include <memory>
+
+#include "services/gateway/client_exchange.hpp"
+#include "services/gateway/deadlines.hpp"
+
+namespace oxbow {
+
+struct ClientLimits {
+  http1::HeadLimits head;
+  Duration header_time_max = std::chrono::seconds(10);
+  Duration idle_time_max = std::chrono::seconds(60);
+  Duration body_time_max = std::chrono::seconds(60);  // without a byte, in either direction
+};
+
+class ClientConnection final : public ClientExchange {
+ public:
+  ClientConnection(std::unique_ptr<ByteStream> stream, const ClientLimits& limits, Deadlines& deadlines);
+
+  // The next request. False when there will be none: the client has gone, was too slow, or sent what is no
+  // request and was told so.
+  Task<bool> next_request();
+
+  // Behind an answer. Whether the connection can go on.
+  bool can_go_on() const;
+
+  // Behind the last one.
+  Task<void> finish();
+
+  // No further request is taken: the present answer says `Connection: close`.
+  void drain();
+
+  const RequestHead& request() const override { return head_; }
+  http1::Requester requester() const override;
+  const http1::Framing& body_framing() const override { return reader_.framing(); }
+  Task<BodyPart> read_body() override;
+  const HeaderFields& trailers() const override { return reader_.trailers(); }
+  void add_interim(const ResponseHead& head) override;
+  void begin_answer(const ResponseHead& head, const http1::Framing& framing,
+                    std::span<const http1::OwnField> own) override;
+  void add_body(std::string_view bytes) override;
+  void end_answer(const HeaderFields& trailers) override;
+  void add_raw(std::string_view bytes) override { out_ += bytes; }
+  Task<void> flush() override;
+  std::size_t bytes_unsent() const override { return out_.size(); }
+  bool answer_has_begun() const override { return answer_begun_; }
+  void cut_off() override;
+  ByteStream* stream() override { return stream_.get(); }
+  std::string_view bytes_behind_head() override { return reader_.unread(); }
+
+ private:
+  Task<void> refuse(const http1::Refusal& refusal);
+  Task<void> linger();
+
+  std::unique_ptr<ByteStream> stream_;
+  const ClientLimits& limits_;
+  Deadline deadline_;
+  MessageReader reader_;
+  RequestHead head_;
+  std::string out_;
+  http1::Framing answer_framing_;
+  bool answer_begun_ = false;
+  bool answer_ended_ = false;
+  bool close_ = false;  // behind the present answer
+  bool draining_ = false;
+  bool idle_ = false;  // between two requests
+};
+
+}  // namespace oxbow

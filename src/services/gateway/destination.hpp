@@ -1,0 +1,30 @@
+// Where one request goes, and why. Its texts belong to the routing that decided, which it keeps alive.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "model/side.hpp"
+#include "model/state.hpp"
+#include "services/gateway/routing.hpp"
+#include "services/gateway/shadow_skip.hpp"
+
+namespace oxbow {
+
+struct Destination {
+  Side side = Side::legacy;                         // that answers
+  ShadowSkip shadow_skip = ShadowSkip::not_wanted;  // none: the other side gets a shadow
+  std::string shadow_target;                        // where the shadow goes there; empty: as the request
+  bool takes_twin = false;           // the side that answers is asked once more, to see its own noise
+  std::optional<std::size_t> route;  // in the routing's table; none: unlisted
+  std::string_view entity;
+  std::string_view cohort;
+  std::optional<State> state;
+  std::string_view reason;
+  bool shows_state = false;
+  std::shared_ptr<const Routing> routing;
+};
+
+}  // namespace oxbow

@@ -1,0 +1,342 @@
+#include "services/gateway/forwarder.hpp"
+
+#include <array>
+
+#include "runtime/real_clock.hpp"
+#include "runtime/task_group.hpp"
+
+namespace oxbow {
+namespace {
+
+constexpr std::size_t kFlushBytes = 64 << 10;
+constexpr std::size_t kTunnelBytes = 16 << 10;
+
+// RFC 9110, 9.2.2: what may be sent twice without changing more.
+bool is_idempotent(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" ||
+         method == "DELETE" || method == "TRACE";
+}
+
+bool wants_upgrade(const RequestHead& head) {
+  return head.minor_version > 0 && http1::lists_token(head.fields, "Connection", "upgrade") &&
+         find_field(head.fields, "Upgrade").has_value();
+}
+
+int status_for(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::timeout:
+      return 504;
+    case ErrorCode::unreachable:
+      return 503;
+    default:
+      return 502;
+  }
+}
+
+}  // namespace
+
+// One request on its way.
+struct Forwarder::Exchange {
+  ClientExchange& client;
+  Visit visit{};
+  Destination destination{};
+  std::unique_ptr<ShadowCopy> copy{};  // none: it has no shadow
+  std::string first_body{};            // what was read of the body before anything was sent
+  bool body_is_whole = false;          // in `first_body`
+  bool client_fault = false;           // the client's body follows no coding
+  std::string traceparent{};
+
+  bool has_body() const { return client.body_framing().kind != http1::Framing::Kind::none; }
+  bool is_chunked() const { return client.body_framing().kind == http1::Framing::Kind::chunked; }
+};
+
+Forwarder::Forwarder(boost::asio::any_io_executor executor, Upstreams& upstreams, Router& router,
+                     Shadows& shadows, Deadlines& deadlines, std::uint64_t seed)
+    : executor_(std::move(executor)),
+      upstreams_(upstreams),
+      router_(router),
+      shadows_(shadows),
+      deadlines_(deadlines),
+      random_(seed) {}
+
+boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
+  Exchange exchange{.client = client};
+  auto& visit = exchange.visit;
+  visit.began = monotonic_now();
+  auto ended = co_await answer(exchange);
+  if (!ended && !visit.client_gone) {
+    visit.failure = to_string(ended.error());
+    if (client.answer_has_begun())
+      client.cut_off();
+    else
+      co_await refuse(exchange, ended.error());
+  }
+  co_return std::move(visit);
+}
+
+Task<void> Forwarder::answer(Exchange& exchange) {
+  CO_TRY(co_await choose(exchange));
+  auto& visit = exchange.visit;
+  auto& upstream = upstreams_.of(exchange.destination.side);
+  for (visit.attempts = 1;; ++visit.attempts) {
+    auto service = CO_TRY(co_await upstream.connect(visit.attempts > 1));
+    auto ended = co_await attempt(exchange, *service);
+    if (ended) {
+      service.succeeded();
+      service.keep();
+      co_return ended;
+    }
+    if (visit.client_gone || ended.error().code == ErrorCode::cancelled) co_return ended;
+    bool was_stale = service->was_used() && !service->has_answered();
+    bool may_repeat = is_idempotent(exchange.client.request().method) &&
+                      (!exchange.has_body() || exchange.body_is_whole) && !exchange.client.answer_has_begun();
+    bool repeats =
+        visit.attempts == 1 && was_stale && may_repeat && ended.error().code == ErrorCode::connection_lost;
+    if (!was_stale) service.failed(deadlines_.now());
+    if (!repeats) co_return ended;
+  }
+}
+
+// A key in the body is looked for before anything is sent.
+Task<void> Forwarder::choose(Exchange& exchange) {
+  auto& client = exchange.client;
+  const auto& head = client.request();
+  Router::Question question;
+  router_.begin(head, question);
+  bool expects = http1::lists_token(head.fields, "Expect", "100-continue");
+  if (question.wants_body() && exchange.has_body() && expects) {
+    client.add_interim({.status = 100, .reason = "Continue", .fields = {}});
+    CO_TRY(co_await flush(exchange));
+  }
+  while (question.wants_body() && exchange.has_body() && !exchange.body_is_whole) {
+    auto part = CO_TRY(co_await read_body(exchange));
+    exchange.first_body += part.bytes;
+    exchange.body_is_whole = part.is_last;
+    question.feed(part.bytes, part.is_last);
+  }
+  exchange.destination = router_.decide(question);
+  const auto& destination = exchange.destination;
+  auto& visit = exchange.visit;
+  visit.side = destination.side;
+  visit.state = destination.state;
+  visit.routing = destination.routing;
+  visit.route = destination.route;
+  visit.entity = destination.entity;
+  visit.cohort = destination.cohort;
+  visit.reason = destination.reason;
+  visit.shadow = destination.shadow_skip;
+  if (visit.shadow == ShadowSkip::none) {
+    if (wants_upgrade(head))
+      visit.shadow = ShadowSkip::upgraded;
+    else
+      exchange.copy = shadows_.begin(destination);
+  }
+  if (!find_field(head.fields, "traceparent")) {
+    std::array<unsigned char, 24> random;
+    for (std::size_t i = 0; i < random.size(); i += 8) {
+      auto word = random_.next();
+      std::copy_n(reinterpret_cast<const unsigned char*>(&word), 8, random.data() + i);
+    }
+    exchange.traceparent = http1::make_traceparent(random);
+  }
+  co_return Status{};
+}
+
+http1::RequestChanges Forwarder::changes(Exchange& exchange, std::string_view target) {
+  return {.requester = exchange.client.requester(), .target = target, .traceparent = exchange.traceparent};
+}
+
+Task<void> Forwarder::attempt(Exchange& exchange, UpstreamConnection& service) {
+  auto& client = exchange.client;
+  bool expects = http1::lists_token(client.request().fields, "Expect", "100-continue");
+  if (exchange.has_body() && !exchange.body_is_whole && exchange.first_body.empty() && !expects) {
+    auto part = CO_TRY(co_await read_body(exchange));
+    exchange.first_body = part.bytes;
+    exchange.body_is_whole = part.is_last;
+  }
+  if (!exchange.has_body() || exchange.body_is_whole) {
+    CO_TRY(co_await send_whole(exchange, service));
+    co_return co_await relay(exchange, service);
+  }
+  TaskGroup uploading(executor_);
+  uploading.spawn(upload(exchange, service));
+  auto relayed = co_await relay(exchange, service);
+  if (uploading.running() > 0) {
+    uploading.cancel();
+    service.close();  // it gets no whole request, so it must not wait for the rest
+  }
+  co_await uploading.wait();
+  co_return relayed;
+}
+
+Task<void> Forwarder::send_whole(Exchange& exchange, UpstreamConnection& service) {
+  auto& client = exchange.client;
+  auto framing = client.body_framing();
+  if (exchange.is_chunked() && client.trailers().empty())
+    framing = {exchange.first_body.empty() ? http1::Framing::Kind::none : http1::Framing::Kind::length,
+               exchange.first_body.size()};
+  std::string bytes;
+  bytes.reserve(1024 + exchange.first_body.size());
+  auto with = changes(exchange, {});
+  with.wants_upgrade = wants_upgrade(client.request()) && !exchange.has_body();
+  http1::append_request_head(bytes, client.request(), framing, with);
+  if (framing.kind == http1::Framing::Kind::chunked) {
+    http1::append_chunk_size(bytes, exchange.first_body.size());
+    bytes.append(exchange.first_body).append("\r\n0\r\n");
+    http1::append_trailers(bytes, client.trailers());
+  } else {
+    bytes += exchange.first_body;
+  }
+  exchange.visit.bytes_in = exchange.first_body.size();
+  if (exchange.copy && exchange.visit.attempts == 1)
+    exchange.copy->add(exchange.copy->request_body, exchange.first_body);
+  // A service may answer and close before it has read everything; what it said then is worth more than our
+  // error.
+  auto sent = co_await service.send(bytes);
+  if (!sent && sent.error().code == ErrorCode::cancelled) co_return sent;
+  co_return Status{};
+}
+
+// Beside relay(): a service may answer while the body is still coming.
+Task<void> Forwarder::upload(Exchange& exchange, UpstreamConnection& service) {
+  auto& client = exchange.client;
+  std::string bytes;
+  http1::append_request_head(bytes, client.request(), client.body_framing(), changes(exchange, {}));
+  BodyPart part{exchange.first_body, false};
+  while (true) {
+    if (exchange.is_chunked() && !part.bytes.empty()) http1::append_chunk_size(bytes, part.bytes.size());
+    bytes += part.bytes;
+    if (exchange.is_chunked() && !part.bytes.empty()) bytes += "\r\n";
+    exchange.visit.bytes_in += part.bytes.size();
+    if (exchange.copy) exchange.copy->add(exchange.copy->request_body, part.bytes);
+    if (part.is_last && exchange.is_chunked()) {
+      bytes += "0\r\n";
+      http1::append_trailers(bytes, client.trailers());
+    }
+    if (auto sent = co_await service.send(bytes); !sent || part.is_last) co_return Status{};
+    bytes.clear();
+    auto next = co_await read_body(exchange);
+    if (!next) {
+      service.close();
+      co_return Status{};
+    }
+    part = *next;
+  }
+}
+
+// A client that breaks the coding of its body is still there to be told.
+Task<BodyPart> Forwarder::read_body(Exchange& exchange) {
+  auto part = co_await exchange.client.read_body();
+  if (!part) {
+    exchange.client_fault = part.error().code == ErrorCode::malformed;
+    exchange.visit.client_gone = !exchange.client_fault;
+  }
+  co_return part;
+}
+
+Task<void> Forwarder::flush(Exchange& exchange) {
+  auto flushed = co_await exchange.client.flush();
+  exchange.visit.client_gone = exchange.visit.client_gone || !flushed;
+  co_return flushed;
+}
+
+Task<void> Forwarder::relay(Exchange& exchange, UpstreamConnection& service) {
+  auto& client = exchange.client;
+  auto& visit = exchange.visit;
+  auto method = client.request().method;
+  while (true) {
+    CO_TRY(co_await service.read_head(method));
+    if (service.head().status == 101) co_return co_await tunnel(exchange, service);
+    if (service.head().status >= 200) break;
+    client.add_interim(service.head());
+    CO_TRY(co_await flush(exchange));
+  }
+  visit.status = service.head().status;
+  if (exchange.copy) exchange.copy->add(exchange.copy->answer.head, service.head_bytes());
+  std::array<http1::OwnField, 2> own;
+  std::size_t owns = 0;
+  if (exchange.destination.shows_state) {
+    own[owns++] = {"X-Oxbow-Side", name(visit.side)};
+    if (visit.state) own[owns++] = {"X-Oxbow-State", name(*visit.state)};
+  }
+  client.begin_answer(service.head(), service.framing(), std::span(own).first(owns));
+  CO_TRY(co_await relay_body(exchange, service));
+  client.end_answer(service.trailers());
+  CO_TRY(co_await flush(exchange));
+  if (exchange.copy) {
+    exchange.copy->answer.took = monotonic_now() - visit.began;
+    visit.shadow = shadows_.submit(std::move(exchange.copy), exchange.destination, client.request(),
+                                   changes(exchange, {}));
+  }
+  co_return Status{};
+}
+
+Task<void> Forwarder::relay_body(Exchange& exchange, UpstreamConnection& service) {
+  auto& client = exchange.client;
+  if (service.framing().kind == http1::Framing::Kind::none) co_return Status{};
+  while (true) {
+    auto part = CO_TRY(service.body_now());
+    if (!part) {
+      CO_TRY(co_await flush(exchange));  // what is here must not wait for what may come much later
+      part = CO_TRY(co_await service.read_body());
+    }
+    client.add_body(part->bytes);
+    exchange.visit.bytes_out += part->bytes.size();
+    if (exchange.copy) exchange.copy->add(exchange.copy->answer.body, part->bytes);
+    if (part->is_last) co_return Status{};
+    if (client.bytes_unsent() >= kFlushBytes) CO_TRY(co_await flush(exchange));
+  }
+}
+
+// Bytes of another protocol, both ways, until one side ends.
+Task<void> Forwarder::tunnel(Exchange& exchange, UpstreamConnection& service) {
+  auto& client = exchange.client;
+  auto* stream = client.stream();
+  if (stream == nullptr || !wants_upgrade(client.request()))
+    co_return Err(ErrorCode::malformed, "the service switches to a protocol that nobody asked for");
+  exchange.visit.status = 101;
+  client.add_interim(service.head());
+  client.add_raw(service.unread());
+  CO_TRY(co_await flush(exchange));
+  CO_TRY(co_await service.send(client.bytes_behind_head()));
+  exchange.visit.client_gone = true;  // for HTTP: nothing can follow on this connection
+  auto carry = [](ByteStream& from, ByteStream& to, std::uint64_t& count) -> Task<void> {
+    std::string buffer(kTunnelBytes, '\0');
+    while (true) {
+      auto read = CO_TRY(co_await from.read_some(buffer));
+      if (read == 0) co_return co_await to.shutdown_write();
+      count += read;
+      CO_TRY(co_await to.write(std::string_view(buffer).substr(0, read)));
+    }
+  };
+  TaskGroup carrying(executor_);
+  carrying.spawn(carry(*stream, service.stream(), exchange.visit.bytes_in));
+  carrying.spawn(carry(service.stream(), *stream, exchange.visit.bytes_out));
+  co_await carrying.wait();
+  service.close();
+  stream->close(false);
+  co_return Err(ErrorCode::cancelled);
+}
+
+Task<void> Forwarder::refuse(Exchange& exchange, const Error& error) {
+  auto& client = exchange.client;
+  auto& visit = exchange.visit;
+  if (exchange.copy) visit.shadow = ShadowSkip::no_answer;
+  visit.status = exchange.client_fault ? 400 : status_for(error);
+  auto reason = visit.status == 400   ? std::string_view("Bad Request")
+                : visit.status == 504 ? std::string_view("Gateway Timeout")
+                : visit.status == 503 ? std::string_view("Service Unavailable")
+                                      : std::string_view("Bad Gateway");
+  auto text = exchange.client_fault
+                  ? error.detail + "\n"
+                  : fmt::format("The {} service gave no answer that can be passed on ({}).\n",
+                                name(visit.side), name(error.code));
+  ResponseHead head{visit.status, reason, 1, {{"Content-Type", "text/plain; charset=utf-8"}}};
+  if (visit.status == 503) head.fields.push_back({"Retry-After", "1"});
+  client.begin_answer(head, {http1::Framing::Kind::length, text.size()}, {});
+  if (client.request().method != "HEAD") client.add_body(text);
+  client.end_answer({});
+  co_return co_await flush(exchange);
+}
+
+}  // namespace oxbow

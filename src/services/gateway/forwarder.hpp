@@ -1,0 +1,50 @@
+// Carries one request to the side that answers it, and the answer back, both while they come: nothing is held
+// whole but what fits into one buffer. Never mixes sides: once a byte of an answer has gone to the client, no
+// other answer is taken.
+// Belongs to one thread.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include "base/random.hpp"
+#include "services/gateway/client_exchange.hpp"
+#include "services/gateway/router.hpp"
+#include "services/gateway/shadows.hpp"
+#include "services/gateway/upstream.hpp"
+#include "services/gateway/visit.hpp"
+
+namespace oxbow {
+
+class Forwarder {
+ public:
+  Forwarder(boost::asio::any_io_executor executor, Upstreams& upstreams, Router& router, Shadows& shadows,
+            Deadlines& deadlines, std::uint64_t seed);
+
+  // Answers the request, with an error of ours if nobody else does. What happened is in the result.
+  boost::asio::awaitable<Visit> forward(ClientExchange& client);
+
+ private:
+  struct Exchange;
+
+  Task<void> answer(Exchange& exchange);
+  Task<void> choose(Exchange& exchange);
+  Task<void> attempt(Exchange& exchange, UpstreamConnection& service);
+  Task<void> send_whole(Exchange& exchange, UpstreamConnection& service);
+  Task<void> upload(Exchange& exchange, UpstreamConnection& service);
+  Task<void> relay(Exchange& exchange, UpstreamConnection& service);
+  Task<void> relay_body(Exchange& exchange, UpstreamConnection& service);
+  Task<void> tunnel(Exchange& exchange, UpstreamConnection& service);
+  Task<BodyPart> read_body(Exchange& exchange);
+  Task<void> flush(Exchange& exchange);
+  Task<void> refuse(Exchange& exchange, const Error& error);
+  http1::RequestChanges changes(Exchange& exchange, std::string_view target);
+
+  boost::asio::any_io_executor executor_;
+  Upstreams& upstreams_;
+  Router& router_;
+  Shadows& shadows_;
+  Deadlines& deadlines_;
+  Random random_;
+};
+
+}  // namespace oxbow

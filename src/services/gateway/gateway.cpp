@@ -1,0 +1,124 @@
+#include "services/gateway/gateway.hpp"
+
+#include "core/spec/http_address.hpp"
+#include "runtime/deadline.hpp"
+#include "runtime/real_clock.hpp"
+
+namespace oxbow {
+namespace {
+
+constexpr std::string_view kTooBusy =
+    "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    "Content-Length: 48\r\nConnection: close\r\n\r\nThe gateway has all the connections it may have.\n";
+
+constexpr std::uint32_t kTwinBuckets = kBucketCount / 20;
+
+std::vector<ServiceAddress> addresses_of(const SystemSpec& system) {
+  std::vector<ServiceAddress> addresses;
+  for (const auto& text : system.services) addresses.push_back(*parse_service_address(text));
+  return addresses;
+}
+
+UpstreamLimits limits_of(const GatewaySpec& gateway, const SystemSpec& system) {
+  return {.connect_time_max = gateway.limits.connect_time_max,
+          .answer_time_max = gateway.limits.answer_time_max,
+          .body_time_max = gateway.limits.body_time_max,
+          .failures_max = static_cast<int>(gateway.health.failures),
+          .health_path = system.health_path,
+          .health_every = gateway.health.every};
+}
+
+UpstreamLimits shadow_limits_of(const GatewaySpec& gateway, const SystemSpec& system) {
+  auto limits = limits_of(gateway, system);
+  limits.answer_time_max = gateway.shadow.time_max;
+  limits.body_time_max = gateway.shadow.time_max;
+  limits.connections_max = gateway.shadow.connections_max;
+  limits.idle_connections_max = gateway.shadow.connections_max;
+  limits.health_path.clear();
+  return limits;
+}
+
+}  // namespace
+
+Gateway::Gateway(GatewayParts parts)
+    : parts_(std::move(parts)),
+      settings_(*parts_.spec.gateway),
+      client_limits_{.head = {.head_bytes_max = settings_.limits.header_bytes_max},
+                     .header_time_max = settings_.limits.header_time_max,
+                     .idle_time_max = settings_.limits.idle_time_max,
+                     .body_time_max = settings_.limits.body_time_max},
+      upstreams_{{parts_.dialer, deadlines_, addresses_of(parts_.spec.legacy),
+                  limits_of(settings_, parts_.spec.legacy)},
+                 {parts_.dialer, deadlines_, addresses_of(parts_.spec.new_side),
+                  limits_of(settings_, parts_.spec.new_side)}},
+      shadow_upstreams_{{parts_.dialer, deadlines_, addresses_of(parts_.spec.legacy),
+                         shadow_limits_of(settings_, parts_.spec.legacy)},
+                        {parts_.dialer, deadlines_, addresses_of(parts_.spec.new_side),
+                         shadow_limits_of(settings_, parts_.spec.new_side)}},
+      router_(parts_.routing, kTwinBuckets, parts_.seed),
+      shadows_(
+          parts_.executor, shadow_upstreams_, deadlines_,
+          {settings_.shadow.memory_bytes_max, settings_.shadow.body_bytes_max, settings_.shadow.time_max},
+          [](std::unique_ptr<ShadowCopy>) {}),
+      forwarder_(parts_.executor, upstreams_, router_, shadows_, deadlines_, parts_.seed),
+      access_log_(settings_.access_log),
+      connections_(parts_.executor) {}
+
+Gateway::~Gateway() = default;
+
+Task<void> Gateway::run() {
+  TaskGroup group(parts_.executor);
+  for (auto& listener : parts_.listeners) group.spawn(accept(*listener));
+  group.spawn(deadlines_.run());
+  group.spawn(access_log_.run());
+  group.spawn(upstreams_.legacy.watch_health());
+  group.spawn(upstreams_.new_side.watch_health());
+  auto ended = co_await group.wait();
+  for (auto& listener : parts_.listeners) listener->close();
+  co_await drain();
+  co_await shadows_.stop();
+  access_log_.flush();
+  co_return ended;
+}
+
+Task<void> Gateway::accept(Listener& listener) {
+  while (true) {
+    auto stream = CO_TRY(co_await listener.accept());
+    bool has_room = connections_.running() < settings_.limits.connections_max;
+    connections_.spawn(has_room ? serve(std::move(stream)) : turn_away(std::move(stream)));
+  }
+}
+
+// Never holds a place for long: what the kernel does not take at once is lost.
+Task<void> Gateway::turn_away(std::unique_ptr<ByteStream> stream) {
+  stream->write_now(kTooBusy);
+  co_return co_await stream->shutdown_write();
+}
+
+Task<void> Gateway::serve(std::unique_ptr<ByteStream> stream) {
+  ClientConnection client(std::move(stream), client_limits_, deadlines_);
+  auto place = open_.insert(open_.end(), &client);
+  if (draining_) client.drain();
+  do {
+    auto has_request = co_await client.next_request();
+    if (!has_request || !*has_request) break;
+    auto visit = co_await forwarder_.forward(client);
+    access_log_.add(visit, client);
+  } while (client.can_go_on());
+  co_await client.finish();
+  open_.erase(place);
+  co_return Status{};
+}
+
+// Idle connections end at once, the others behind their present answer.
+Task<void> Gateway::drain() {
+  draining_ = true;
+  for (auto* client : open_) client->drain();
+  TaskGroup deadlines(parts_.executor);
+  deadlines.spawn(deadlines_.run());
+  co_await with_deadline(connections_.wait(), settings_.limits.drain_time_max);
+  deadlines.cancel();
+  co_return co_await deadlines.wait();
+}
+
+}  // namespace oxbow

@@ -1,0 +1,61 @@
+// The HTTP gateway in front of both services: takes connections, lets each request be forwarded, and keeps
+// what it saw in figures. Runs on one thread of its own, so that nothing else of oxbow can make a user wait;
+// the calls marked "any thread" are safe from others.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <functional>
+#include <list>
+#include <memory>
+#include <vector>
+
+#include "model/gateway_spec.hpp"
+#include "services/gateway/access_log.hpp"
+#include "services/gateway/client_connection.hpp"
+#include "services/gateway/forwarder.hpp"
+
+namespace oxbow {
+
+// What the gateway is made of that is not its own.
+struct GatewayParts {
+  boost::asio::any_io_executor executor;
+  const Spec& spec;  // REQUIRES: it has a gateway
+  Dialer& dialer;
+  std::vector<std::unique_ptr<Listener>> listeners;
+  std::shared_ptr<const Routing> routing;
+  std::uint64_t seed = 0;
+};
+
+class Gateway {
+ public:
+  explicit Gateway(GatewayParts parts);
+  ~Gateway();
+
+  // Serves until it is cancelled; then takes no more connections and gives requests under way their time.
+  Task<void> run();
+
+  // From now on requests are decided by this. Any thread.
+  void publish(std::shared_ptr<const Routing> routing) { router_.publish(std::move(routing)); }
+
+ private:
+  Task<void> accept(Listener& listener);
+  Task<void> serve(std::unique_ptr<ByteStream> stream);
+  Task<void> turn_away(std::unique_ptr<ByteStream> stream);
+  Task<void> drain();
+
+  GatewayParts parts_;
+  const GatewaySpec& settings_;
+  ClientLimits client_limits_;
+  Deadlines deadlines_;
+  Upstreams upstreams_;
+  Upstreams shadow_upstreams_;
+  Router router_;
+  Shadows shadows_;
+  Forwarder forwarder_;
+  AccessLog access_log_;
+  TaskGroup connections_;
+  std::list<ClientConnection*> open_;
+  bool draining_ = false;
+};
+
+}  // namespace oxbow

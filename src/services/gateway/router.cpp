@@ -1,0 +1,75 @@
+#include "services/gateway/router.hpp"
+
+namespace oxbow {
+namespace {
+
+ShadowSkip skip_of(ShadowWhy why) {
+  switch (why) {
+    case ShadowWhy::sent:
+      return ShadowSkip::none;
+    case ShadowWhy::sampled_out:
+      return ShadowSkip::sampled_out;
+    case ShadowWhy::no_safe_way:
+      return ShadowSkip::method;
+    case ShadowWhy::unlisted:
+    case ShadowWhy::off:
+    case ShadowWhy::by_state:
+    case ShadowWhy::mixed:
+      break;
+  }
+  return ShadowSkip::not_wanted;
+}
+
+}  // namespace
+
+Router::Router(std::shared_ptr<const Routing> routing, std::uint32_t twin_buckets, std::uint64_t seed)
+    : routing_(std::move(routing)), twin_buckets_(twin_buckets), random_(seed) {}
+
+void Router::publish(std::shared_ptr<const Routing> routing) {
+  routing_.store(std::move(routing));
+}
+
+void Router::Question::feed(std::string_view piece, bool is_last) {
+  body_key_->feed(piece);
+  if (is_last) body_key_->finish();
+}
+
+void Router::begin(const RequestHead& head, Question& question) {
+  question.head_ = &head;
+  question.routing_ = routing_.load();
+  const auto& table = *question.routing_->table;
+  question.match_ = table.match(head);
+  if (!question.match_.route) return;
+  question.key_ = find_key(table, question.match_, head, question.key_text_);
+  if (question.key_.found != KeyFound::in_body) return;
+  const auto& route = table.routes()[*question.match_.route];
+  question.body_key_.emplace(route.body_path, table.entities()[route.entity].key_kind);
+}
+
+// By the state of now: it may have changed while the body came. A new spec counts from the next request on.
+Destination Router::decide(Question& question) {
+  auto now = routing_.load();
+  if (now->table == question.routing_->table) question.routing_ = std::move(now);
+  const auto& routing = *question.routing_;
+  const auto& table = *routing.table;
+  if (question.body_key_) question.key_ = question.body_key_->result();
+  auto decision = oxbow::decide(table, routing.state, question.match_, question.key_, question.head_->target);
+  Destination destination{.side = decision.side, .shadow_skip = skip_of(decision.shadow_why)};
+  destination.reason = name(decision.because);
+  destination.shows_state = routing.shows_state;
+  destination.routing = question.routing_;
+  if (!decision.route) return destination;
+  const auto& route = table.routes()[*decision.route];
+  const auto& entity = table.entities()[decision.entity];
+  destination.route = *decision.route;
+  destination.entity = entity.name;
+  destination.state = decision.state;
+  if (decision.cohort) destination.cohort = entity.cohort_names[decision.cohort->value()];
+  if (destination.shadow_skip != ShadowSkip::none) return destination;
+  if (!route.shadow_segments.empty())
+    destination.shadow_target = shadow_target(table, question.match_, *question.head_);
+  destination.takes_twin = route.route.read && random_.below(kBucketCount) < twin_buckets_;
+  return destination;
+}
+
+}  // namespace oxbow

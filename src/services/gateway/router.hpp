@@ -1,0 +1,53 @@
+// Asks the routing that is in force now. The gateway's thread asks; any thread may put a new routing in
+// force, and from then on no request is decided by the old one.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/random.hpp"
+#include "core/routing/body_key_scanner.hpp"
+#include "services/gateway/destination.hpp"
+#include "services/gateway/routing.hpp"
+
+namespace oxbow {
+
+class Router {
+ public:
+  // `twin_buckets` of kBucketCount shadows come with a second answer of the side that answered.
+  Router(std::shared_ptr<const Routing> routing, std::uint32_t twin_buckets, std::uint64_t seed);
+
+  // Any thread.
+  void publish(std::shared_ptr<const Routing> routing);
+
+  // A request whose destination is not known yet. Outlived by its head.
+  class Question {
+   public:
+    // The key is in the body: feed() it, until this is false.
+    bool wants_body() const { return body_key_ && body_key_->wants_more(); }
+    void feed(std::string_view piece, bool is_last);
+
+   private:
+    friend class Router;
+
+    const RequestHead* head_ = nullptr;
+    std::shared_ptr<const Routing> routing_;
+    RouteMatch match_;
+    RequestKey key_;
+    std::string key_text_;
+    std::optional<BodyKeyScanner> body_key_;
+  };
+
+  // Into `question`, because it holds on to its own texts.
+  void begin(const RequestHead& head, Question& question);
+  Destination decide(Question& question);
+
+ private:
+  std::atomic<std::shared_ptr<const Routing>> routing_;
+  std::uint32_t twin_buckets_;
+  Random random_;
+};
+
+}  // namespace oxbow

@@ -1,0 +1,90 @@
+// What a shadow needs of a request that was answered: the request itself, and the answer that the user got.
+// Counted against the budget of all shadows while it lives.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/time.hpp"
+#include "model/side.hpp"
+#include "services/gateway/routing.hpp"
+#include "services/gateway/shadow_skip.hpp"
+
+namespace oxbow {
+
+// Bytes that all shadows together may hold. Belongs to one thread.
+class ShadowBudget {
+ public:
+  explicit ShadowBudget(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+
+  bool take(std::size_t bytes) {
+    if (bytes > bytes_max_ - used_) return false;
+    used_ += bytes;
+    return true;
+  }
+  void give_back(std::size_t bytes) { used_ -= bytes; }
+  std::size_t used() const { return used_; }
+
+ private:
+  std::size_t bytes_max_;
+  std::size_t used_ = 0;
+};
+
+// One answer of a side, as it came.
+struct RecordedAnswer {
+  std::string head;  // up to and with the empty line
+  std::string body;
+  Duration took{};
+};
+
+class ShadowCopy {
+ public:
+  ShadowCopy(ShadowBudget& budget, std::size_t body_bytes_max)
+      : budget_(budget), body_bytes_max_(body_bytes_max) {}
+  ~ShadowCopy() { budget_.give_back(taken_); }
+  ShadowCopy(const ShadowCopy&) = delete;
+  ShadowCopy& operator=(const ShadowCopy&) = delete;
+
+  // Appends, unless that is too much: then the copy is useless, and skip() says why.
+  void add(std::string& to, std::string_view bytes) {
+    if (skip_ != ShadowSkip::none || bytes.empty()) return;
+    if (to.size() + bytes.size() > body_bytes_max_) return give_up(ShadowSkip::body_too_large);
+    if (!take(bytes.size())) return give_up(ShadowSkip::budget);
+    to += bytes;
+  }
+
+  bool take(std::size_t bytes) {
+    if (!budget_.take(bytes)) return false;
+    taken_ += bytes;
+    return true;
+  }
+
+  void give_up(ShadowSkip why) {
+    skip_ = why;
+    request_body = {};
+    answer = shadow_answer = twin_answer = {};
+    budget_.give_back(std::exchange(taken_, 0));
+  }
+  ShadowSkip skip() const { return skip_; }
+
+  Side answered_by = Side::legacy;
+  std::size_t route = 0;
+  std::string method;
+  std::string request_head;  // as it is sent to the shadow
+  std::string twin_head;     // as it is sent to the side that answered, once more; empty: it is not
+  std::string request_body;
+  RecordedAnswer answer;         // what the user got
+  RecordedAnswer shadow_answer;  // of the other side
+  RecordedAnswer twin_answer;    // of the side that answered, asked once more; empty: it was not
+  std::shared_ptr<const Routing> routing;
+
+ private:
+  ShadowBudget& budget_;
+  std::size_t body_bytes_max_;
+  std::size_t taken_ = 0;
+  ShadowSkip skip_ = ShadowSkip::none;
+};
+
+}  // namespace oxbow

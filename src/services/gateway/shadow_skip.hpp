@@ -1,0 +1,48 @@
+// Why a request was not compared. Every eligible request is counted, under one of these or as compared.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+namespace oxbow {
+
+enum class ShadowSkip {
+  none,        // it has a shadow
+  not_wanted,  // unlisted, or its state or route has no shadow
+  method,      // it may change something, and the route declares no safe way
+  sampled_out,
+  body_too_large,
+  budget,       // the memory of all shadows is used up
+  connections,  // all connections for shadows are busy
+  left_alone,   // the other side failed too often
+  no_answer,    // the user got none from the side that answers
+  upgraded,
+  unreachable,  // from here on: of the shadow's own way
+  timeout,
+  broken_off,
+  answer_too_large,
+  not_comparable  // the comparison says why
+};
+
+inline constexpr std::array kShadowSkipNames = {
+    std::string_view("none"),           std::string_view("not_wanted"),
+    std::string_view("method"),         std::string_view("sampled_out"),
+    std::string_view("body_too_large"), std::string_view("budget"),
+    std::string_view("connections"),    std::string_view("left_alone"),
+    std::string_view("no_answer"),      std::string_view("upgraded"),
+    std::string_view("unreachable"),    std::string_view("timeout"),
+    std::string_view("broken_off"),     std::string_view("answer_too_large"),
+    std::string_view("not_comparable")};
+
+constexpr std::string_view name(ShadowSkip skip) {
+  return kShadowSkipNames[static_cast<std::size_t>(skip)];
+}
+
+// Requests that a comparison could have been made of.
+constexpr bool is_eligible(ShadowSkip skip) {
+  return skip != ShadowSkip::not_wanted && skip != ShadowSkip::method && skip != ShadowSkip::sampled_out &&
+         skip != ShadowSkip::upgraded;
+}
+
+}  // namespace oxbow

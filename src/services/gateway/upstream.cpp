@@ -1,0 +1,202 @@
+#include "services/gateway/upstream.hpp"
+
+#include <algorithm>
+
+#include "base/log.hpp"
+#include "runtime/deadline.hpp"
+#include "runtime/real_clock.hpp"
+#include "runtime/sleep.hpp"
+
+namespace oxbow {
+namespace {
+
+constexpr Duration kLeftAloneMin = std::chrono::seconds(1);
+constexpr Duration kLeftAloneMax = std::chrono::seconds(30);
+
+}  // namespace
+
+// ---- UpstreamConnection ----
+
+UpstreamConnection::UpstreamConnection(std::unique_ptr<ByteStream> stream, const UpstreamLimits& limits,
+                                       Deadlines& deadlines)
+    : stream_(std::move(stream)),
+      limits_(limits),
+      deadline_(deadlines, [this] { stream_->close(false); }),
+      reader_(*stream_, {}) {}
+
+Task<void> UpstreamConnection::send(std::string_view bytes) {
+  bytes.remove_prefix(stream_->write_now(bytes));
+  if (bytes.empty()) co_return Status{};
+  deadline_.set(limits_.body_time_max);
+  auto sent = co_await stream_->write(bytes);
+  deadline_.clear();
+  co_return sent;
+}
+
+Task<void> UpstreamConnection::read_head(std::string_view method) {
+  has_answered_ = false;
+  deadline_.set(limits_.answer_time_max);
+  auto begun = co_await reader_.wait_for_message();
+  has_answered_ = begun && *begun;
+  auto bytes = has_answered_ ? co_await reader_.read_head() : Result<std::string_view>();
+  deadline_.clear();
+  if (deadline_.has_expired())
+    co_return Err(ErrorCode::timeout, "no answer within {}", human_duration(limits_.answer_time_max));
+  CO_TRY(std::move(begun));
+  if (!has_answered_) co_return Err(ErrorCode::connection_lost, "the service closed the connection");
+  head_bytes_ = CO_TRY(std::move(bytes));
+  http1::Framing framing;
+  auto refusal = http1::parse_response_head(head_bytes_, {}, head_);
+  if (!refusal) refusal = http1::response_framing(method, head_, framing);
+  if (refusal) co_return Err(ErrorCode::malformed, "the service's answer: {}", refusal->sentence);
+  reader_.begin_body(framing);
+  if (head_.status >= 200) ++answers_;
+  co_return Status{};
+}
+
+Task<BodyPart> UpstreamConnection::read_body() {
+  deadline_.set(limits_.body_time_max);
+  auto part = co_await reader_.read_body();
+  deadline_.clear();
+  if (!part && deadline_.has_expired())
+    co_return Err(ErrorCode::timeout, "the answer stood still for {}", human_duration(limits_.body_time_max));
+  co_return part;
+}
+
+bool UpstreamConnection::is_reusable() const {
+  return reader_.body_is_done() && reader_.unread().empty() && head_.status >= 200 &&
+         reader_.framing().kind != http1::Framing::Kind::until_close &&
+         http1::keeps_alive(head_.minor_version, head_.fields);
+}
+
+// ---- Upstream ----
+
+struct Upstream::Address {
+  explicit Address(ServiceAddress where) : service(std::move(where)) {}
+
+  ServiceAddress service;
+  std::vector<std::unique_ptr<UpstreamConnection>> idle;
+  int failures = 0;  // in a row
+  Duration left_alone = kLeftAloneMin;
+  Instant left_alone_until{};
+  bool is_healthy = true;
+
+  bool is_available(Instant now) const { return is_healthy && left_alone_until <= now; }
+};
+
+Upstream::Upstream(Dialer& dialer, Deadlines& deadlines, std::vector<ServiceAddress> addresses,
+                   UpstreamLimits limits)
+    : dialer_(dialer), deadlines_(deadlines), limits_(std::move(limits)) {
+  for (auto& address : addresses) addresses_.push_back(std::make_unique<Address>(std::move(address)));
+}
+
+Upstream::~Upstream() = default;
+
+Upstream::Lease::Lease(Upstream& upstream, Address& address, std::unique_ptr<UpstreamConnection> connection)
+    : upstream_(&upstream), address_(&address), connection_(std::move(connection)) {
+  ++upstream_->connections_;
+}
+
+Upstream::Lease::Lease(Lease&& other) noexcept
+    : upstream_(std::exchange(other.upstream_, nullptr)),
+      address_(other.address_),
+      connection_(std::move(other.connection_)),
+      kept_(other.kept_) {}
+
+Upstream::Lease::~Lease() {
+  if (upstream_ == nullptr) return;
+  --upstream_->connections_;
+  if (kept_ && address_->idle.size() < upstream_->limits_.idle_connections_max)
+    address_->idle.push_back(std::move(connection_));
+}
+
+void Upstream::Lease::keep() {
+  kept_ = connection_->is_reusable();
+}
+
+void Upstream::Lease::succeeded() {
+  address_->failures = 0;
+  address_->left_alone = kLeftAloneMin;
+}
+
+void Upstream::Lease::failed(Instant now) {
+  if (++address_->failures < upstream_->limits_.failures_max) return;
+  log_warn("{} failed {} times in a row and is left alone for {}", to_string(address_->service),
+           address_->failures, human_duration(address_->left_alone));
+  address_->left_alone_until = now + address_->left_alone;
+  address_->left_alone = std::min(2 * address_->left_alone, kLeftAloneMax);
+  address_->failures = upstream_->limits_.failures_max - 1;  // one more try decides
+  address_->idle.clear();
+}
+
+bool Upstream::is_available() const {
+  return std::ranges::any_of(addresses_,
+                             [&](const auto& each) { return each->is_available(deadlines_.now()); });
+}
+
+// In turn, among those that are not left alone.
+Upstream::Address* Upstream::choose() {
+  for (std::size_t tried = 0; tried < addresses_.size(); ++tried) {
+    next_ = next_ + 1 < addresses_.size() ? next_ + 1 : 0;
+    if (addresses_[next_]->is_available(deadlines_.now())) return addresses_[next_].get();
+  }
+  return nullptr;
+}
+
+Task<Upstream::Lease> Upstream::connect(bool fresh) {
+  std::optional<Error> last;
+  for (std::size_t tried = 0; tried < addresses_.size(); ++tried) {
+    auto* address = choose();
+    if (address == nullptr) break;
+    while (!fresh && !address->idle.empty()) {
+      auto connection = std::move(address->idle.back());
+      address->idle.pop_back();
+      if (connection->stream().is_quiet()) co_return Lease(*this, *address, std::move(connection));
+    }
+    auto dialled = co_await dial(*address);
+    if (dialled) co_return Lease(*this, *address, std::move(*dialled));
+    last = dialled.error();
+    if (last->code == ErrorCode::cancelled) break;
+  }
+  if (last) co_return std::unexpected(std::move(*last));
+  co_return Err(ErrorCode::unreachable,
+                "every address of this side is left alone for a moment after failures");
+}
+
+Task<std::unique_ptr<UpstreamConnection>> Upstream::dial(Address& address) {
+  auto stream = co_await with_deadline(dialer_.connect(address.service), limits_.connect_time_max);
+  if (stream) co_return std::make_unique<UpstreamConnection>(std::move(*stream), limits_, deadlines_);
+  if (stream.error().code != ErrorCode::cancelled) {
+    Lease lease(*this, address, nullptr);
+    lease.failed(deadlines_.now());
+  }
+  co_return std::unexpected(stream.error());
+}
+
+Task<void> Upstream::watch_health() {
+  if (limits_.health_path.empty()) co_return Status{};
+  while (true) {
+    for (auto& address : addresses_) {
+      auto answered = co_await with_deadline(ask(*address), limits_.health_every);
+      if (!answered && answered.error().code == ErrorCode::cancelled) co_return answered;
+      if (address->is_healthy != answered.has_value())
+        log_warn("{} is {}", to_string(address->service),
+                 answered ? "healthy again" : to_string(answered.error()));
+      address->is_healthy = answered.has_value();
+    }
+    CO_TRY(co_await sleep_for(limits_.health_every));
+  }
+}
+
+Task<void> Upstream::ask(Address& address) {
+  auto stream = CO_TRY(co_await dialer_.connect(address.service));
+  UpstreamConnection connection(std::move(stream), limits_, deadlines_);
+  CO_TRY(co_await connection.send(fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+                                              limits_.health_path, address.service.at.host)));
+  CO_TRY(co_await connection.read_head("GET"));
+  if (connection.head().status < 200 || connection.head().status >= 400)
+    co_return Err(ErrorCode::unreachable, "its health answer is {}", connection.head().status);
+  co_return Status{};
+}
+
+}  // namespace oxbow

@@ -1,0 +1,117 @@
+// The connections to the services of one side: which address is tried, which is left alone for a while, and
+// which connections wait to be used again. Belongs to one thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "services/gateway/deadlines.hpp"
+#include "services/gateway/message_reader.hpp"
+
+namespace oxbow {
+
+struct UpstreamLimits {
+  Duration connect_time_max = std::chrono::seconds(2);
+  Duration answer_time_max = std::chrono::seconds(60);  // until the head of the answer
+  Duration body_time_max = std::chrono::seconds(60);    // without a byte, in either direction
+  std::size_t idle_connections_max = 256;               // kept, per address
+  std::size_t connections_max = SIZE_MAX;               // of the side
+  int failures_max = 5;                                 // in a row, until an address is left alone
+  std::string health_path;                              // empty: addresses are judged by their answers alone
+  Duration health_every = std::chrono::seconds(5);
+};
+
+// A connection to a service, for one request at a time.
+class UpstreamConnection {
+ public:
+  UpstreamConnection(std::unique_ptr<ByteStream> stream, const UpstreamLimits& limits, Deadlines& deadlines);
+
+  Task<void> send(std::string_view bytes);
+
+  // The head of the next answer, interim ones included, and the framing of its body. `timeout`, or
+  // `connection_lost`, or `malformed`.
+  Task<void> read_head(std::string_view method);
+  const ResponseHead& head() const { return head_; }
+  std::string_view head_bytes() const { return head_bytes_; }
+  const http1::Framing& framing() const { return reader_.framing(); }
+  bool has_answered() const { return has_answered_; }  // with any byte, to the present request
+
+  Task<BodyPart> read_body();
+  Result<std::optional<BodyPart>> body_now() { return reader_.body_now(); }
+  const HeaderFields& trailers() const { return reader_.trailers(); }
+  std::string_view unread() const { return reader_.unread(); }
+
+  // Behind an answer. Whether it can carry another request.
+  bool is_reusable() const;
+
+  bool was_used() const { return answers_ > 0; }
+  ByteStream& stream() { return *stream_; }
+  void close() { stream_->close(false); }
+
+ private:
+  std::unique_ptr<ByteStream> stream_;
+  const UpstreamLimits& limits_;
+  Deadline deadline_;
+  MessageReader reader_;
+  std::string_view head_bytes_;
+  ResponseHead head_;
+  std::uint64_t answers_ = 0;
+  bool has_answered_ = false;
+};
+
+class Upstream {
+ public:
+  Upstream(Dialer& dialer, Deadlines& deadlines, std::vector<ServiceAddress> addresses,
+           UpstreamLimits limits);
+  ~Upstream();
+
+  struct Address;
+
+  // A connection that is given back when the lease ends; closed unless keep() was called.
+  class Lease {
+   public:
+    Lease(Upstream& upstream, Address& address, std::unique_ptr<UpstreamConnection> connection);
+    Lease(Lease&&) noexcept;
+    Lease& operator=(Lease&&) = delete;
+    ~Lease();
+
+    UpstreamConnection* operator->() const { return connection_.get(); }
+    UpstreamConnection& operator*() const { return *connection_; }
+
+    void keep();               // for another request, if it can carry one
+    void succeeded();          // the address answers
+    void failed(Instant now);  // it did not: after some of these it is left alone
+
+   private:
+    Upstream* upstream_;
+    Address* address_;
+    std::unique_ptr<UpstreamConnection> connection_;
+    bool kept_ = false;
+  };
+
+  // `unreachable` if no address takes connections; `timeout` if that takes too long. `fresh`: not one that
+  // waits, because it may be dead already.
+  Task<Lease> connect(bool fresh);
+
+  bool is_at_limit() const { return connections_ >= limits_.connections_max; }
+  std::size_t connections() const { return connections_; }
+  bool is_available() const;  // some address is not left alone
+
+  // Asks every address for its health until cancelled. Ends at once where none is to be asked.
+  Task<void> watch_health();
+
+ private:
+  Task<std::unique_ptr<UpstreamConnection>> dial(Address& address);
+  Address* choose();
+  Task<void> ask(Address& address);
+
+  Dialer& dialer_;
+  Deadlines& deadlines_;
+  UpstreamLimits limits_;
+  std::vector<std::unique_ptr<Address>> addresses_;
+  std::size_t next_ = 0;
+  std::size_t connections_ = 0;
+};
+
+}  // namespace oxbow
