@@ -45,13 +45,17 @@ void take_all_descriptors() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+std::chrono::year_month_day today() {
+  return std::chrono::floor<std::chrono::days>(wall_now());
+}
+
 }  // namespace
 
 GatewayThread::GatewayThread(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Result<std::unique_ptr<GatewayThread>> GatewayThread::open(const Spec& spec, ExemplarStore* exemplars) {
   take_all_descriptors();
-  auto impl = std::make_unique<Impl>(spec, TRY(compile_routes(spec)));
+  auto impl = std::make_unique<Impl>(spec, TRY(compile_routes(spec, today())));
   auto executor = impl->context.get_executor();
   impl->dialer = net::make_dialer(executor);
   std::vector<std::unique_ptr<Listener>> listeners;

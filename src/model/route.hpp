@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "model/catalog.hpp"
 #include "model/compare_rule.hpp"
 #include "model/mark.hpp"
 
@@ -54,6 +55,16 @@ struct ShadowRule {
   friend bool operator==(const ShadowRule&, const ShadowRule&) = default;
 };
 
+// The object at a path of legacy's answer shows a row of a legacy table of the entity, so the table's mapping
+// says how the two answers correspond.
+struct ShapeRule {
+  TableName table;
+  std::string at;  // "$", "$.items[*]"
+  Mark mark;
+
+  friend bool operator==(const ShapeRule&, const ShapeRule&) = default;
+};
+
 struct Route {
   std::string method;
   std::string path;  // "/payments/{payment_id}"
@@ -67,6 +78,7 @@ struct Route {
   std::string switch_group;
   ShadowRule shadow;
   std::vector<CompareRule> compare;
+  std::vector<ShapeRule> shapes;
   Duration recheck_after = std::chrono::milliseconds(500);  // a difference is looked at again; 0: it is not
   Mark mark;
 };

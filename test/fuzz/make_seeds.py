@@ -96,6 +96,14 @@ def answer_seeds(golden, output):
         write(output / "answer_lines", number, body.encode() + b"\0" + bodies[number - 1].encode())
 
 
+def routing_seeds(output):
+    """A target, cookies and a body, a line each."""
+    seeds = ["/a/4711\nid=4711\n{\"a\": {\"id\": 4711}}", "/a/x%20y/4711/\na=1; id=2\n{\"b\": [1, {\"id\": 2}], \"a\": {\"id\": \"k-1\"}}",
+             "/q?a=1&id=4711\nid=\"1\"\n{\"a\": {\"i\\u0064\": \"\\ud83e\\udd86\"}}", "/a/%2e%2E/b\n\n[]", "/c?x;id=1\nid=1; id=2\n{\"a\":{\"id\":1,\"id\":2}}"]
+    for number, text in enumerate(seeds):
+        write(output / "routing", number, text.encode())
+
+
 def main():
     golden, output = map(pathlib.Path, sys.argv[1:])
     pgoutput_seeds(golden, output)
@@ -105,6 +113,7 @@ def main():
     answer_seeds(golden, output)
     parity_seeds(golden, output)
     content_encoding_seeds(output)
+    routing_seeds(output)
 
 
 if __name__ == "__main__":

@@ -16,14 +16,17 @@ namespace {
 
 struct FreeDigest {
   void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+  void operator()(EVP_MD* digest) const { EVP_MD_free(digest); }
 };
 
-// The first 32 bits of MD5. The context is kept per thread: making one costs more than a digest.
+// The first 32 bits of MD5. Context and algorithm are kept per thread: making and looking them up costs more
+// than a digest.
 std::uint32_t md5_head(std::string_view a, char between, std::string_view b) {
   static thread_local const std::unique_ptr<EVP_MD_CTX, FreeDigest> context(EVP_MD_CTX_new());
+  static thread_local const std::unique_ptr<EVP_MD, FreeDigest> md5(EVP_MD_fetch(nullptr, "MD5", nullptr));
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned int size = 0;
-  bool done = context && EVP_DigestInit_ex2(context.get(), EVP_md5(), nullptr) == 1 &&
+  bool done = context && md5 && EVP_DigestInit_ex2(context.get(), md5.get(), nullptr) == 1 &&
               EVP_DigestUpdate(context.get(), a.data(), a.size()) == 1 &&
               EVP_DigestUpdate(context.get(), &between, 1) == 1 &&
               EVP_DigestUpdate(context.get(), b.data(), b.size()) == 1 &&

@@ -46,6 +46,14 @@ TEST(Cohorts, BucketsAreWhatADatabaseComputes) {
   EXPECT_GT(vectors, 200);
 }
 
+// test/integration/test_cohort_buckets.py asks a server for every vector by this text.
+TEST(Cohorts, BucketsInSqlAreThoseOfTheText) {
+  std::ifstream file(OXBOW_SOURCE_DIR "/test/golden/cohort_bucket_sql.txt");
+  std::string sql;
+  std::getline(file, sql);
+  EXPECT_EQ(bucket_sql("SALT", "KEY"), sql);
+}
+
 TEST(Cohorts, SpreadKeysEvenly) {
   std::vector<int> tenths(10);
   for (int key = 0; key < 100'000; ++key) ++tenths[bucket_of("salt", std::to_string(key)) / 1000];

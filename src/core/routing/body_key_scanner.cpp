@@ -28,6 +28,15 @@ bool begins_like_number(std::string_view text) {
   return number && text.find_first_not_of("0123456789.eE+-") == std::string_view::npos;
 }
 
+// How much of a string that nobody wants can be passed over at once.
+std::size_t plain_prefix(std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size() && text[at] != '"' && text[at] != '\\' &&
+         static_cast<unsigned char>(text[at]) >= ' ')
+    ++at;
+  return at;
+}
+
 void append_utf8(std::uint32_t point, std::string& out) {
   auto tail = [&](int shift) { out += static_cast<char>(0x80 | ((point >> shift) & 0x3f)); };
   if (point < 0x80) {
@@ -56,9 +65,10 @@ BodyKeyScanner::BodyKeyScanner(std::span<const std::string> path, KeyKind kind, 
 
 bool BodyKeyScanner::feed(std::string_view piece) {
   auto looked_at = piece.substr(0, bytes_left_);
-  for (char c : looked_at) {
-    if (done_) return false;
-    take(c);
+  for (std::size_t at = 0; at < looked_at.size() && !done_;) {
+    if (expect_ == Expect::in_string && !keeps_ && high_surrogate_ == 0)
+      at += plain_prefix(looked_at.substr(at));
+    if (at < looked_at.size()) take(looked_at[at++]);
   }
   bytes_left_ -= looked_at.size();
   if (!done_ && looked_at.size() < piece.size()) {

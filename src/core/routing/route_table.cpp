@@ -11,6 +11,8 @@
 namespace oxbow {
 namespace {
 
+constexpr auto literal_of = [](const auto& child) { return std::string_view(child.first); };
+
 std::size_t conditions_of(const Route& route) {
   return route.headers.size() + (route.host.empty() ? 0 : 1);
 }
@@ -100,7 +102,7 @@ void RouteTable::add(RoutedRoute route) {
   for (const auto& segment : route.segments) {
     auto next = static_cast<std::uint32_t>(nodes_.size());
     auto& literals = nodes_[node].literals;
-    auto known = std::ranges::find(literals, segment.text, &std::pair<std::string, std::uint32_t>::first);
+    auto known = std::ranges::find(literals, segment.text, literal_of);
     if (segment.is_parameter && nodes_[node].parameter) {
       next = *nodes_[node].parameter;
     } else if (segment.is_parameter) {
@@ -108,7 +110,7 @@ void RouteTable::add(RoutedRoute route) {
     } else if (known != literals.end()) {
       next = known->second;
     } else {
-      literals.emplace_back(segment.text, next);
+      literals.emplace(std::ranges::lower_bound(literals, segment.text, {}, literal_of), segment.text, next);
     }
     if (next == nodes_.size()) nodes_.emplace_back();
     node = next;
@@ -135,6 +137,15 @@ RouteMatch RouteTable::match(const RequestHead& head) const {
   return match;
 }
 
+std::optional<std::uint32_t> RouteTable::find_literal(const Node& node, std::string_view text) {
+  auto at = text.contains('%')
+                ? std::ranges::find_if(
+                      node.literals, [&](auto literal) { return is_same_segment(text, literal); }, literal_of)
+                : std::ranges::lower_bound(node.literals, text, {}, literal_of);
+  if (at == node.literals.end() || !is_same_segment(text, at->first)) return std::nullopt;
+  return at->second;
+}
+
 // True: the search is over, with a route or because nobody can be sure of one.
 bool RouteTable::search(Search& search_, std::uint32_t index, std::size_t segment,
                         std::size_t parameter) const {
@@ -144,8 +155,8 @@ bool RouteTable::search(Search& search_, std::uint32_t index, std::size_t segmen
     return search_.head.method == "HEAD" && take_route(search_, node, "GET");
   }
   auto text = search_.path.segments[segment];
-  for (const auto& [literal, next] : node.literals)
-    if (is_same_segment(text, literal) && search(search_, next, segment + 1, parameter)) return true;
+  if (auto next = find_literal(node, text); next && search(search_, *next, segment + 1, parameter))
+    return true;
   if (!node.parameter || text.empty()) return false;
   search_.match.parameters[parameter] = text;
   return search(search_, *node.parameter, segment + 1, parameter + 1);

@@ -74,11 +74,13 @@ class RouteTable {
 
  private:
   struct Node {
-    std::vector<std::pair<std::string, std::uint32_t>> literals;
+    std::vector<std::pair<std::string, std::uint32_t>> literals;  // sorted
     std::optional<std::uint32_t> parameter;
     std::vector<std::uint32_t> routes;  // that end here, those with more conditions first
   };
   struct Search;
+
+  static std::optional<std::uint32_t> find_literal(const Node& node, std::string_view text);
 
   void add(RoutedRoute route);
   bool search(Search& search, std::uint32_t node, std::size_t segment, std::size_t parameter) const;

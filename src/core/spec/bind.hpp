@@ -42,8 +42,7 @@ TableSpec bind_table(const SpecNode& node, std::string_view entity_key, Mistakes
 std::map<ReadClass, State> bind_reads(const SpecNode& node);
 // `entity` has its key and tables already.
 std::vector<Route> bind_routes(const SpecNode& list, const EntitySpec& entity, Mistakes& mistakes);
-// A `shape` becomes the rules that it stands for.
-std::vector<CompareRule> bind_compare(const SpecNode& list, const EntitySpec& entity, Mistakes& mistakes);
+void bind_compare(const SpecNode& list, const EntitySpec& entity, Route& route, Mistakes& mistakes);
 EntitySpec bind_entity(const std::string& name, const SpecNode& node, Mark mark, Mistakes& mistakes);
 
 GatewaySpec bind_gateway(const SpecNode& node, Mistakes& mistakes);

@@ -123,7 +123,7 @@ std::vector<Route> bind_routes(const SpecNode& list, const EntitySpec& entity, M
     if (segments) bind_key(item, entity.key, parameters, route, mistakes);
     bind_conditions(item, route, mistakes);
     bind_shadow(item, parameters, route, mistakes);
-    if (const auto* rules = decided(item, "compare")) route.compare = bind_compare(*rules, entity, mistakes);
+    if (const auto* rules = decided(item, "compare")) bind_compare(*rules, entity, route, mistakes);
     routes.push_back(std::move(route));
   }
   return routes;

@@ -125,9 +125,4 @@ bool is_field_name(std::string_view text) {
          std::ranges::all_of(text, [&](char c) { return is_letter(c) || is_digit(c) || marks.contains(c); });
 }
 
-std::string answer_path_step(std::string_view member) {
-  bool plain = !member.empty() && std::ranges::all_of(member, is_member_char);
-  return plain ? fmt::format(".{}", member) : fmt::format("[\"{}\"]", member);
-}
-
 }  // namespace oxbow

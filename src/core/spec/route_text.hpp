@@ -36,7 +36,4 @@ std::string to_string(const KeySource& source);
 bool is_answer_path(std::string_view text);  // $, $.items[*].price, $..updated_at, $["unit price"]
 bool is_field_name(std::string_view text);
 
-// A member of an object, as a path into an answer: ".price", "[\"unit price\"]".
-std::string answer_path_step(std::string_view member);
-
 }  // namespace oxbow

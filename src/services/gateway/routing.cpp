@@ -2,14 +2,33 @@
 
 #include <fmt/format.h>
 
-namespace oxbow {
+#include "core/parity/mapping_rules.hpp"
 
-Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec) {
+namespace oxbow {
+namespace {
+
+// Those that the route's owners wrote down come first, and so win.
+std::vector<CompareRule> rules_of(const RoutedRoute& routed, const Spec& spec,
+                                  std::chrono::year_month_day today) {
+  auto rules = routed.route.compare;
+  for (const auto& shape : routed.route.shapes) {
+    for (const auto& table : spec.entities[routed.entity].tables) {
+      if (table.legacy != shape.table) continue;
+      auto derived = rules_from_mapping(table, shape.at, today);
+      rules.insert(rules.end(), derived.begin(), derived.end());
+    }
+  }
+  return rules;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, std::chrono::year_month_day today) {
   auto routes = std::make_shared<Routes>(Routes{RouteTable::compile(spec), {}, {}});
   std::string problems;
   for (const auto& routed : routes->table.routes()) {
     routes->texts.push_back(routed.route.method + " " + routed.route.path);
-    auto rules = CompareRules::compile(routed.route.compare);
+    auto rules = CompareRules::compile(rules_of(routed, spec, today));
     if (rules) {
       routes->rules.push_back(std::move(*rules));
       continue;

@@ -18,8 +18,9 @@ struct Routes {
   std::vector<std::string> texts;   // by route: "GET /payments/{payment_id}"
 };
 
-// `spec_invalid` with every rule of comparison that makes no sense.
-Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec);
+// `spec_invalid` with every rule of comparison that makes no sense. `today` in UTC: what may differ for a
+// time counts again behind it.
+Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, std::chrono::year_month_day today);
 
 struct Routing {
   std::shared_ptr<const Routes> routes;
