@@ -1,0 +1,316 @@
+"""Shadows and what is learned from them: two services over two mirrored databases. The rule that stands above all: no
+shadow, whatever it does, is noticed by a user."""
+
+import gzip
+import json
+import random
+import threading
+import time
+import urllib.parse
+
+import pytest
+
+from cluster import execute, free_port
+from http_by_socket import get_json, get_text
+from migration import Migration
+from scripted_service import RawClient, ScriptedService, json_answer
+
+SPEC = """\
+migration: payments
+owners: {{ legacy: a, new: b, coexistence: c }}
+systems:
+  legacy: {{ database: "{legacy}", service: "{legacy_service}" }}
+  new: {{ database: "{new}", service: "{new_service}" }}
+entities:
+  payment:
+    key: payment_id
+    tables:
+      - {{ legacy: public.payments, new: public.payments }}
+    cohorts: [ {{ name: pilot, keys: [ "4711" ] }}, {{ name: rest }} ]
+    reads: {{ latency: new-read }}
+    routes:
+      - {{ route: "GET /payments/{{payment_id}}", read: latency, recheck_after: {recheck}{rules} }}
+      - {{ route: "POST /payments", write: true, key: body.payment_id, operation_key: [ body.payment_id ] }}
+gateway:
+  listen: [ "127.0.0.1:{port}" ]
+  state_headers: true
+  access_log: access.log
+  shadow: {{ {shadow} }}
+"""
+
+
+class Gateway(Migration):
+    def connect(self, **options):
+        return RawClient(self.port, **options)
+
+    def get(self, target, fields=""):
+        with self.connect() as client:
+            return client.send(f"GET {target} HTTP/1.1\r\nHost: h\r\n{fields}\r\n".encode()).answer()
+
+    def api(self, what, **query):
+        return get_json(f"{self.directory}/oxbow.sock", f"/v1/{what}?{urllib.parse.urlencode(query)}")
+
+    def metrics(self):
+        return get_text(f"{self.directory}/oxbow.sock", "/v1/metrics")
+
+    def log_lines(self):
+        with open(f"{self.directory}/access.log", encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
+    def route(self, text="GET /payments/{payment_id}"):
+        return next((route for route in self.api("traffic")["routes"] if route["route"] == text), None)
+
+    def wait_for(self, fact, what, seconds=20):
+        self.wait_until(lambda: (route := self.route()) and fact(route), seconds, what)
+        return self.route()
+
+
+@pytest.fixture
+def make_gateway(tmp_path, databases):
+    opened = []
+
+    def make(legacy_answer, new_answer, rules="", recheck="100ms", shadow="time: 2s", mirrored=("pilot", "rest")):
+        for url in (databases.legacy, databases.new):
+            execute(url, "CREATE TABLE payments (payment_id bigint PRIMARY KEY, note text)")
+        legacy, new = ScriptedService(legacy_answer), ScriptedService(new_answer)
+        opened.extend((legacy, new))
+        port = free_port()
+        text = SPEC.format(legacy=databases.legacy, new=databases.new, legacy_service=legacy.url, new_service=new.url,
+                           port=port, recheck=recheck, rules=f", compare: [ {rules} ]" if rules else "", shadow=shadow)
+        gateway = Gateway(tmp_path, text, databases.legacy, databases.new, [])
+        gateway.port, gateway.legacy_service, gateway.new_service = port, legacy, new
+        opened.append(gateway)
+        gateway.up()
+        for cohort in mirrored:
+            gateway.oxbow("advance", "payment", "--cohort", cohort, "--to", "mirrored", "--wait")
+        return gateway
+
+    yield make
+    for each in reversed(opened):
+        each.__exit__(None, None, None)
+
+
+def answering(text):
+    return lambda request, connection: json_answer(text)
+
+
+def test_a_mirrored_read_is_answered_by_legacy_and_shown_to_new(make_gateway):
+    gateway = make_gateway(answering('{"id": 1, "note": "a"}'), answering('{"note":"a","id":1.0}'), mirrored=["pilot"])
+    assert gateway.get("/payments/4711").field("X-Oxbow-State") == "mirrored"
+    assert gateway.get("/payments/1").field("X-Oxbow-State") == "legacy"
+    route = gateway.wait_for(lambda route: route["compared"] == 1, "one pair was compared")
+    assert route["divergence"]["differed_first"] == 0 and route["coverage"] == 1
+    assert [request.target for request in gateway.new_service.requests] == ["/payments/4711"]
+    shadow = gateway.new_service.requests[0]
+    assert shadow.field("X-Shadow") == "1" and gateway.legacy_service.requests[0].field("X-Shadow") is None
+    assert shadow.field("traceparent") == gateway.legacy_service.requests[0].field("traceparent")
+
+
+def test_writes_are_not_shadowed(make_gateway):
+    gateway = make_gateway(answering("{}"), answering("{}"))
+    body = b'{"payment_id": 4711}'
+    with gateway.connect() as client:
+        client.send(b"POST /payments HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        assert client.answer().field("X-Oxbow-State") == "mirrored"
+    gateway.wait_until(lambda: gateway.log_lines(), 5, "the access log is written")
+    assert gateway.log_lines()[-1]["shadow"] == "method" and gateway.log_lines()[-1]["cohort"] == "pilot"
+    assert not gateway.new_service.requests
+
+
+def test_a_difference_is_told_with_both_answers(make_gateway):
+    gateway = make_gateway(answering('{"id": 1, "amount": 12.5}'), answering('{"id": 1, "amount": 12.6}'))
+    for _ in range(3):
+        gateway.get("/payments/4711")
+    route = gateway.wait_for(lambda route: route["divergence"]["differed_after_recheck"] == 3, "three have settled")
+    assert route["divergence"] == {"compared": 3, "differed_first": 3, "rechecked": 3, "differed_after_recheck": 3}
+    cluster = gateway.api("differences")["clusters"][0]
+    assert (cluster["path"], cluster["kind"], cluster["count"]) == ("$.amount", "value", 3)
+    listing = gateway.oxbow("diff").stdout
+    assert "$.amount" in listing and cluster["id"] in listing
+    shown = gateway.oxbow("diff", cluster["id"]).stdout
+    assert "12.5" in shown and "12.6" in shown and "GET /payments/4711" in shown
+    assert "oxbow_answers_differed_total{route=\"GET /payments/{payment_id}\"} 3" in gateway.metrics()
+
+
+def test_examples_of_differences_survive_a_restart(make_gateway):
+    gateway = make_gateway(answering('{"a": 1}'), answering('{"a": 2}'), recheck="0ms")
+    gateway.get("/payments/4711")
+    gateway.wait_for(lambda route: route["compared"] == 1, "one pair was compared")
+    gateway.stop()
+    gateway.up()
+    assert gateway.api("differences")["clusters"][0]["path"] == "$.a"
+
+
+def test_data_that_are_still_on_their_way_are_no_divergence(make_gateway):
+    late = threading.Event()
+    gateway = make_gateway(answering('{"a": 2}'), lambda request, connection: json_answer('{"a": %d}' % (2 if late.is_set() else 1)),
+                           recheck="1s")
+    gateway.get("/payments/4711")
+    gateway.wait_until(lambda: gateway.new_service.requests, 5, "the shadow was sent")
+    late.set()
+    route = gateway.wait_for(lambda route: route["divergence"]["rechecked"] == 1, "it was looked at again")
+    assert (route["divergence"]["differed_first"], route["divergence"]["differed_after_recheck"]) == (1, 0)
+    assert not gateway.api("differences")["clusters"]
+
+
+def test_rules_of_the_route_say_what_may_differ(make_gateway):
+    rules = "{ ignore: $.at, why: clock }, { scale: $.amount, factor: 100 }, { rename: $.amount, to: $.amount_minor }"
+    gateway = make_gateway(answering('{"at": 1, "amount": 12.34}'), answering('{"amount_minor": 1234, "at": 2}'), rules)
+    gateway.get("/payments/4711")
+    assert gateway.wait_for(lambda route: route["compared"] == 1, "it was compared")["divergence"]["differed_first"] == 0
+
+
+ODD = {
+    "not_json": (b"<html>a</html>", "text/html", ""),
+    "invalid_json": (b'{"a": 01}', "application/json", ""),
+    "too_deep": (b"[" * 10_000 + b"]" * 10_000, "application/json", ""),
+    "too_large": (gzip.compress(b'{"a": "' + b" " * (50 << 20) + b'"}'), "application/json", "Content-Encoding: gzip\r\n"),
+    "undecodable_encoding": (b"\x1f\x8brubbish", "application/json", "Content-Encoding: gzip\r\n"),
+    "content_encoding_unsupported": (b"x", "application/json", "Content-Encoding: exotic\r\n"),
+    "answer_too_large": (b'"' + b"x" * (50 << 20) + b'"', "application/json", ""),
+}
+
+
+@pytest.mark.parametrize("reason", ODD)
+def test_an_answer_that_cannot_be_compared_has_a_reason(make_gateway, reason):
+    body, content_type, fields = ODD[reason]
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n{fields}Content-Length: {len(body)}\r\n\r\n".encode()
+    gateway = make_gateway(answering('{"a": 1}'), lambda request, connection: head + body)
+    before = gateway.peak_rss_bytes()
+    assert gateway.get("/payments/4711").body == b'{"a": 1}'
+    route = gateway.wait_for(lambda route: route["eligible"] == 1, "it was counted")
+    assert reason in route["skipped"] or reason == "not_json" and route["divergence"]["differed_first"] == 1, route
+    assert gateway.peak_rss_bytes() - before < 40 << 20
+
+
+def test_numbers_are_compared_exactly(make_gateway):
+    long = "1" * 400
+    gateway = make_gateway(answering('{"a": 9007199254740993, "b": %s}' % long), answering('{"a": 9007199254740992, "b": %s1}' % long[1:]),
+                           recheck="0ms")
+    gateway.get("/payments/4711")
+    gateway.wait_for(lambda route: route["compared"] == 1, "it was compared")
+    assert {cluster["path"] for cluster in gateway.api("differences")["clusters"]} == {"$.a"}
+
+
+def hang(stop):
+    def answer(request, connection):
+        stop.wait(60)
+    return answer
+
+
+def reset(request, connection):
+    connection.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SO_LINGER: the end is an error
+
+
+def drip(stop):
+    def answer(request, connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while not stop.wait(0.1):
+            connection.sendall(b"x")
+    return answer
+
+
+def stream(request, connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (1 << 30))
+    for _ in range(1 << 10):
+        connection.sendall(b"x" * (1 << 20))
+
+
+BAD_SHADOWS = {
+    "hung": ("timeout", hang), "resetting": ("broken_off", lambda stop: reset), "dripping": ("timeout", drip),
+    "streaming": ("answer_too_large", lambda stop: stream),
+    "failing": (None, lambda stop: lambda request, connection: json_answer('{"error": 1}', "500 Internal Server Error")),
+}
+
+
+@pytest.mark.parametrize("what", BAD_SHADOWS)
+def test_no_user_notices_a_bad_shadow(make_gateway, what):
+    reason, make_answer = BAD_SHADOWS[what]
+    stop = threading.Event()
+    gateway = make_gateway(answering('{"a": 1}'), make_answer(stop), shadow="time: 1s, connections: 4, memory: 4MB")
+    before = gateway.peak_rss_bytes()
+    slowest = 0
+    with gateway.connect() as client:
+        for _ in range(300):
+            began = time.monotonic()
+            assert client.send(b"GET /payments/4711 HTTP/1.1\r\nHost: h\r\n\r\n").answer().body == b'{"a": 1}'
+            slowest = max(slowest, time.monotonic() - began)
+    route = gateway.wait_for(lambda route: route["eligible"] == 300, "every one is counted")
+    stop.set()
+    assert slowest < 1, "a user has waited for a shadow"
+    assert gateway.peak_rss_bytes() - before < 12 << 20
+    if reason:
+        assert route["skipped"].get(reason, 0) > 0, route["skipped"]
+        assert sum(route["skipped"].values()) + route["compared"] == 300
+    else:
+        assert route["errors"]["only_new_failed"] == route["compared"] > 0
+
+
+def test_a_rollback_counts_from_the_next_request_on(make_gateway):
+    gateway = make_gateway(answering("{}"), answering("{}"))
+    states, stop = [], threading.Event()
+
+    def watch():
+        with gateway.connect() as client:
+            while not stop.is_set():
+                client.send(b"GET /payments/4711 HTTP/1.1\r\nHost: h\r\n\r\n")
+                sent = time.monotonic()
+                states.append((sent, client.answer().field("X-Oxbow-State")))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    gateway.wait_until(lambda: len(states) > 50, 10, "requests are on their way")
+    gateway.oxbow("rollback", "payment", "--cohort", "pilot", "--to", "legacy")
+    returned = time.monotonic()
+    gateway.wait_until(lambda: states[-1][0] > returned + 0.2, 10, "some more requests")
+    stop.set()
+    watcher.join()
+    assert {state for sent, state in states if sent > returned} == {"legacy"}
+    assert states[0][1] == "mirrored"
+
+
+def corpus(seed):
+    """Requests and answers of many kinds, as bytes."""
+    chance = random.Random(seed)
+    for number in range(150):
+        body = bytes(chance.randrange(256) for _ in range(chance.choice((0, 1, 10, 5000, 70_000))))
+        if chance.random() < 0.5:
+            answer = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\nX-A: %d\r\n\r\n" % (chance.choice((200, 404, 500)), len(body), number) + body
+        else:
+            size = chance.randrange(1, 9000)
+            chunks = b"".join(b"%x\r\n%s\r\n" % (len(body[i:i + size]), body[i:i + size]) for i in range(0, len(body), size))
+            answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\n" + chunks + b"0\r\n\r\n"
+        version, connection = chance.choice(((b"1.1", b"close"), (b"1.0", b"close"), (b"1.1", b"close, X-Odd")))
+        yield number, answer, (b"GET /payments/4711?n=%d HTTP/%s\r\nHost: h\r\nConnection: %s\r\nX-Odd: %s\r\n\r\n"
+                               % (number, version, connection, bytes(chance.choices(b"abc xyz!", k=20))))
+
+
+def test_users_get_the_same_bytes_with_and_without_shadows(make_gateway):
+    answers = {number: answer for number, answer, _ in corpus(1)}
+
+    def answer(request, connection):
+        return answers[int(request.target.split("=")[1])]
+
+    gateway = make_gateway(answer, answering('{"other": true}'), mirrored=(), recheck="0ms")
+
+    def replay():
+        received = []
+        for _, _, request in corpus(1):
+            with gateway.connect() as client:
+                received.append(client.send(request).read_rest().replace(b"X-Oxbow-State: mirrored", b"X-Oxbow-State: legacy"))
+        return received
+
+    without = replay()
+    gateway.oxbow("advance", "payment", "--to", "mirrored", "--wait")
+    assert replay() == without
+    assert gateway.new_service.requests
+
+
+def test_status_tells_how_the_load_lies_on_the_cohorts(make_gateway):
+    gateway = make_gateway(answering("{}"), answering("{}"))
+    for number in range(60):
+        gateway.get(f"/payments/{4711 if number % 2 else number}")
+    cohorts = {cohort["cohort"]: cohort for cohort in gateway.api("traffic")["skew"][0]["cohorts"]}
+    assert cohorts["pilot"]["requests"] == 30 and cohorts["pilot"]["hottest_key"] == "4711"
+    assert cohorts["rest"]["keys"] == pytest.approx(30, abs=2)
+    assert "50 %" in cohorts["pilot"]["sentence"]
