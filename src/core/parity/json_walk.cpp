@@ -51,6 +51,8 @@ JsonWalk::JsonWalk(std::string_view legacy, std::string_view new_side, const Com
       limits_(limits),
       horizon_(legacy_.end()),
       rework_left_(limits.rework_factor_max * (legacy.size() + new_side.size())) {
+  constexpr std::size_t kNamesUsual = 64;
+  hashes_.reserve(kNamesUsual);
   OXBOW_ASSERT(limits.depth_max <= ParityLimits::kDepthMaxEver, "a depth limit of {}", limits.depth_max);
 }
 

@@ -137,6 +137,10 @@ class JsonWalk {
     at.legacy = legacy_end;
   }
 
+  void reserve_parts() {
+    constexpr std::size_t kUsual = 32;
+    if (parts_.capacity() == 0) parts_.reserve(kUsual);
+  }
   bool charge(std::size_t bytes);  // for reading again
   bool tell(DifferenceKind kind, const Step* step, Seen legacy,
             Seen fresh);  // false in silence: enough is known
@@ -204,6 +208,12 @@ inline bool JsonWalk::opening(Place& at, char closing, Ahead& ahead) {
 
 inline bool JsonWalk::separator(Place& at, char closing, Ahead& ahead) {
   blanks(at);
+  if (at.legacy < twin_until_ && *at.legacy == ',') {
+    ahead = {};
+    step_both(at, at.legacy + 1);
+    blanks(at);
+    return true;
+  }
   const char* legacy = legacy_.scan_separator(at.legacy, closing, ahead.legacy);
   if (legacy == nullptr) return false;
   if (is_twin(legacy)) {

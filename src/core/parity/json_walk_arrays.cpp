@@ -86,6 +86,7 @@ bool JsonWalk::tell_length(Place& at, Ahead ahead, std::size_t count, Mark mark,
 
 // Legacy's element and the new side's, one behind the other in parts_.
 void JsonWalk::note_unequal(Place from, Place at) {
+  reserve_parts();
   auto& legacy = parts_.emplace_back();
   legacy.begin = from.legacy;
   legacy.end = at.legacy;

@@ -137,6 +137,7 @@ bool JsonWalk::members_by_name(Place& at, Ahead ahead, const Object& object, con
 
 bool JsonWalk::list_members(JsonScanner& scanner, const char* at, bool more, int depth, Parts& parts) {
   const char* start = at;
+  reserve_parts();
   parts.begin = parts_.size();
   while (more) {
     Part part;
