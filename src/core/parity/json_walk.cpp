@@ -203,6 +203,15 @@ bool JsonWalk::skip_both(Place& at, int depth) {
   return true;
 }
 
+bool JsonWalk::list(const Part& part) {
+  if (parts_.size() >= limits_.parts_max) {
+    reason_ = SkipReason::too_costly;
+    return false;
+  }
+  parts_.push_back(part);
+  return true;
+}
+
 bool JsonWalk::charge(std::size_t bytes) {
   if (bytes > rework_left_) {
     reason_ = SkipReason::too_costly;

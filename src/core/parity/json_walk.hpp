@@ -101,7 +101,8 @@ class JsonWalk {
                               int depth);
   bool tell_extra_members(const Parts& fresh, const Step* step, RuleState state);
   bool list_members(JsonScanner& scanner, const char* at, bool more, int depth, Parts& parts);
-  Part* find_member(const Parts& parts, std::size_t hint, std::string_view name);
+  Part* find_member(const Parts& parts, std::size_t hint,
+                    std::string_view name);  // null with a reason_: too long
   bool names_differ(JsonScanner& scanner, const char* object, std::size_t hashes, int depth);
   bool names_differ_with(const Parts& fresh, const Object& object);
 
@@ -141,6 +142,7 @@ class JsonWalk {
     constexpr std::size_t kUsual = 32;
     if (parts_.capacity() == 0) parts_.reserve(kUsual);
   }
+  bool list(const Part& part);
   bool charge(std::size_t bytes);  // for reading again
   bool tell(DifferenceKind kind, const Step* step, Seen legacy,
             Seen fresh);  // false in silence: enough is known
