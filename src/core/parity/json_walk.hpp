@@ -1,7 +1,7 @@
 // One walk over two JSON bodies in lock-step that finds where they differ. Nothing is built: while members
 // come in the same order, both texts are read once, and stretches of equal bytes only once for both. Where
-// the order differs, the members of that one object are listed and matched by name. One walk per comparison;
-// it points into both bodies and into the rules.
+// the order differs, the new side's members of that one object are listed and looked up by name. One walk per
+// comparison; it points into both bodies and into the rules.
 #pragma once
 
 #include <optional>
