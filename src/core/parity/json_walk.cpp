@@ -51,6 +51,8 @@ JsonWalk::JsonWalk(std::string_view legacy, std::string_view new_side, const Com
       limits_(limits),
       horizon_(legacy_.end()),
       rework_left_(limits.rework_factor_max * (legacy.size() + new_side.size())) {
+  constexpr std::size_t kNamesUsual = 64;
+  hashes_.reserve(kNamesUsual);
   OXBOW_ASSERT(limits.depth_max <= ParityLimits::kDepthMaxEver, "a depth limit of {}", limits.depth_max);
 }
 
@@ -198,6 +200,15 @@ bool JsonWalk::skip_both(Place& at, int depth) {
   if (fresh_end == nullptr) return false;
   at = {end, fresh_end};
   look_ahead(at);
+  return true;
+}
+
+bool JsonWalk::list(const Part& part) {
+  if (parts_.size() >= limits_.parts_max) {
+    reason_ = SkipReason::too_costly;
+    return false;
+  }
+  parts_.push_back(part);
   return true;
 }
 

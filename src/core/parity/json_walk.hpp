@@ -1,7 +1,7 @@
 // One walk over two JSON bodies in lock-step that finds where they differ. Nothing is built: while members
 // come in the same order, both texts are read once, and stretches of equal bytes only once for both. Where
-// the order differs, the members of that one object are listed and matched by name. One walk per comparison;
-// it points into both bodies and into the rules.
+// the order differs, the new side's members of that one object are listed and looked up by name. One walk per
+// comparison; it points into both bodies and into the rules.
 #pragma once
 
 #include <optional>
@@ -101,7 +101,8 @@ class JsonWalk {
                               int depth);
   bool tell_extra_members(const Parts& fresh, const Step* step, RuleState state);
   bool list_members(JsonScanner& scanner, const char* at, bool more, int depth, Parts& parts);
-  Part* find_member(const Parts& parts, std::size_t hint, std::string_view name);
+  Part* find_member(const Parts& parts, std::size_t hint,
+                    std::string_view name);  // null with a reason_: too long
   bool names_differ(JsonScanner& scanner, const char* object, std::size_t hashes, int depth);
   bool names_differ_with(const Parts& fresh, const Object& object);
 
@@ -137,6 +138,11 @@ class JsonWalk {
     at.legacy = legacy_end;
   }
 
+  void reserve_parts() {
+    constexpr std::size_t kUsual = 32;
+    if (parts_.capacity() == 0) parts_.reserve(kUsual);
+  }
+  bool list(const Part& part);
   bool charge(std::size_t bytes);  // for reading again
   bool tell(DifferenceKind kind, const Step* step, Seen legacy,
             Seen fresh);  // false in silence: enough is known
@@ -204,6 +210,12 @@ inline bool JsonWalk::opening(Place& at, char closing, Ahead& ahead) {
 
 inline bool JsonWalk::separator(Place& at, char closing, Ahead& ahead) {
   blanks(at);
+  if (at.legacy < twin_until_ && *at.legacy == ',') {
+    ahead = {};
+    step_both(at, at.legacy + 1);
+    blanks(at);
+    return true;
+  }
   const char* legacy = legacy_.scan_separator(at.legacy, closing, ahead.legacy);
   if (legacy == nullptr) return false;
   if (is_twin(legacy)) {

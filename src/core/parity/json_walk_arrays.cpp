@@ -11,6 +11,8 @@
 namespace oxbow {
 namespace {
 
+constexpr std::size_t kUnequalMax = 100'000;  // with more of them nobody asks whether it is another order
+
 constexpr auto kNoPartner = std::numeric_limits<std::size_t>::max();
 
 // For each of `legacy` the place of an equal one in `fresh`: the nth with the nth of several.
@@ -53,7 +55,7 @@ bool JsonWalk::array(Place& at, const Step* step, RuleState state, int depth) {
     auto told = count_;
     auto from = at;
     if (!value(at, &here, element, depth + 1)) return false;
-    if (count_ != told && element.empty()) note_unequal(from, at);
+    if (count_ != told && element.empty() && parts_.size() < noted + 2 * kUnequalMax) note_unequal(from, at);
     if (!separator(at, ']', ahead)) return false;
     ++count;
   }
@@ -63,7 +65,8 @@ bool JsonWalk::array(Place& at, const Step* step, RuleState state, int depth) {
     return tell_length(at, ahead, count, before, step, depth);
   }
   // In another order at least two are unequal; rules may hold for elements one by one only.
-  bool compared = parts_.size() < noted + 4 || tell_order(start, at, noted, before, step, depth);
+  auto unequal = (parts_.size() - noted) / 2;
+  bool compared = unequal < 2 || unequal == kUnequalMax || tell_order(start, at, noted, before, step, depth);
   parts_.resize(noted);
   return compared;
 }
@@ -86,6 +89,7 @@ bool JsonWalk::tell_length(Place& at, Ahead ahead, std::size_t count, Mark mark,
 
 // Legacy's element and the new side's, one behind the other in parts_.
 void JsonWalk::note_unequal(Place from, Place at) {
+  reserve_parts();
   auto& legacy = parts_.emplace_back();
   legacy.begin = from.legacy;
   legacy.end = at.legacy;
@@ -163,7 +167,7 @@ bool JsonWalk::list_elements(JsonScanner& scanner, const char* at, int depth, Pa
     if (part.end == nullptr) return false;
     at = scanner.scan_separator(part.end, ']', more);
     if (at == nullptr) return false;
-    parts_.push_back(part);
+    if (!list(part)) return false;
   }
   parts.end = parts_.size();
   parts.behind = at;

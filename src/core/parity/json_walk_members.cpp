@@ -137,6 +137,7 @@ bool JsonWalk::members_by_name(Place& at, Ahead ahead, const Object& object, con
 
 bool JsonWalk::list_members(JsonScanner& scanner, const char* at, bool more, int depth, Parts& parts) {
   const char* start = at;
+  reserve_parts();
   parts.begin = parts_.size();
   while (more) {
     Part part;
@@ -152,7 +153,7 @@ bool JsonWalk::list_members(JsonScanner& scanner, const char* at, bool more, int
     if (part.end == nullptr) return false;
     at = scanner.scan_separator(part.end, '}', more);
     if (at == nullptr) return false;
-    parts_.push_back(part);
+    if (!list(part)) return false;
   }
   parts.end = parts_.size();
   parts.behind = at;
@@ -200,6 +201,8 @@ const char* JsonWalk::match_member(const char* at, std::size_t index, const Part
   } else if (auto* found = find_member(fresh, index, rename != nullptr ? rename->rule.to : name)) {
     found->taken = true;
     end = value_of_member(begin, found->text(), &here, rules, depth + 1);
+  } else if (reason_) {
+    end = nullptr;
   } else {
     end = legacy_.scan_value(begin, depth + 1);
     if (end != nullptr && !tell(DifferenceKind::missing, &here, {class_of(*begin), {begin, end}}, {}))
@@ -234,8 +237,12 @@ JsonWalk::Part* JsonWalk::find_member(const Parts& parts, std::size_t hint, std:
   };
   if (parts.by_hash) {
     auto same = std::ranges::equal_range(all, hash, {}, &Part::hash);
-    auto found = std::ranges::find_if(same, is_it);
-    return found == same.end() ? nullptr : &*found;
+    // Names can be made to have one hash, and then each of them would be looked at for each.
+    for (auto& each : same) {
+      if (is_it(each)) return &each;
+      if (!charge(sizeof(Part) + each.name.size())) return nullptr;
+    }
+    return nullptr;
   }
   if (hint < all.size() && is_it(all[hint])) return &all[hint];
   auto found = std::ranges::find_if(all, is_it);

@@ -13,6 +13,8 @@ struct ParityLimits {
   std::size_t rework_factor_max = 64;  // bytes read a second time (members and elements in another order),
                                        // per byte of both bodies
 
+  std::size_t parts_max = 500'000;  // members and elements listed at a time
+
   static constexpr int kDepthMaxEver = 1'000;  // a comparison recurses so deep
 };
 

@@ -11,9 +11,11 @@ namespace {
 
 using Kind = CompareRule::Kind;
 
+// Short enough to be compared with each value of a map.
 bool is_number(std::string_view text) {
   JsonScanner scanner(text, 0);
-  return !text.empty() && scanner.scan_number(scanner.begin()) == scanner.end();
+  return !text.empty() && text.size() <= ExactNumber::kDigitsMax &&
+         scanner.scan_number(scanner.begin()) == scanner.end();
 }
 
 bool same_text_or_number(std::string_view one, std::string_view other) {
