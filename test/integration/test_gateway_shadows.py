@@ -126,7 +126,7 @@ def test_a_difference_is_told_with_both_answers(make_gateway):
     cluster = gateway.api("differences")["clusters"][0]
     assert (cluster["path"], cluster["kind"], cluster["count"]) == ("$.amount", "value", 3)
     listing = gateway.oxbow("diff").stdout
-    assert "$.amount" in listing and cluster["id"] in listing
+    assert "$.amount" in listing and cluster["id"][:6] in listing
     shown = gateway.oxbow("diff", cluster["id"]).stdout
     assert "12.5" in shown and "12.6" in shown and "GET /payments/4711" in shown
     assert "oxbow_answers_differed_total{route=\"GET /payments/{payment_id}\"} 3" in gateway.metrics()
@@ -154,7 +154,7 @@ def test_data_that_are_still_on_their_way_are_no_divergence(make_gateway):
 
 
 def test_rules_of_the_route_say_what_may_differ(make_gateway):
-    rules = "{ ignore: $.at, why: clock }, { scale: $.amount, factor: 100 }, { rename: $.amount, to: $.amount_minor }"
+    rules = "{ ignore: $.at, why: clock }, { scale: $.amount, factor: 100 }, { rename: $.amount, to: amount_minor }"
     gateway = make_gateway(answering('{"at": 1, "amount": 12.34}'), answering('{"amount_minor": 1234, "at": 2}'), rules)
     gateway.get("/payments/4711")
     assert gateway.wait_for(lambda route: route["compared"] == 1, "it was compared")["divergence"]["differed_first"] == 0
