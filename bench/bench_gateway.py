@@ -29,7 +29,7 @@ ANSWER = ('{"id":4711,"amount":"12.50","currency":"EUR","status":"captured","cre
 
 NGINX = """\
 worker_processes 1; daemon off; pid {name}.pid; error_log stderr error;
-events {{ worker_connections 30000; }}
+events {{ worker_connections 8192; }}
 http {{
   access_log off; keepalive_requests 1000000000;
   client_body_temp_path {name}b; proxy_temp_path {name}p; fastcgi_temp_path {name}f; uwsgi_temp_path {name}u; scgi_temp_path {name}s;
@@ -52,7 +52,7 @@ PROXIES = """\
 HAPROXY = """\
 global
   nbthread 1
-  maxconn 30000
+  maxconn 4000
 defaults
   mode http
   timeout connect 2s
@@ -125,8 +125,8 @@ class Load:
                               capture_output=True, text=True, check=True).stdout
         assert "Non-2xx" not in done and "Socket errors" not in done, done
         self.per_second = float(re.search(r"Requests/sec:\s+([\d.]+)", done)[1])
-        self.p50 = to_ms(re.search(r"50%\s+(\S+)", done)[1])
-        self.p99 = to_ms(re.search(r"99%\s+(\S+)", done)[1])
+        self.p50 = to_ms(re.search(r"^ +50% +(\S+)", done, re.MULTILINE)[1])
+        self.p99 = to_ms(re.search(r"^ +99% +(\S+)", done, re.MULTILINE)[1])
 
     def __str__(self):
         return f"{self.per_second:,.0f} requests/s, p50 {self.p50:.2f} ms, p99 {self.p99:.2f} ms"
