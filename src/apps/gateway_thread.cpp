@@ -2,8 +2,10 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <iterator>
 #include <random>
 #include <thread>
 
@@ -46,6 +48,11 @@ void take_all_descriptors() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+std::optional<net::Identity> identity_of(const ListenSpec& listen) {
+  if (!listen.tls()) return std::nullopt;
+  return net::Identity{listen.certificate, listen.key};
+}
+
 std::chrono::year_month_day today() {
   return std::chrono::floor<std::chrono::days>(wall_now());
 }
@@ -58,10 +65,13 @@ Result<std::unique_ptr<GatewayThread>> GatewayThread::open(const Spec& spec, Exe
   take_all_descriptors();
   auto impl = std::make_unique<Impl>(spec, TRY(compile_routes(spec, today())));
   auto executor = impl->context.get_executor();
-  impl->dialer = net::make_dialer(executor);
+  auto services = service_addresses(spec.legacy);
+  std::ranges::move(service_addresses(spec.new_side), std::back_inserter(services));
+  impl->dialer = TRY(net::make_dialer(executor, services));
   std::vector<std::unique_ptr<Listener>> listeners;
   for (const auto& listen : spec.gateway->listen) {
-    listeners.push_back(TRY(net::listen(executor, *parse_listen_address(listen.address))));
+    listeners.push_back(
+        TRY(net::listen(executor, *parse_listen_address(listen.address), identity_of(listen))));
     log_info("the gateway listens on {}", listeners.back()->address());
   }
   std::random_device device;

@@ -18,6 +18,7 @@ struct HttpAddress {
 struct ServiceAddress {
   HttpAddress at;
   bool tls = false;
+  std::string ca;  // the file with the authorities its certificate must come from; empty: those of the system
 
   friend bool operator==(const ServiceAddress&, const ServiceAddress&) = default;
 };

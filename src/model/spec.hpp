@@ -30,6 +30,7 @@ struct SystemSpec {
   std::string database;               // connection string or URL
   std::vector<std::string> services;  // "http://127.0.0.1:8081", "https://pay.internal", "unix:/run/pay.sock"
   std::string health_path;            // asked of each service; empty: a connection is proof enough
+  std::string service_ca;             // a file in PEM; empty: the authorities that the system trusts
   Mark mark;
 };
 

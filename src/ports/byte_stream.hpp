@@ -16,6 +16,10 @@ class ByteStream {
  public:
   virtual ~ByteStream() = default;
 
+  // Agrees with the peer on what must be known before the first byte: the handshake of TLS. Once, before
+  // anything else; a stream of a Dialer has done it.
+  virtual Task<void> shake_hands() = 0;
+
   // At least one byte, or 0 when the peer has ended its side. `connection_lost` otherwise.
   virtual Task<std::size_t> read_some(std::span<char> into) = 0;
 
@@ -51,7 +55,7 @@ class Listener {
  public:
   virtual ~Listener() = default;
 
-  // The next client. A client that fails while it is being accepted is passed over.
+  // The next client, whose stream has not shaken hands. One that fails while it is accepted is passed over.
   virtual Task<std::unique_ptr<ByteStream>> accept() = 0;
 
   virtual void close() = 0;

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 import threading
 
 
@@ -66,10 +67,16 @@ def json_answer(text, status="200 OK", fields=""):
 class ScriptedService:
     """`answer(request, connection)` returns the bytes of an answer, or None after it has done what it wants with the
     connection itself, which is closed then. With `reads_body=False` it reads the body itself, behind what of it came
-    with the head. The requests it has seen are in `requests`."""
+    with the head. The requests it has seen are in `requests`. With an `identity`, two files, it speaks TLS."""
 
-    def __init__(self, answer=lambda request, connection: json_answer("{}"), path=None, reads_body=True):
+    def __init__(self, answer=lambda request, connection: json_answer("{}"), path=None, reads_body=True, identity=None):
         self.answer = answer
+        self._tls = None
+        if identity:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(*identity)
+            self._tls.sni_callback = lambda _, name, __: self.names.append(name)
+        self.names = []  # that clients asked for
         self.reads_body = reads_body
         self.requests = []
         self.connections = 0
@@ -79,7 +86,7 @@ class ScriptedService:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(path or ("127.0.0.1", 0))
         self._socket.listen(256)
-        self.url = f"unix:{path}" if path else f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.url = f"unix:{path}" if path else f"http{'s' if identity else ''}://127.0.0.1:{self._socket.getsockname()[1]}"
         self.port = None if path else self._socket.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -109,6 +116,12 @@ class ScriptedService:
 
     def _serve(self, connection):
         buffer = bytearray()
+        if self._tls:
+            try:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            except OSError:  # the other side did not like what it was shown
+                connection.close()
+                return
         self._open.add(connection)
         with connection, contextlib.suppress(EOFError, ConnectionError, BrokenPipeError):
             while True:
@@ -148,8 +161,10 @@ class Answer:
 class RawClient:
     """A connection to the gateway on which a test says exactly what it wants."""
 
-    def __init__(self, port, timeout=20):
+    def __init__(self, port, timeout=20, tls=None, name="localhost"):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=name)
         self.buffer = bytearray()
 
     def __enter__(self):

@@ -1,5 +1,6 @@
 #include "adapters/net/socket_stream.hpp"
 
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <boost/asio/buffer.hpp>
@@ -15,6 +16,11 @@ std::unexpected<Error> lost(const boost::system::error_code& error) {
 }
 
 }  // namespace
+
+void send_at_once(Socket& socket) {
+  int on = 1;
+  ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
 
 SocketStream::SocketStream(Socket socket, std::string peer_address)
     : socket_(std::move(socket)), peer_address_(std::move(peer_address)) {

@@ -14,10 +14,14 @@ using Socket = boost::asio::generic::stream_protocol::socket;
 
 inline constexpr auto kToken = boost::asio::as_tuple(boost::asio::use_awaitable);
 
+// Small messages must not wait for the peer's acknowledgement. Of a TCP socket.
+void send_at_once(Socket& socket);
+
 class SocketStream final : public ByteStream {
  public:
   SocketStream(Socket socket, std::string peer_address);
 
+  Task<void> shake_hands() override { co_return Status{}; }
   Task<std::size_t> read_some(std::span<char> into) override;
   Task<void> write(std::string_view bytes) override;
   std::size_t write_now(std::string_view bytes) override;

@@ -257,7 +257,10 @@ constexpr std::array kSystemKeys = {
              "How to reach the database; ${NAME} is taken from the environment."},
     KeyShape{"service", &kServices, kOptional, "Where the HTTP service listens: an address, or several."},
     KeyShape{"health", &kHealthPath, kOptional,
-             "The path that says whether the service is well; left out: a connection is enough."}};
+             "The path that says whether the service is well; left out: a connection is enough."},
+    KeyShape{"ca", &kFilledValue, kOptional,
+             "The file with the authorities that certificates of https services come from, in PEM; left out: "
+             "those that the machine trusts."}};
 constexpr Shape kSystem =
     object("system", "a system such as {database: \"postgresql:///billing\"}", kSystemKeys);
 constexpr std::array kSystemsKeys = {

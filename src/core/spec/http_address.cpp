@@ -62,6 +62,15 @@ std::optional<ServiceAddress> parse_service_address(std::string_view text) {
   return ServiceAddress{.at = *at, .tls = tls};
 }
 
+std::vector<ServiceAddress> service_addresses(const SystemSpec& system) {
+  std::vector<ServiceAddress> addresses;
+  for (const auto& text : system.services) {
+    addresses.push_back(*parse_service_address(text));
+    addresses.back().ca = system.service_ca;
+  }
+  return addresses;
+}
+
 std::optional<HttpAddress> parse_listen_address(std::string_view text) {
   return text.starts_with("unix:") ? parse_unix(text) : parse_host_and_port(text, std::nullopt);
 }

@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/assert.hpp"
@@ -22,6 +23,10 @@ std::string sha256_hex(std::string_view text) {
   return hex;
 }
 
+bool is_any_encrypted(const std::vector<std::string>& services) {
+  return std::ranges::any_of(services, [](const auto& each) { return each.starts_with("https://"); });
+}
+
 SystemSpec bind_system(const SpecNode& systems, std::string_view side, const Environment& environment,
                        Mistakes& mistakes) {
   const auto* node = decided(systems, side);
@@ -33,6 +38,9 @@ SystemSpec bind_system(const SpecNode& systems, std::string_view side, const Env
   if (const auto* health = node->find("health"); health && !node->find("service"))
     mistakes.add(health->mark,
                  "'health' is asked of a service; name its address: service: http://127.0.0.1:8081");
+  system.service_ca = text_at(*node, "ca");
+  if (const auto* ca = node->find("ca"); ca && !is_any_encrypted(system.services))
+    mistakes.add(ca->mark, "'ca' is for services with TLS; name one: service: https://pay.internal");
   system.mark = node->mark;
   const auto* database = decided(*node, "database");
   if (!database) return system;

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/spec/http_address.hpp"
 #include "core/spec/parse.hpp"
 #include "support/spec_text.hpp"
 
@@ -261,6 +262,20 @@ TEST(SpecGateway, NeedsTheServicesBehindIt) {
   EXPECT_THAT(mistakes_in(without(", service: [\"http://127.0.0.1:8082\", \"unix:/run/pay.sock\"]")),
               ElementsAre(HasSubstr("'health' is asked of a service"),
                           HasSubstr("the new service, because there are routes: systems.new.service")));
+}
+
+TEST(SpecGateway, TakesAuthoritiesForServicesWithTlsAndNoOthers) {
+  auto with_legacy = [](std::string_view service) {
+    auto text = with_routes("      - {route: 'GET /p/{payment_id}', read: latency}", kGateway);
+    constexpr std::string_view kPlain = "\"http://127.0.0.1:8081\"";
+    return text.replace(text.find(kPlain), kPlain.size(), service);
+  };
+  EXPECT_THAT(mistakes_in(with_legacy("\"http://127.0.0.1:8081\", ca: ca.pem")),
+              ElementsAre(HasSubstr("'ca' is for services with TLS")));
+  auto spec = spec_of(with_legacy("\"https://pay.internal\", ca: ca.pem"));
+  EXPECT_EQ(spec.legacy.service_ca, "ca.pem");
+  EXPECT_EQ(service_addresses(spec.legacy).front().ca, "ca.pem");
+  EXPECT_EQ(service_addresses(spec.new_side).front().ca, "");
 }
 
 TEST(SpecGateway, RefusesAddressesAndLimitsThatCannotBe) {

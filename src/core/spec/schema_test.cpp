@@ -19,7 +19,7 @@ constexpr std::string_view kEverything = R"(migration: everything
 owners: {legacy: a, new: b, coexistence: c}
 systems:
   legacy: {database: "postgresql:///a", service: "http://127.0.0.1:1", health: /healthz}
-  new: {database: "host=b dbname=b", service: ["unix:/run/b.sock", "https://b.internal"]}
+  new: {database: "host=b dbname=b", service: ["unix:/run/b.sock", "https://b.internal"], ca: ca.pem}
 entities:
   e:
     key: id

@@ -41,6 +41,14 @@ http1::Requester ClientConnection::requester() const {
   return {stream_->peer_address(), stream_->is_encrypted()};
 }
 
+Task<void> ClientConnection::open() {
+  idle_ = true;
+  deadline_.set(limits_.header_time_max);
+  auto opened = co_await stream_->shake_hands();
+  deadline_.clear();
+  co_return opened;
+}
+
 Task<bool> ClientConnection::next_request() {
   reader_.rest();
   if (out_.capacity() > kKeptOutBytes) out_ = {};

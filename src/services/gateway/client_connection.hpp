@@ -20,6 +20,9 @@ class ClientConnection final : public ClientExchange {
  public:
   ClientConnection(std::unique_ptr<ByteStream> stream, const ClientLimits& limits, Deadlines& deadlines);
 
+  // Once, first. Fails when the client does not shake hands in the time that a head may take.
+  Task<void> open();
+
   // The next request. False when there will be none: the client has gone, was too slow, or sent what is no
   // request and was told so.
   Task<bool> next_request();
@@ -66,7 +69,7 @@ class ClientConnection final : public ClientExchange {
   bool answer_ended_ = false;
   bool close_ = false;  // behind the present answer
   bool draining_ = false;
-  bool idle_ = false;  // between two requests
+  bool idle_ = false;  // without a request
 };
 
 }  // namespace oxbow

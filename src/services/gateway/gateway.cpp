@@ -15,12 +15,6 @@ constexpr std::string_view kTooBusy =
 
 constexpr std::uint32_t kTwinBuckets = kBucketCount / 20;
 
-std::vector<ServiceAddress> addresses_of(const SystemSpec& system) {
-  std::vector<ServiceAddress> addresses;
-  for (const auto& text : system.services) addresses.push_back(*parse_service_address(text));
-  return addresses;
-}
-
 UpstreamLimits limits_of(const GatewaySpec& gateway, const SystemSpec& system) {
   return {.connect_time_max = gateway.limits.connect_time_max,
           .answer_time_max = gateway.limits.answer_time_max,
@@ -49,13 +43,13 @@ Gateway::Gateway(GatewayParts parts)
                      .header_time_max = settings_.limits.header_time_max,
                      .idle_time_max = settings_.limits.idle_time_max,
                      .body_time_max = settings_.limits.body_time_max},
-      upstreams_{{parts_.dialer, deadlines_, addresses_of(parts_.spec.legacy),
+      upstreams_{{parts_.dialer, deadlines_, service_addresses(parts_.spec.legacy),
                   limits_of(settings_, parts_.spec.legacy)},
-                 {parts_.dialer, deadlines_, addresses_of(parts_.spec.new_side),
+                 {parts_.dialer, deadlines_, service_addresses(parts_.spec.new_side),
                   limits_of(settings_, parts_.spec.new_side)}},
-      shadow_upstreams_{{parts_.dialer, deadlines_, addresses_of(parts_.spec.legacy),
+      shadow_upstreams_{{parts_.dialer, deadlines_, service_addresses(parts_.spec.legacy),
                          shadow_limits_of(settings_, parts_.spec.legacy)},
-                        {parts_.dialer, deadlines_, addresses_of(parts_.spec.new_side),
+                        {parts_.dialer, deadlines_, service_addresses(parts_.spec.new_side),
                          shadow_limits_of(settings_, parts_.spec.new_side)}},
       router_(parts_.routing, skew_, kTwinBuckets, parts_.seed),
       judge_({.exemplars = parts_.exemplars,
@@ -105,7 +99,8 @@ Task<void> Gateway::accept(Listener& listener) {
   }
 }
 
-// Never holds a place for long: what the kernel does not take at once is lost.
+// Never holds a place for long: what the kernel does not take at once is lost, and with TLS, which would need
+// a handshake first, all of it.
 Task<void> Gateway::turn_away(std::unique_ptr<ByteStream> stream) {
   stream->write_now(kTooBusy);
   co_return co_await stream->shutdown_write();
@@ -115,12 +110,14 @@ Task<void> Gateway::serve(std::unique_ptr<ByteStream> stream) {
   ClientConnection client(std::move(stream), client_limits_, deadlines_);
   auto place = open_.insert(open_.end(), &client);
   if (draining_) client.drain();
-  do {
+  auto is_open = co_await client.open();
+  while (is_open) {
     auto has_request = co_await client.next_request();
     if (!has_request || !*has_request) break;
     auto visit = co_await forwarder_.forward(client);
     access_log_.add(visit, client);
-  } while (client.can_go_on());
+    if (!client.can_go_on()) break;
+  }
   co_await client.finish();
   open_.erase(place);
   co_return Status{};

@@ -1,4 +1,3 @@
-#include <netinet/tcp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,8 +7,9 @@
 
 #include "adapters/net/net.hpp"
 #include "adapters/net/socket_stream.hpp"
+#include "adapters/net/tls_stream.hpp"
 #include "base/log.hpp"
-#include "runtime/cancellation.hpp"
+#include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
 
 namespace oxbow::net {
@@ -23,25 +23,35 @@ namespace {
 constexpr int kBacklog = 4096;
 constexpr Duration kAcceptPause = std::chrono::milliseconds(20);  // no descriptor is free
 
-// Small messages must not wait for the peer's acknowledgement.
-void send_at_once(int socket) {
-  int on = 1;
-  ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-}
-
 std::string text_of(const tcp::endpoint& endpoint) {
   auto host = endpoint.address().to_string();
   return fmt::format("{}:{}", endpoint.address().is_v6() ? "[" + host + "]" : host, endpoint.port());
 }
 
+// Streams of one listener: plain, or with TLS around them.
+class StreamMaker {
+ public:
+  explicit StreamMaker(std::optional<FollowedContext> context) : context_(std::move(context)) {}
+
+  std::unique_ptr<ByteStream> make(Socket socket, std::string peer_address) {
+    if (!context_) return std::make_unique<SocketStream>(std::move(socket), std::move(peer_address));
+    return std::make_unique<TlsStream>(std::move(socket), std::move(peer_address),
+                                       make_server_part(context_->at(monotonic_now())));
+  }
+
+ private:
+  std::optional<FollowedContext> context_;
+};
+
 class TcpListener final : public Listener {
  public:
-  explicit TcpListener(tcp::acceptor acceptor) : acceptor_(std::move(acceptor)) {}
+  TcpListener(tcp::acceptor acceptor, StreamMaker streams)
+      : acceptor_(std::move(acceptor)), streams_(std::move(streams)) {}
 
   Task<std::unique_ptr<ByteStream>> accept() override {
     while (true) {
       tcp::endpoint peer;
-      auto [error, socket] = co_await acceptor_.async_accept(peer, kToken);
+      auto [error, accepted] = co_await acceptor_.async_accept(peer, kToken);
       if (error == asio::error::operation_aborted || !acceptor_.is_open())
         co_return Err(ErrorCode::cancelled);
       if (error) {
@@ -49,8 +59,9 @@ class TcpListener final : public Listener {
         CO_TRY(co_await sleep_for(kAcceptPause));
         continue;
       }
-      send_at_once(socket.native_handle());
-      co_return std::make_unique<SocketStream>(Socket(std::move(socket)), peer.address().to_string());
+      Socket socket(std::move(accepted));
+      send_at_once(socket);
+      co_return streams_.make(std::move(socket), peer.address().to_string());
     }
   }
 
@@ -66,12 +77,13 @@ class TcpListener final : public Listener {
 
  private:
   tcp::acceptor acceptor_;
+  StreamMaker streams_;
 };
 
 class LocalListener final : public Listener {
  public:
-  LocalListener(Local::acceptor acceptor, std::string path)
-      : acceptor_(std::move(acceptor)), path_(std::move(path)) {}
+  LocalListener(Local::acceptor acceptor, std::string path, StreamMaker streams)
+      : acceptor_(std::move(acceptor)), path_(std::move(path)), streams_(std::move(streams)) {}
   ~LocalListener() override { LocalListener::close(); }
 
   Task<std::unique_ptr<ByteStream>> accept() override {
@@ -84,7 +96,7 @@ class LocalListener final : public Listener {
         CO_TRY(co_await sleep_for(kAcceptPause));
         continue;
       }
-      co_return std::make_unique<SocketStream>(Socket(std::move(socket)), "unix");
+      co_return streams_.make(Socket(std::move(socket)), "unix");
     }
   }
 
@@ -100,6 +112,7 @@ class LocalListener final : public Listener {
  private:
   Local::acceptor acceptor_;
   std::string path_;
+  StreamMaker streams_;
 };
 
 std::unexpected<Error> cannot_listen(const HttpAddress& address, const boost::system::error_code& error) {
@@ -126,7 +139,8 @@ bool somebody_listens(asio::any_io_executor executor, const std::string& path) {
   return !error;
 }
 
-Result<std::unique_ptr<Listener>> listen_locally(asio::any_io_executor executor, const HttpAddress& address) {
+Result<std::unique_ptr<Listener>> listen_locally(asio::any_io_executor executor, const HttpAddress& address,
+                                                 StreamMaker streams) {
   struct stat info{};
   bool exists = ::lstat(address.unix_path.c_str(), &info) == 0;
   if (exists && !S_ISSOCK(info.st_mode))
@@ -137,55 +151,21 @@ Result<std::unique_ptr<Listener>> listen_locally(asio::any_io_executor executor,
   Local::acceptor acceptor(executor);
   if (auto error = open<Local>(acceptor, Local::endpoint(address.unix_path)))
     return cannot_listen(address, error);
-  return std::make_unique<LocalListener>(std::move(acceptor), address.unix_path);
+  return std::make_unique<LocalListener>(std::move(acceptor), address.unix_path, std::move(streams));
 }
 
-class SocketDialer final : public Dialer {
- public:
-  explicit SocketDialer(asio::any_io_executor executor)
-      : executor_(std::move(executor)), resolver_(executor_) {}
-
-  Task<std::unique_ptr<ByteStream>> connect(const ServiceAddress& address) override {
-    const auto& at = address.at;
-    if (at.is_unix()) co_return co_await connect_to(address, Local::endpoint(at.unix_path));
-    boost::system::error_code not_numeric;
-    auto numeric = asio::ip::make_address(at.host, not_numeric);
-    if (!not_numeric) co_return co_await connect_to(address, tcp::endpoint(numeric, at.port));
-    auto [error, found] = co_await resolver_.async_resolve(at.host, std::to_string(at.port), kToken);
-    if (error) co_return unreachable(address, error);
-    Result<std::unique_ptr<ByteStream>> last =
-        Err(ErrorCode::unreachable, "{} has no address", to_string(address));
-    for (const auto& entry : found) {
-      last = co_await connect_to(address, entry.endpoint());
-      if (last) break;
-    }
-    co_return last;
-  }
-
- private:
-  static std::unexpected<Error> unreachable(const ServiceAddress& address,
-                                            const boost::system::error_code& error) {
-    return Err(ErrorCode::unreachable, "{}: {}", to_string(address), error.message());
-  }
-
-  Task<std::unique_ptr<ByteStream>> connect_to(const ServiceAddress& address,
-                                               asio::generic::stream_protocol::endpoint endpoint) {
-    Socket socket(executor_);
-    auto [error] = co_await socket.async_connect(endpoint, kToken);
-    if (error) co_return unreachable(address, error);
-    if (!address.at.is_unix()) send_at_once(socket.native_handle());
-    co_return std::make_unique<SocketStream>(std::move(socket),
-                                             address.at.is_unix() ? "unix" : address.at.host);
-  }
-
-  asio::any_io_executor executor_;
-  tcp::resolver resolver_;
-};
+Result<std::optional<FollowedContext>> follow(const std::optional<Identity>& identity) {
+  if (!identity) return std::nullopt;
+  return TRY(FollowedContext::open({identity->certificate_path, identity->key_path},
+                                   [identity = *identity] { return make_server_context(identity); }));
+}
 
 }  // namespace
 
-Result<std::unique_ptr<Listener>> listen(asio::any_io_executor executor, const HttpAddress& address) {
-  if (address.is_unix()) return listen_locally(std::move(executor), address);
+Result<std::unique_ptr<Listener>> listen(asio::any_io_executor executor, const HttpAddress& address,
+                                         const std::optional<Identity>& identity) {
+  StreamMaker streams(TRY(follow(identity)));
+  if (address.is_unix()) return listen_locally(std::move(executor), address, std::move(streams));
   boost::system::error_code error;
   auto host = asio::ip::make_address(address.host == "localhost" ? "127.0.0.1" : address.host, error);
   if (error)
@@ -195,11 +175,7 @@ Result<std::unique_ptr<Listener>> listen(asio::any_io_executor executor, const H
   tcp::acceptor acceptor(executor);
   tcp::endpoint endpoint(host, address.port);
   if (auto failure = open<tcp>(acceptor, endpoint)) return cannot_listen(address, failure);
-  return std::make_unique<TcpListener>(std::move(acceptor));
-}
-
-std::unique_ptr<Dialer> make_dialer(asio::any_io_executor executor) {
-  return std::make_unique<SocketDialer>(std::move(executor));
+  return std::make_unique<TcpListener>(std::move(acceptor), std::move(streams));
 }
 
 }  // namespace oxbow::net
