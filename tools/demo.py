@@ -1,4 +1,5 @@
-"""./dev demo: a web shop moves, while it sells, into a database of another shape, and the two are proven equal."""
+"""./dev demo: a web shop moves, while it sells, into a database of another shape, and the two are proven equal. Then people
+read through the gateway, and the answers of both services are compared."""
 
 import os
 import signal
@@ -11,11 +12,20 @@ for folder in ("support", "oracle"):
     sys.path.insert(0, os.path.join(ROOT, "test", folder))
 
 import shop  # noqa: E402  (needs the path above)
-from cluster import Cluster, execute  # noqa: E402
+from cluster import Cluster, execute, free_port  # noqa: E402
+from demo_services import LEGACY, NEW, Readers, ShopService  # noqa: E402
 from migration import Migration  # noqa: E402
 
 OXBOW = os.path.join(ROOT, "build", "release", "src", "apps", "oxbow")
 CUSTOMERS = 200_000
+ROUTES = """
+    reads: { latency: new-read }
+    routes:
+      - { route: "GET /customers/{customer_id}", read: latency, compare: [ { shape: public.customers, at: $ } ] }
+"""
+GATEWAY = """
+gateway: { listen: [ "127.0.0.1:%d" ] }
+"""
 ON_TERMINAL = sys.stdout.isatty() and not os.environ.get("CI")
 
 
@@ -59,33 +69,61 @@ def main():
         execute(legacy_url, shop.FILL.format(rows=CUSTOMERS))
         execute(legacy_url, "ANALYZE")
         execute(new_url, shop.NEW_SCHEMA)
-        spec = shop.SPEC.format(legacy=legacy_url, new=new_url, cohorts="", extra="")
-        with Migration(directory, spec, legacy_url, new_url, shop.COMPARISONS, binary=OXBOW) as migration:
-            return play(migration)
+        with ShopService(legacy_url, LEGACY) as legacy_service, ShopService(new_url, NEW) as new_service:
+            port = free_port()
+            spec = shop.SPEC.format(legacy=legacy_url, new=new_url, cohorts=ROUTES, extra=GATEWAY % port)
+            for url, service in ((legacy_url, legacy_service), (new_url, new_service)):
+                spec = spec.replace(f'database: "{url}"', f'database: "{url}", service: "{service.url}"')
+            with Migration(directory, spec, legacy_url, new_url, shop.COMPARISONS, binary=OXBOW) as migration:
+                return play(migration, port)
 
 
-def play(migration):
+def play(migration, port):
     say("A web shop: four tables, a quarter of a million rows, people buying. Its new database has other names, other units,")
-    say("other codes. Both run on private PostgreSQL servers that disappear when this ends.")
+    say("other codes. Each has an HTTP service before it. All of it is private and disappears when this ends.")
     with shop.Workload(migration.legacy, rows=CUSTOMERS) as work:
         step("oxbow check --connect", "are both databases ready?")
         say(indented(migration.oxbow("check", "--connect").stdout))
         step("oxbow up", "in the background")
         migration.up()
-        step("oxbow advance customer --to mirrored", "copy everything and follow every change")
-        migration.advance("customer")
-        show_progress(migration)
-        step("oxbow status")
-        say(indented(migration.oxbow("status").stdout))
-        step("oxbow verify", "compare all rows at one logical point, while people buy")
-        verified = migration.oxbow("verify", check=False)
-        say(indented(verified.stdout or verified.stderr))
+        readers = Readers(port, CUSTOMERS)
+        move(migration)
+        with readers:
+            show_differences(migration)
+        verified = prove(migration)
         committed = work.committed
-    say(f"\nThe shop made {committed:,} transactions meanwhile. Now it pauses, and a script that shares no code with")
-    say("oxbow compares every row:")
+    say(f"\nPeople read {readers.answered:,} customers through the gateway meanwhile; {readers.failed} got no answer.")
+    say(f"The shop made {committed:,} transactions. Now it pauses, and a script that shares no code with oxbow")
+    say("compares every row:")
     verdict = migration.wait_until_equal()
     say(f"  the oracle says: {verdict}")
-    return verified.returncode
+    return verified.returncode or int(readers.failed > 0)
+
+
+def move(migration):
+    step("oxbow advance customer --to mirrored", "copy everything and follow every change")
+    migration.advance("customer")
+    show_progress(migration)
+    migration.wait_until(lambda: not any(cohort["moving_to"] for cohort in migration.status()["cohorts"]), 30, "it is mirrored")
+    step("oxbow status")
+    say(indented(migration.oxbow("status").stdout))
+
+
+def show_differences(migration):
+    """Reads of mirrored customers have shadows now. The new service has a mistake built in."""
+    step("oxbow diff", "both services answer; do they mean the same?")
+    migration.wait_until(lambda: migration.ask("diff")["clusters"], 30, "a difference was found")
+    say(indented(migration.oxbow("diff").stdout))
+    cluster = migration.ask("diff")["clusters"][0]["id"][:6]
+    step(f"oxbow diff {cluster}", "a mistake that we built into the new service")
+    say(indented(migration.oxbow("diff", cluster).stdout))
+
+
+def prove(migration):
+    step("oxbow verify", "compare all rows at one logical point, while people buy")
+    verified = migration.oxbow("verify", check=False)
+    say(indented(verified.stdout or verified.stderr))
+    return verified
 
 
 def indented(text):
