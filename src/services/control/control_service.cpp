@@ -37,6 +37,10 @@ bool is_new_order(const Wish& wish) {
          std::holds_alternative<Resume>(wish);
 }
 
+bool is_hopeless(const Status& outcome) {
+  return !outcome && outcome.error().code != ErrorCode::cancelled && !is_retryable(outcome.error().code);
+}
+
 ProofSummary summary_of(const VerifyReport& report) {
   auto ppm = std::clamp(report.coverage_percent, 0.0, 100.0) * 10'000;
   return {report.state,    report.rows_compared, report.divergence_count, static_cast<std::uint32_t>(ppm),
@@ -167,18 +171,42 @@ struct ControlService::Impl {
     return result;
   }
 
+  // Who is not in `group` and has anything in the databases, or may have.
+  DataPlane::Others others_beside(const std::vector<Scope>& group) const {
+    bool any = std::ranges::any_of(lifecycle().cohorts, [&](const auto& cohort) {
+      const auto& [scope, life] = cohort;
+      bool is_legacy = life.state == State::legacy && !life.moving_to;
+      return !is_legacy && std::ranges::count(group, scope) == 0;
+    });
+    return any ? DataPlane::Others::are_followed : DataPlane::Others::are_not;
+  }
+
+  // An advance that failed for good leaves nothing behind: what it has stored would be followed by the next
+  // stream. A cohort that was mirrored before stays what it is.
+  Task<void> take_back(std::vector<Scope> group, Status failure) {
+    std::erase_if(group,
+                  [&](const Scope& scope) { return lifecycle().cohorts.at(scope).state != State::legacy; });
+    if (group.empty()) co_return failure;
+    auto stopped = co_await parts.plane.stop_mirror(to_mirror_scope(group), others_beside(group));
+    if (!stopped && is_retryable(stopped.error().code)) co_return stopped;
+    if (!stopped)
+      log_warn("what the advance has begun could not be taken back: {}", to_string(stopped.error()));
+    co_return failure;
+  }
+
   // Makes the data plane follow the journal, one group of cohorts at a time.
   Task<void> follow_transitions() {
     while (!co_await is_cancelled()) {
       auto to_stop = next_group([&](auto& scope, auto& life) { return must_stop(scope, life); });
       if (!to_stop.empty()) {
-        auto stopped = co_await parts.plane.stop_mirror(to_mirror_scope(to_stop));
+        auto stopped = co_await parts.plane.stop_mirror(to_mirror_scope(to_stop), others_beside(to_stop));
         settle(to_stop, State::legacy, stopped);
         continue;
       }
       auto to_start = next_group([&](auto& scope, auto& life) { return must_start(scope, life); });
       if (!to_start.empty()) {
         auto started = co_await parts.plane.start_mirror(to_mirror_scope(to_start));
+        if (is_hopeless(started)) started = co_await take_back(to_start, started);
         settle(to_start, State::mirrored, started);
         continue;
       }
@@ -191,7 +219,7 @@ struct ControlService::Impl {
   // Notes what became of an attempt. Meanwhile the wish may have changed; then the next round sees to that.
   void settle(const std::vector<Scope>& group, State reached, const Status& outcome) {
     if (!outcome && outcome.error().code == ErrorCode::cancelled) return;
-    bool hopeless = !outcome && !is_retryable(outcome.error().code);
+    bool hopeless = is_hopeless(outcome);
     for (const auto& scope : group) {
       if (!outcome && destination(lifecycle().cohorts.at(scope)) == reached) {
         note_trouble(scope, outcome.error(), hopeless);

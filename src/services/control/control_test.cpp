@@ -84,8 +84,8 @@ class FakePlane : public DataPlane {
     co_return start_outcome;
   }
   void nothing_is_left() override { knows_that_nothing_is_left = true; }
-  Task<void> stop_mirror(MirrorScope scope) override {
-    calls.push_back("stop " + text(scope));
+  Task<void> stop_mirror(MirrorScope scope, Others others) override {
+    calls.push_back("stop " + text(scope) + (others == Others::are_not ? ", the last" : ""));
     co_return Status{};
   }
   void pause(std::optional<std::string> entity) override {
@@ -298,13 +298,34 @@ TEST_F(Control, AFailureThatWillNotPassEndsTheTransition) {
   EXPECT_EQ(plane.calls.size(), attempts) << "not tried again by itself";
 }
 
+TEST_F(Control, AnAdvanceThatFailedForGoodIsTakenBackBeforeItEnds) {
+  mirror_pilot();
+  plane.start_outcome = Err(ErrorCode::rows_unexpected, "ledger.customer is not empty");
+  post("advance", R"({"entity":"customer","to":"mirrored"})");
+  until([&] { return !service->lifecycle().cohorts.at({"customer", "all"}).moving_to; });
+  EXPECT_EQ(plane.calls.back(), "stop customer 0") << "not the last: payment/pilot is mirrored";
+  post("advance", R"({"entity":"payment","to":"mirrored"})");
+  until([&] { return !service->lifecycle().cohorts.at({"payment", "rest"}).moving_to; });
+  EXPECT_EQ(plane.calls.back(), "stop payment 1") << "what was mirrored before stays";
+}
+
+TEST_F(Control, ACohortThatIsMirroredIsNotTakenBackBecauseItCannotGoOn) {
+  mirror_pilot();
+  stop();
+  plane.start_outcome = Err(ErrorCode::schema_drift, "a column is gone");
+  plane.calls.clear();
+  start();
+  until([&] { return service->problem({"payment", "pilot"}).has_value(); });
+  EXPECT_THAT(plane.calls, testing::Not(testing::Contains(testing::StartsWith("stop"))));
+}
+
 TEST_F(Control, ARollbackCallsBackWhatCannotStart) {
   plane.start_outcome = Err(ErrorCode::unreachable, "legacy is away");
   post("advance", R"({"entity":"payment","cohort":"pilot","to":"mirrored"})");
   until([&] { return service->problem({"payment", "pilot"}).has_value(); });
   post("rollback", R"({"entity":"payment","cohort":"pilot","to":"legacy"})");
   until([&] { return !service->lifecycle().cohorts.at({"payment", "pilot"}).moving_to; });
-  EXPECT_EQ(plane.calls.back(), "stop payment 0");
+  EXPECT_EQ(plane.calls.back(), "stop payment 0, the last");
   EXPECT_EQ(cohort(0).at("state"), "legacy");
 }
 
@@ -316,7 +337,7 @@ TEST_F(Control, ARollbackOrderedWhileTheStartFailsForGoodIsCarriedOut) {
   post("rollback", R"({"entity":"payment","cohort":"pilot","to":"legacy"})");
   plane.hold_start = false;
   until([&] { return !service->lifecycle().cohorts.at({"payment", "pilot"}).moving_to; });
-  EXPECT_EQ(plane.calls.back(), "stop payment 0");
+  EXPECT_EQ(plane.calls.back(), "stop payment 0, the last");
 }
 
 TEST_F(Control, ADryRunShowsTheActionsAndDoesNothing) {
