@@ -4,6 +4,7 @@
 
 #include "adapters/postgres/array_text.hpp"
 #include "adapters/postgres/local_disk.hpp"
+#include "adapters/postgres/locked_change.hpp"
 #include "adapters/postgres/names.hpp"
 
 namespace oxbow::postgres {
@@ -129,8 +130,9 @@ Task<ServerFacts> read_facts(Connection& connection, std::string migration, std:
     schemas.push_back(table.schema);
     names.push_back(table.name);
   }
-  Rows rows = CO_TRY(co_await connection.exec_params(
-      std::string(kTablesSql), {{to_text_array(schemas)}, {to_text_array(names)}, {watch_name(migration)}}));
+  Rows rows = CO_TRY(
+      co_await query_giving_way(connection, std::string(kTablesSql),
+                                {{to_text_array(schemas)}, {to_text_array(names)}, {watch_name(migration)}}));
   for (int row = 0; row < rows.size(); ++row) {
     TableName table{rows.text(row, 0), rows.text(row, 1)};
     facts.bytes_in_scope += rows.number<std::uint64_t>(row, 7);
