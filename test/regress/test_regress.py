@@ -512,3 +512,110 @@ def test_doctor_knows_the_rows_that_an_earlier_mirror_has_left(databases, make_s
     migration.roll_back("customer")
     items = json.loads(migration.oxbow("doctor", "--json", check=False).stdout)["items"]
     assert [item["sentence"] for item in items if "holds rows already" in item["sentence"]] == []
+
+
+def test_reading_the_catalog_gives_way_to_ddl_that_wants_its_tables(databases, make_shop):
+    """Somebody has one table and wants another; oxbow, which looks at both, must not be what the two deadlock over."""
+    execute(databases.legacy, "CREATE TABLE vitals (at date) PARTITION BY RANGE (at); "
+                              "CREATE TABLE vitals_2026 PARTITION OF vitals FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')")
+    migration = make_shop(databases.legacy, databases.new)
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'oxbow%'"
+    with contextlib.closing(psycopg2.connect(migration.legacy)) as somebody:
+        cursor = somebody.cursor()
+        cursor.execute("LOCK TABLE customers")
+        with subprocess.Popen([migration.binary, "check", "--connect"], cwd=migration.directory, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True) as check:
+            migration.wait_until(lambda: execute(migration.legacy, waits) == [(1,)], 20, "oxbow waits for a table")
+            time.sleep(1.2)  # its own look for a deadlock is over, so the next one to look is the loser
+            cursor.execute("LOCK TABLE vitals_2026")
+            somebody.commit()
+            output, _ = check.communicate(timeout=60)
+    assert check.returncode == 0, output
+
+
+def test_why_names_the_cohort_of_a_row_that_is_not_mirrored(databases, make_shop):
+    migration = make_shop(databases.legacy, databases.new, cohorts=COHORTS)
+    migration.up()
+    mirror(migration, "pilot")
+    migration.wait_until_backfilled()
+    said = migration.oxbow("why", "customer_id=4").stdout
+    assert "public.customers customer_id=4: legacy has it, shop.customer has not; it belongs to customer/rest, which is in legacy" in said
+    assert "its range follows the log" in migration.oxbow("why", "customer_id=1").stdout
+    assert "HTTP" not in (nothing := migration.oxbow("why", "", check=False).stderr) and "/v1" not in nothing
+
+
+def test_who_waits_for_an_advance_sees_its_tables_follow_the_log(databases, make_shop):
+    """The stream is held behind the copies, which are complete."""
+    migration = shop_with_visitors(databases, make_shop)
+    execute(migration.new, "ALTER TABLE shop.customer DROP CONSTRAINT customer_email_key")  # no copy waits for the stream
+    migration.up().advance("visitor")
+    migration.wait_until_backfilled()
+    reader = "SELECT active_pid FROM pg_replication_slots WHERE database = current_database() AND active"
+    walsender = execute(migration.legacy, reader)[0][0]
+    os.kill(walsender, signal.SIGSTOP)
+    try:
+        execute(migration.legacy, "SELECT pg_logical_emit_message(true, 'later', 'than what the stream has passed')")
+        command = [migration.binary, "advance", "customer", "--to", "mirrored", "--wait"]
+        waiting = subprocess.Popen(command, cwd=migration.directory, stdout=subprocess.DEVNULL)
+
+        def is_copied():
+            tables = [table for table in migration.tables() if table["entity"] == "customer"]
+            return all(table["ranges_total"] == table["ranges_copied"] > 0 for table in tables)
+
+        migration.wait_until(is_copied, 20, "everything is copied")
+        time.sleep(1)
+        assert waiting.poll() is None
+    finally:
+        os.kill(walsender, signal.SIGCONT)
+    assert waiting.wait(30) == 0
+    assert {table["phase"] for table in migration.tables()} == {"following"}
+
+
+def test_the_rate_is_shown_where_none_is_set(shop_migration):
+    migration = shop_migration.up()
+    migration.set_rate(1234)
+    assert "rows per second   1,234" in migration.oxbow("rate").stdout
+    assert migration.ask("rate")["rows_per_second_max"] == 1234
+    assert [event["kind"] for event in migration.status()["last_events"]].count("rate-set") == 1
+
+
+def test_check_says_what_a_column_without_a_legacy_one_holds_and_what_is_lost(databases, make_shop):
+    migration = make_shop(databases.legacy, databases.new)
+    execute(migration.legacy, "ALTER TABLE visits ADD agent char(8), ADD note text")
+    execute(migration.new, "ALTER TABLE shop.visit ADD agent text, ADD origin text, ADD both_of text")
+    with open(f"{migration.directory}/oxbow.yaml", encoding="utf-8") as file:
+        spec = file.read()
+    added = """columns: { visit_id: id, page: page }
+        add:
+          origin: { constant: HIS }
+          both_of: { concat: [ page, note ] }"""
+    migration.write_spec(spec.replace("columns: { visit_id: id }", added))
+    lines = [line.strip() for line in migration.oxbow("check", "--connect").stdout.splitlines()]
+    assert any(line.startswith("origin: always 'HIS'") for line in lines), lines
+    assert any(line.startswith("agent -> agent:") and "blanks at the end are not kept" in line for line in lines), lines
+    assert any(line.endswith("where note is NULL, all of it is") for line in lines), lines
+
+
+def test_who_takes_a_migration_out_of_both_databases_closes_its_findings(databases, make_shop):
+    migration = make_shop(databases.legacy, databases.new)
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    execute(migration.new, "INSERT INTO shop.visit VALUES (-1, 1, '/rogue')")
+    migration.wait_until(lambda: migration.findings("rogue-write"), 10, "the rogue write is seen")
+    migration.stop()
+    migration.oxbow("doctor", "--remove")
+    execute(migration.new, "TRUNCATE shop.customer, shop.purchase, shop.purchase_line, shop.visit")
+    migration.up()
+    assert migration.findings() == []
+
+
+def test_a_refused_order_is_not_in_the_journal_and_hides_no_proof(shop_migration):
+    migration = shop_migration
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    migration.prove_equal()
+    assert migration.oxbow("quarantine", "--retry", "4711", check=False).returncode != 0
+    assert all(event["kind"] != "quarantine-retried" for event in migration.status()["last_events"])
+    migration.oxbow("halt")
+    assert migration.oxbow("verify", check=False).returncode != 0
+    assert migration.status()["cohorts"][0]["proof"]["result"] == "equal"

@@ -47,6 +47,20 @@ ProofSummary summary_of(const VerifyReport& report) {
           report.position, report.taken_at};
 }
 
+// What differs somewhere is told of each entity by itself: others are no worse for it.
+std::vector<EndVerify> ends_of(const std::optional<std::string>& entity, const VerifyReport& report) {
+  auto summary = summary_of(report);
+  if (entity || report.state != VerifyState::differs) return {{entity, summary}};
+  std::vector<EndVerify> ends;
+  for (const auto& [name, found] : report.entities) {
+    summary.result = found.divergence_count == 0 ? VerifyState::equal : VerifyState::differs;
+    summary.rows_compared = found.rows_compared;
+    summary.divergences = found.divergence_count;
+    ends.push_back({name, summary});
+  }
+  return ends;
+}
+
 }  // namespace
 
 struct ControlService::Impl {
@@ -269,8 +283,9 @@ struct ControlService::Impl {
     }
     if (report->state == VerifyState::running) return false;
     if (report->taken_at == WallTime{}) report->taken_at = parts.now();  // nothing was compared
-    auto ended = execute({kOurselves, report->reason, EndVerify{verification.entity, summary_of(*report)}});
-    return ended.has_value();
+    for (const auto& end : ends_of(verification.entity, *report))
+      if (!execute({kOurselves, report->reason, end})) return false;
+    return true;
   }
 };
 
@@ -317,17 +332,20 @@ Result<VerifyId> ControlService::verify(const Command& command, std::uint64_t ro
 }
 
 Result<std::uint64_t> ControlService::retry_quarantined(const Command& command) {
+  TRY(rehearse(command));
+  auto retried = TRY(impl_->parts.plane.retry_quarantined(std::get<RetryQuarantined>(command.wish).key));
   TRY(impl_->execute(command));
-  return impl_->parts.plane.retry_quarantined(std::get<RetryQuarantined>(command.wish).key);
+  return retried;
 }
 
 Result<std::uint64_t> ControlService::close_findings(const Command& command, const FindingSelection& which) {
-  TRY(impl_->execute(command));
+  TRY(rehearse(command));
   auto ending = fmt::format("closed by {}: {}", command.who, command.why);
   auto closed = TRY(impl_->parts.findings.close(which, ending, impl_->parts.now()));
   if (closed == 0)
     return Err(ErrorCode::not_found, "no open finding is `{}`; `oxbow findings` shows numbers and kinds",
                std::get<CloseFindings>(command.wish).which);
+  TRY(impl_->execute(command));
   return closed;
 }
 

@@ -388,11 +388,44 @@ TEST_F(Control, AVerificationLeavesItsProofInTheJournal) {
   EXPECT_GT(proof.at("age_seconds").to_number<double>(), 0);
 }
 
-TEST_F(Control, AVerificationThatCannotBeginIsJournaledAsFailed) {
+TEST_F(Control, AVerificationThatCannotBeginIsJournaledAndLeavesTheLastProof) {
   mirror_pilot();
   plane.verify_outcome = Err(ErrorCode::unreachable, "new is away");
   EXPECT_EQ(error_of(post("verify", "{}")), "new is away");
-  EXPECT_EQ(cohort(0).at("proof").at("result"), "failed");
+  EXPECT_TRUE(cohort(0).at("proof").is_null());
+  auto last = get("events").at("events").as_array().back();
+  EXPECT_THAT(std::string(last.at("text").as_string()), HasSubstr("ended: failed, 0 rows, 0 divergences"));
+
+  plane.verify_outcome = {};
+  plane.report = {.id = VerifyId(7), .state = VerifyState::equal, .rows_compared = 99, .taken_at = now};
+  post("verify", "{}");
+  until([&] { return service->lifecycle().cohorts.at({"payment", "pilot"}).proof.has_value(); });
+  plane.verify_outcome = Err(ErrorCode::unreachable, "new is away");
+  EXPECT_EQ(error_of(post("verify", "{}")), "new is away");
+  EXPECT_EQ(cohort(0).at("proof").at("result"), "equal");
+}
+
+TEST_F(Control, ADivergenceIsAProofAgainstItsEntityAlone) {
+  post("advance", R"({"entity":"payment","to":"mirrored"})");
+  post("advance", R"({"entity":"customer","to":"mirrored"})");
+  until([&] { return service->lifecycle().cohorts.at({"customer", "all"}).state == State::mirrored; });
+  until([&] { return service->lifecycle().cohorts.at({"payment", "rest"}).state == State::mirrored; });
+  plane.report = {.id = VerifyId(7),
+                  .state = VerifyState::differs,
+                  .rows_compared = 99,
+                  .taken_at = now,
+                  .divergence_count = 1,
+                  .entities = {{"payment", {90, 0}}, {"customer", {9, 1}}}};
+  post("verify", "{}");
+  until([&] { return service->lifecycle().cohorts.at({"payment", "pilot"}).proof.has_value(); });
+  auto proof_of = [&](const Scope& scope) { return *service->lifecycle().cohorts.at(scope).proof; };
+  EXPECT_EQ(proof_of({"payment", "pilot"}).result, VerifyState::equal);
+  EXPECT_EQ(proof_of({"payment", "pilot"}).rows_compared, 90u);
+  EXPECT_EQ(proof_of({"customer", "all"}).result, VerifyState::differs);
+  EXPECT_EQ(proof_of({"customer", "all"}).divergences, 1u);
+  std::string told;
+  for (const auto& event : get("events").at("events").as_array()) told += event.at("text").as_string();
+  EXPECT_THAT(told, HasSubstr("verification of customer ended: differs, 9 rows, 1 divergence,"));
 }
 
 TEST_F(Control, RefusalsCarryCodeSentenceAndWhatToDo) {
@@ -472,11 +505,13 @@ TEST_F(Control, WhatCannotBeClosedByHandIsSaid) {
   EXPECT_THAT(close("1"), HasSubstr("oxbow quarantine"));
   EXPECT_THAT(close("quarantined-row"), HasSubstr("oxbow quarantine"));
   EXPECT_THAT(close("7"), HasSubstr("no open finding is `7`"));
+  for (const auto& event : get("events").at("events").as_array())
+    EXPECT_NE(event.at("kind"), "findings-closed") << event.at("text");
   EXPECT_THAT(close("rogue-wriet"), HasSubstr("did you mean `rogue-write`?"));
   EXPECT_TRUE(store.findings[0].open);
 }
 
-TEST_F(Control, ARetryIsJournaledBeforeItIsTried) {
+TEST_F(Control, ARetryIsJournaledWhereItIsPossible) {
   mirror_pilot();
   auto answer = post("retry", R"({"key":"4711","who":"ann","why":"the constraint is gone"})");
   EXPECT_EQ(answer.at("retried").to_number<int>(), 3);
@@ -485,6 +520,9 @@ TEST_F(Control, ARetryIsJournaledBeforeItIsTried) {
   post("retry", "{}");
   EXPECT_THAT(plane.calls, Contains("retry all"));
   EXPECT_THAT(error_of(post("retry", R"({"key":"9"})")), HasSubstr("no row with key 9"));
+  auto last = get("events").at("events").as_array().back();
+  EXPECT_EQ(last.at("text"), "everything in quarantine is to be read again")
+      << "what was refused is not there";
   post("halt", "{}");
   EXPECT_THAT(error_of(post("retry", "{}")), HasSubstr("halted"));
 }

@@ -69,7 +69,8 @@ class DataPlane {
 
   // Reads rows that wait in quarantine again, with all that happened to them: those of this key as
   // explain_key() takes it, or all. Returns how many; `not_found` if none waits, `illegal_transition` while
-  // the stream does not run. Whoever is refused once more stays.
+  // the stream does not run. Whoever is refused once more stays. Asked before the journal, which holds only
+  // orders that could be carried out.
   virtual Result<std::uint64_t> retry_quarantined(std::optional<std::string> key) = 0;
 
   virtual PlaneStatus status() const = 0;

@@ -392,6 +392,11 @@ std::vector<std::string> StreamSession::explain_key(const KeySearch& search) {
 }
 
 std::string StreamSession::describe_range(const KeySearch::Table& table, const KeySearch::Row& row) {
+  const auto& entity = parts_.context.plan.tables[table.id].entity;
+  const auto& cohorts = parts_.context.spec.find_entity(entity)->cohorts;
+  auto cohort = cohorts.size() == 1 ? std::optional(CohortId(0)) : row.cohort;
+  if (cohort && !parts_.applier->fences(table.id).covers(*cohort))
+    return fmt::format("it belongs to {}/{}, which is in legacy", entity, cohorts[cohort->value()].name);
   constexpr std::string_view phases[] = {"waits for its copy", "is being copied", "is copied",
                                          "follows the log"};
   std::vector<Field> fields;
@@ -403,11 +408,10 @@ std::string StreamSession::describe_range(const KeySearch::Table& table, const K
     fields.push_back(Field::value(binaries[i]));
   }
   std::set<std::string_view> found;
-  parts_.applier->fences(table.id).for_each(
-      make_tuple_bytes(fields), std::nullopt, [&](FenceBook::Range* range) {
-        auto phase = range == nullptr ? Fence::Phase::settled : range->fence.phase();
-        found.insert(phases[static_cast<std::size_t>(phase)]);
-      });
+  parts_.applier->fences(table.id).for_each(make_tuple_bytes(fields), cohort, [&](FenceBook::Range* range) {
+    auto phase = range == nullptr ? Fence::Phase::settled : range->fence.phase();
+    found.insert(phases[static_cast<std::size_t>(phase)]);
+  });
   return found.empty() ? "nobody mirrors it" : fmt::format("its range {}", fmt::join(found, " and "));
 }
 
