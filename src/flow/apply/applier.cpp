@@ -15,19 +15,12 @@ constexpr std::uint32_t kPointJob = UINT32_MAX;
 
 constexpr std::size_t kNotThere = SIZE_MAX;
 
-// Copies the fields named by `fields` (all if empty) into a tuple of the source's layout.
-std::string_view projected(std::string_view tuple, const std::vector<std::size_t>& fields,
-                           std::string& scratch) {
-  if (fields.empty()) return tuple;
-  if (std::ranges::count(fields, kNotThere) > 0) {
-    std::vector<Field> all, wanted;
-    read_fields(tuple, all);
-    for (auto place : fields) wanted.push_back(place == kNotThere ? Field::unsent() : all[place]);
-    scratch = make_tuple_bytes(wanted);
-  } else {
-    project(tuple, fields, scratch);
-  }
-  return scratch;
+// Copies the fields named by `fields` into a tuple of the source's layout.
+void project_partly(std::string_view tuple, const std::vector<std::size_t>& fields, std::string& out) {
+  std::vector<Field> all, wanted;
+  read_fields(tuple, all);
+  for (auto place : fields) wanted.push_back(place == kNotThere ? Field::unsent() : all[place]);
+  out = make_tuple_bytes(wanted);
 }
 
 // Its copy has to begin again under another snapshot, which sees what was held.
@@ -274,11 +267,21 @@ Result<const std::vector<Applier::Route>*> Applier::routes_of(RelationId relatio
       known == relations_.end() ? "a table" : to_string(known->second.name));
 }
 
+std::string_view Applier::projected(const Route& route, std::string_view tuple, std::string& scratch) {
+  if (route.fields.empty()) return tuple;
+  if (route.misfit) {
+    project_partly(tuple, route.fields, scratch);
+  } else {
+    project(tuple, route.fields, scratch);
+  }
+  return scratch;
+}
+
 Status Applier::insert(RelationId relation, std::string_view after) {
   if (transaction_->already_applied) return {};
   for (const auto& route : *TRY(routes_of(relation))) {
     std::string scratch;
-    TRY(route_change(route, RowOp::insert, projected(after, route.fields, scratch)));
+    TRY(route_change(route, RowOp::insert, projected(route, after, scratch)));
   }
   return {};
 }
@@ -287,8 +290,8 @@ Status Applier::update(RelationId relation, std::string_view before, std::string
   if (transaction_->already_applied) return {};
   for (const auto& route : *TRY(routes_of(relation))) {
     std::string old_scratch, new_scratch;
-    auto old_row = before.empty() ? before : projected(before, route.fields, old_scratch);
-    TRY(update_row(route, old_row, projected(after, route.fields, new_scratch)));
+    auto old_row = before.empty() ? before : projected(route, before, old_scratch);
+    TRY(update_row(route, old_row, projected(route, after, new_scratch)));
   }
   return {};
 }
@@ -297,7 +300,7 @@ Status Applier::remove(RelationId relation, std::string_view before) {
   if (transaction_->already_applied) return {};
   for (const auto& route : *TRY(routes_of(relation))) {
     std::string scratch;
-    TRY(route_change(route, RowOp::remove, projected(before, route.fields, scratch)));
+    TRY(route_change(route, RowOp::remove, projected(route, before, scratch)));
   }
   return {};
 }

@@ -229,6 +229,8 @@ class Applier {
   Status remove(RelationId relation, std::string_view before);
   Status truncate(const Truncate& truncate);
 
+  // A row of the relation in the source's layout; `scratch` may hold it.
+  static std::string_view projected(const Route& route, std::string_view tuple, std::string& scratch);
   Status update_row(const Route& route, std::string_view before, std::string_view after);
   Status route_change(const Route& route, RowOp op, std::string_view tuple);
   Status pass_over(TableState& state, std::string_view tuple, std::optional<CohortId> cohort,

@@ -239,6 +239,7 @@ Task<void> Pipeline::stop_mirror(MirrorScope scope, Others others) {
   auto stopped = co_await forget(std::move(scope), others);
   if (!stopped && stopped.error().code == ErrorCode::illegal_transition) mirrored_ = before;
   stopping_cohorts_ = false;
+  if (stopped) failure_.reset();  // which may have been theirs
   if (stopped && !mirrored_.contains(entity)) close_findings_of(entity);
   co_return stopped;
 }
