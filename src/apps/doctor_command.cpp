@@ -73,6 +73,7 @@ struct DoctorCommand {
     auto removed = TRY(run_blocking(remove_from(std::move(target), std::move(source))));
     failpoint("remove_before_journal");
     if (store) TRY(journal_removal(*store));
+    if (store) TRY(store->close({}, "the migration was taken out of both databases", wall_now()));
     report(removed);
     return 0;
   }

@@ -154,18 +154,18 @@ class OrderRun {
     }
   }
 
-  // How far the copy of the entity is; none: all of its rows are there.
+  // How far the copy of the entity is; none: all of its rows are there, and follow the log.
   std::optional<std::string> copy_under_way(const json::value& status) const {
     if (order_.to != "mirrored") return std::nullopt;
     const auto& stream = status.at("stream");
     std::uint64_t copied = 0, estimated = 0;
-    bool is_complete = true, is_known = false;
+    bool is_complete = true, is_copied = true, is_known = false;
     for (const auto& table : status.at("tables").as_array()) {
       if (text(table.at("entity")) != order_.entity) continue;
       auto number = [&](const char* field) { return table.at(field).to_number<std::uint64_t>(); };
       is_known = true;
-      is_complete =
-          is_complete && number("ranges_total") > 0 && number("ranges_copied") == number("ranges_total");
+      is_copied = is_copied && number("ranges_copied") == number("ranges_total");
+      is_complete = is_complete && text(table.at("phase")) == "following";
       copied += number("rows_copied");
       estimated += std::max(number("rows_copied"), number("rows_estimated"));
     }
@@ -173,8 +173,8 @@ class OrderRun {
       return fmt::format("{}: the stream is {} {}", *order_.entity, text(stream.at("phase")),
                          text(stream.at("reason")));
     if (is_complete) return std::nullopt;
-    return fmt::format("{}: {} of about {} rows copied", *order_.entity, human_count(copied),
-                       human_count(estimated));
+    return fmt::format("{}: {} of about {} rows copied{}", *order_.entity, human_count(copied),
+                       human_count(estimated), is_copied ? "; the stream has to get past the copy" : "");
   }
 
   static std::string describe(const json::value& cohort) {
@@ -210,15 +210,39 @@ class OrderRun {
   DaemonClient daemon_;
 };
 
+// Sets the limits that were named, or shows those that are in force.
+Result<int> show_or_set_rate(const Settings& settings, const Order& order) {
+  if (order.rows || order.bytes || order.workers) return OrderRun(settings, order).run();
+  auto status = json::parse(TRY(DaemonClient(settings).get("status")));
+  const auto& rate = status.at("rate");
+  if (settings.json) {
+    fmt::print("{}\n", json::serialize(rate));
+    return 0;
+  }
+  auto limit = [&](const char* field) {
+    auto value = rate.at(field).to_number<std::uint64_t>();
+    return value == 0 ? "without limit" : human_count(value);
+  };
+  fmt::print("rows per second   {}\nbytes per second  {}\nworkers           {}\n",
+             limit("rows_per_second_max"), limit("bytes_per_second_max"),
+             rate.at("workers").to_number<std::uint64_t>());
+  return 0;
+}
+
 struct Registered {
   CLI::App* app;
   std::shared_ptr<Order> order;
 };
 
-Registered add_order(Cli& cli, const std::string& name, const std::string& purpose) {
+Result<int> run_order(const Settings& settings, const Order& order) {
+  return OrderRun(settings, order).run();
+}
+
+Registered add_order(Cli& cli, const std::string& name, const std::string& purpose,
+                     Result<int> (*run)(const Settings&, const Order&) = run_order) {
   auto order = std::make_shared<Order>();
   order->operation = name;
-  auto* app = cli.add(name, purpose, [order, &cli] { return OrderRun(cli.settings, *order).run(); });
+  auto* app = cli.add(name, purpose, [order, run, &cli] { return run(cli.settings, *order); });
   app->add_flag("--dry-run", order->dry_run, "print the actions and do nothing");
   app->add_option("--why", order->why, "a reason, for the journal");
   return {app, order};
@@ -251,7 +275,9 @@ void add_order_commands(Cli& cli) {
   auto [resume, resume_order] = add_order(cli, "resume", "end a pause, or the halt");
   resume->add_option("ENTITY", resume_order->entity, "one entity (default: all, and the halt)");
 
-  auto [rate, rate_order] = add_order(cli, "rate", "set limits of the backfill while it runs; 0: no limit");
+  auto [rate, rate_order] = add_order(
+      cli, "rate", "set limits of the backfill while it runs, 0: no limit; without options, show them",
+      show_or_set_rate);
   rate->add_option("--rows", rate_order->rows, "rows per second")->type_name("N")->check(check_count);
   rate->add_option("--bytes", rate_order->bytes, "bytes per second")->type_name("N")->check(check_count);
   rate->add_option("--workers", rate_order->workers, "ranges copied at the same time")

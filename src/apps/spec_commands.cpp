@@ -111,8 +111,9 @@ struct CheckCommand {
                  to_string(table.mapping.new_side), table.mapping.report.size());
       for (const auto& column : table.mapping.report) {
         if (column.loss == Loss::none) continue;
-        fmt::print("    {}{}{}: {}{}{}\n", column.legacy, column.new_side.empty() ? "" : " -> ",
-                   column.new_side, column.how, column.why.empty() ? "" : "; ", column.why);
+        bool both = !column.legacy.empty() && !column.new_side.empty();
+        fmt::print("    {}{}{}: {}{}{}\n", column.legacy, both ? " -> " : "", column.new_side, column.how,
+                   column.why.empty() ? "" : "; ", column.why);
       }
     }
     fmt::print("{}\n", set_up_sentences(*preflight.plan).back());

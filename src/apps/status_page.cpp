@@ -31,10 +31,6 @@ std::string known(const json::value& value, Show show) {
 }
 
 // "1 rogue write", "2 rogue writes"
-std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
-  return fmt::format("{} {}", human_count(count), count == 1 ? one : many);
-}
-
 std::string seconds_only(const json::value& time) {
   return text(time).substr(0, 19) + "Z";
 }
@@ -101,7 +97,12 @@ Tint budget_tint(std::string_view budget) {
   return budget == "amber" ? Tint::warning : Tint::bad;
 }
 
-std::string stream(const json::value& stream) {
+bool is_copying(const json::value& table) {
+  auto phase = text(table.at("phase"));
+  return phase == "planning" || phase == "copying";
+}
+
+std::string stream(const json::value& stream, const json::array& tables) {
   auto phase = text(stream.at("phase"));
   if (phase == "none") return "stream  none\n";
   auto line =
@@ -122,7 +123,8 @@ std::string stream(const json::value& stream) {
     line += "        " + tinted(Tint::warning, reason) + "\n";
   for (const auto& wait : stream.at("waits").as_array())
     line += "        " + tinted(Tint::warning, text(wait)) + "\n";
-  if (auto throttle = text(stream.at("throttle_reason")); !throttle.empty()) {
+  if (auto throttle = text(stream.at("throttle_reason"));
+      !throttle.empty() && std::ranges::any_of(tables, is_copying)) {
     auto pace = text(stream.at("pace")) == "slow" ? "is slowed to one worker at half its pace" : "waits";
     line += fmt::format("        the backfill {}: {}\n", pace, throttle);
   }
@@ -253,11 +255,13 @@ std::string verify_progress(const json::value& report) {
     line += fmt::format("  {} rows/s", human_count(static_cast<std::uint64_t>(rate)));
   const auto& eta = report.at("eta_seconds");
   if (!eta.is_null()) line += "  ETA " + human_seconds(real(eta));
+  if (auto reason = text(report.at("reason")); !reason.empty()) line += "; " + reason;
   return line;
 }
 
 std::string status_page(const json::value& status) {
-  return heading(status) + "\n" + cohorts(status) + "\n" + stream(status.at("stream")) +
+  return heading(status) + "\n" + cohorts(status) + "\n" +
+         stream(status.at("stream"), status.at("tables").as_array()) +
          tables(status.at("tables").as_array()) + verifications(status.at("verifications").as_array()) +
          traffic(status.at("traffic")) + last_events(status.at("last_events").as_array());
 }

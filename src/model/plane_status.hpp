@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -129,7 +130,7 @@ struct VerifyReport {
   VerifyId id;
   std::string entity;  // empty: all that are mirrored
   VerifyState state = VerifyState::running;
-  std::string reason;  // of `incomplete` and `failed`: one sentence
+  std::string reason;  // of `incomplete` and `failed`: one sentence; of `running`: what it waits for
   std::uint64_t rows_compared = 0;
   std::uint64_t rows_estimated = 0;
   double rows_per_second = 0;
@@ -142,7 +143,12 @@ struct VerifyReport {
   WallTime taken_at{};  // when the last range was compared
   std::optional<Duration> eta;
   std::uint64_t divergence_count = 0;
-  std::vector<Finding> divergences;       // the first kDivergencesShown
+  struct OfEntity {
+    std::uint64_t rows_compared = 0;
+    std::uint64_t divergence_count = 0;
+  };
+  std::map<std::string, OfEntity> entities;  // each that takes part
+  std::vector<Finding> divergences;          // the first kDivergencesShown
   std::uint64_t requeued_keys = 0;        // changed while their range was compared, and compared again later
   std::uint64_t allowed_differences = 0;  // declared in may_differ
 };

@@ -40,7 +40,7 @@ struct ServerFacts {
   std::optional<std::uint64_t> wal_disk_free_bytes;
   std::uint64_t wal_size_max_bytes = 0;  // max_wal_size
   std::uint64_t bytes_in_scope = 0;      // of the tables asked about, with indexes and what is out of line
-  std::map<TableName, bool> is_empty;    // of those that can be read in full
+  std::map<TableName, bool> is_empty;    // of those that can be read in full; where we watch, rows are ours
   std::vector<TableName> unlogged;       // changes not in the log, rows gone after a crash
 };
 

@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "adapters/postgres/array_text.hpp"
+#include "adapters/postgres/locked_change.hpp"
 
 namespace oxbow::postgres {
 namespace {
@@ -227,18 +228,32 @@ ForeignKey make_foreign_key(const Rows& rows, int row) {
           .match_full = rows.boolean(row, 4)};
 }
 
-}  // namespace
+// What the database said, all under one snapshot.
+struct Answers {
+  Rows database, types, tables, columns, indexes, foreign_keys;
+};
 
-Task<Catalog> read_catalog(Connection& connection) {
-  CO_TRY(co_await connection.exec("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
-  Rows database = CO_TRY(co_await connection.exec(std::string(kDatabaseSql)));
-  Rows type_rows = CO_TRY(co_await connection.exec(fmt::format(fmt::runtime(kTypesSql), kTables)));
-  Rows tables = CO_TRY(co_await connection.exec(fmt::format(fmt::runtime(kTablesSql), kTables)));
-  Rows columns = CO_TRY(co_await connection.exec(fmt::format(fmt::runtime(kColumnsSql), kTables)));
-  Rows indexes = CO_TRY(co_await connection.exec(fmt::format(fmt::runtime(kIndexesSql), kTables)));
-  Rows foreign_keys = CO_TRY(co_await connection.exec(fmt::format(fmt::runtime(kForeignKeysSql), kTables)));
-  CO_TRY(co_await connection.exec("COMMIT"));
+// Functions of the server lock the tables they describe, in an order of their own, and some keep that lock:
+// it goes with the savepoint.
+Task<Rows> ask(Connection& connection, std::string_view sql) {
+  CO_TRY(co_await connection.exec("SAVEPOINT look"));
+  Rows rows = CO_TRY(co_await connection.exec(fmt::format(fmt::runtime(sql), kTables)));
+  CO_TRY(co_await connection.exec("ROLLBACK TO SAVEPOINT look"));
+  co_return rows;
+}
 
+Task<void> ask(Connection& connection, Answers& answers) {
+  answers.database = CO_TRY(co_await connection.exec(std::string(kDatabaseSql)));
+  answers.types = CO_TRY(co_await ask(connection, kTypesSql));
+  answers.tables = CO_TRY(co_await ask(connection, kTablesSql));
+  answers.columns = CO_TRY(co_await ask(connection, kColumnsSql));
+  answers.indexes = CO_TRY(co_await ask(connection, kIndexesSql));
+  answers.foreign_keys = CO_TRY(co_await ask(connection, kForeignKeysSql));
+  co_return Status{};
+}
+
+Catalog to_catalog(const Answers& answers) {
+  const auto& [database, type_rows, tables, columns, indexes, foreign_keys] = answers;
   Catalog catalog;
   catalog.server_version = database.number<int>(0, 0);
   catalog.database = database.text(0, 1);
@@ -260,7 +275,16 @@ Task<Catalog> read_catalog(Connection& connection) {
     TableName name = table.name;
     catalog.tables.emplace(std::move(name), std::move(table));
   }
-  co_return catalog;
+  return catalog;
+}
+
+}  // namespace
+
+Task<Catalog> read_catalog(Connection& connection) {
+  Answers answers;
+  auto look = [&]() -> Task<void> { co_return co_await ask(connection, answers); };
+  CO_TRY(co_await look_giving_way(connection, look));
+  co_return to_catalog(answers);
 }
 
 }  // namespace oxbow::postgres

@@ -14,19 +14,50 @@ namespace {
 constexpr Duration kTryFor = 60s;
 constexpr Duration kPause = 250ms;  // in which the application gets its turn
 
-}  // namespace
-
-Task<void> change_under_lock(Connection& connection, std::string sql) {
+// `attempt` is one transaction.
+Task<void> while_locked_out(Connection& connection, std::function<Task<void>()> attempt) {
   auto give_up_at = monotonic_now() + kTryFor;
   while (true) {
-    auto done =
-        co_await connection.exec(fmt::format("BEGIN; SET LOCAL lock_timeout = '2s'; {}; COMMIT", sql));
+    auto done = co_await attempt();
     if (done) co_return Status{};
     if (connection.is_open()) CO_TRY(co_await connection.exec("ROLLBACK"));
     bool locked_out = sqlstate_of(done.error()) == "55P03";
     if (!locked_out || monotonic_now() > give_up_at) co_return std::unexpected(std::move(done).error());
     CO_TRY(co_await sleep_for(kPause));
   }
+}
+
+}  // namespace
+
+Task<void> change_under_lock(Connection& connection, std::string sql) {
+  auto change = [&]() -> Task<void> {
+    CO_TRY(co_await connection.exec(fmt::format("BEGIN; SET LOCAL lock_timeout = '2s'; {}; COMMIT", sql)));
+    co_return Status{};
+  };
+  co_return co_await while_locked_out(connection, change);
+}
+
+Task<void> look_giving_way(Connection& connection, std::function<Task<void>()> look) {
+  auto transaction = [&]() -> Task<void> {
+    CO_TRY(co_await connection.exec(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+        "SELECT set_config('lock_timeout', greatest(1, least(200, setting::int / 5))::text, true) "
+        "FROM pg_settings WHERE name = 'deadlock_timeout'"));
+    CO_TRY(co_await look());
+    CO_TRY(co_await connection.exec("COMMIT"));
+    co_return Status{};
+  };
+  co_return co_await while_locked_out(connection, transaction);
+}
+
+Task<Rows> query_giving_way(Connection& connection, std::string sql, std::vector<Param> params) {
+  Rows rows;
+  auto look = [&]() -> Task<void> {
+    rows = CO_TRY(co_await connection.exec_params(sql, params));
+    co_return Status{};
+  };
+  CO_TRY(co_await look_giving_way(connection, look));
+  co_return rows;
 }
 
 }  // namespace oxbow::postgres

@@ -1,7 +1,9 @@
-// Changes of tables that applications use all the time.
+// Work on tables that applications use all the time, and whose locks they want.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "adapters/postgres/connection.hpp"
 
@@ -10,5 +12,13 @@ namespace oxbow::postgres {
 // Runs statements in one transaction that waits for each of its locks at most 2 s: a waiting lock makes
 // everybody else queue behind it. Tries again for a minute, then `timeout`.
 Task<void> change_under_lock(Connection& connection, std::string sql);
+
+// A transaction that looks at tables: waits for a lock only so briefly that a session which waits for ours
+// meanwhile is not taken for the loser of a deadlock, then gives all of its own back and begins again.
+// `timeout` after a minute of tries. `look` runs inside the transaction.
+Task<void> look_giving_way(Connection& connection, std::function<Task<void>()> look);
+
+// The same with one query.
+Task<Rows> query_giving_way(Connection& connection, std::string sql, std::vector<Param> params);
 
 }  // namespace oxbow::postgres

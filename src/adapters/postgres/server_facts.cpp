@@ -4,6 +4,7 @@
 
 #include "adapters/postgres/array_text.hpp"
 #include "adapters/postgres/local_disk.hpp"
+#include "adapters/postgres/locked_change.hpp"
 #include "adapters/postgres/names.hpp"
 
 namespace oxbow::postgres {
@@ -54,7 +55,8 @@ constexpr std::string_view kTablesSql = R"sql(
          pg_has_role(c.relowner, 'USAGE'), c.relpersistence = 'u', row_security_active(c.oid),
          (SELECT sum(pg_total_relation_size(part.oid))::bigint
           FROM (SELECT c.oid UNION SELECT p.relid FROM pg_partition_tree(c.oid) p) part),
-         pg_get_userbyid(c.relowner)
+         pg_get_userbyid(c.relowner),
+         EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = $3)
   FROM unnest($1::text[], $2::text[]) asked(schema_name, table_name)
   JOIN pg_namespace n ON n.nspname = asked.schema_name
   JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = asked.table_name
@@ -128,8 +130,9 @@ Task<ServerFacts> read_facts(Connection& connection, std::string migration, std:
     schemas.push_back(table.schema);
     names.push_back(table.name);
   }
-  Rows rows = CO_TRY(co_await connection.exec_params(std::string(kTablesSql),
-                                                     {{to_text_array(schemas)}, {to_text_array(names)}}));
+  Rows rows = CO_TRY(
+      co_await query_giving_way(connection, std::string(kTablesSql),
+                                {{to_text_array(schemas)}, {to_text_array(names)}, {watch_name(migration)}}));
   for (int row = 0; row < rows.size(); ++row) {
     TableName table{rows.text(row, 0), rows.text(row, 1)};
     facts.bytes_in_scope += rows.number<std::uint64_t>(row, 7);
@@ -143,7 +146,8 @@ Task<ServerFacts> read_facts(Connection& connection, std::string migration, std:
     if (rows.boolean(row, 5)) facts.unlogged.push_back(table);
     bool hides_rows = rows.boolean(row, 6);
     if (hides_rows) facts.rows_hidden.push_back(table);
-    if (!readable || hides_rows) continue;
+    bool rows_are_ours = rows.boolean(row, 9);
+    if (!readable || hides_rows || rows_are_ours) continue;
     Rows empty =
         CO_TRY(co_await connection.exec(fmt::format("SELECT NOT EXISTS (SELECT FROM {})", quoted(table))));
     facts.is_empty.emplace(table, empty.boolean(0, 0));

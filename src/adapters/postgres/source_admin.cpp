@@ -93,8 +93,8 @@ Task<void> PgSourceAdmin::change_identity(IdentityChange change) {
   auto* connection = CO_TRY(co_await session());
   CO_TRY(co_await install_schema(*connection, migration_, Role::source));
   CO_TRY(co_await keep_leaf_identity(*connection, migration_, change));
-  Rows tables = CO_TRY(co_await connection->exec_params(std::string(kIdentitiesSql),
-                                                        {{quoted(change.table)}, {change.index}}));
+  Rows tables = CO_TRY(co_await query_giving_way(*connection, std::string(kIdentitiesSql),
+                                                 {{quoted(change.table)}, {change.index}}));
   for (int row = 0; row < tables.size(); ++row) {
     TableName table{tables.text(row, 0), tables.text(row, 1)};
     bool by_index = change.identity == ReplicaIdentity::index;

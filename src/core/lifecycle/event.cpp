@@ -171,7 +171,7 @@ std::string limit(std::uint64_t value, std::string_view unit) {
 
 struct Describer {
   std::string operator()(const SpecAdopted& what) const {
-    return fmt::format("the spec was taken over, with {} cohorts", what.cohorts.size());
+    return fmt::format("the spec was taken over, with {}", counted(what.cohorts.size(), "cohort", "cohorts"));
   }
   std::string operator()(const TransitionBegan& what) const {
     if (what.from == what.to)
@@ -191,16 +191,18 @@ struct Describer {
   std::string operator()(const Halted&) const { return "the migration was halted"; }
   std::string operator()(const HaltEnded&) const { return "the halt was ended"; }
   std::string operator()(const RateSet& what) const {
-    return fmt::format("the rate was set: {}, {}, {} workers", limit(what.rate.rows_per_second_max, "rows/s"),
-                       limit(what.rate.bytes_per_second_max, "bytes/s"), what.rate.workers);
+    return fmt::format("the rate was set: {}, {}, {}", limit(what.rate.rows_per_second_max, "rows/s"),
+                       limit(what.rate.bytes_per_second_max, "bytes/s"),
+                       counted(static_cast<std::uint64_t>(what.rate.workers), "worker", "workers"));
   }
   std::string operator()(const VerifyBegan& what) const {
     return fmt::format("verification of {} began", what.entity.empty() ? "everything" : what.entity);
   }
   std::string operator()(const VerifyEnded& what) const {
-    return fmt::format("verification of {} ended: {}, {} rows, {} divergences, coverage {:.4g} %, at {}",
+    return fmt::format("verification of {} ended: {}, {}, {}, coverage {:.4g} %, at {}",
                        what.entity.empty() ? "everything" : what.entity, name(what.proof.result),
-                       human_count(what.proof.rows_compared), what.proof.divergences,
+                       counted(what.proof.rows_compared, "row", "rows"),
+                       counted(what.proof.divergences, "divergence", "divergences"),
                        what.proof.coverage_ppm / 10'000.0, to_string(what.proof.position));
   }
   std::string operator()(const QuarantineRetried& what) const {

@@ -290,7 +290,9 @@ class Application {
   void operator()(const QuarantineRetried&) {}
   void operator()(const FindingsClosed&) {}
 
+  // Where nothing was compared, the last proof still says the most.
   void operator()(const VerifyEnded& what) {
+    if (what.proof.result == VerifyState::failed && what.proof.rows_compared == 0) return;
     for (auto& [scope, life] : lifecycle_.cohorts) {
       bool covered = what.entity.empty() || scope.entity == what.entity;
       if (covered && life.state == State::mirrored) life.proof = what.proof;

@@ -115,6 +115,12 @@ Steps plan_conversion_rule(const ColumnRule& rule, const RuleColumns& columns) {
                         how_converted(rule, conversion, from, to));
   step.plan.injective = is_injective(conversion);
   if (conversion.fidelity == Fidelity::checked) step.why = "a row whose value does not fit is quarantined";
+  bool loses_blanks = base_type(from.type).name == "bpchar" && base_type(to.type).name != "bpchar";
+  if (loses_blanks && conversion.step == Conversion::Step::text_unpadded) {
+    step.loses_something = true;
+    step.why += step.why.empty() ? "" : ", and ";
+    step.why += "blanks at the end are not kept";
+  }
   if (conversion.fidelity == Fidelity::reshaped) {
     step.loses_something = true;
     step.why = "blanks, the order of keys and repeated keys are not kept";
@@ -214,8 +220,9 @@ Result<Conversion> plan_text_result(const Column& column) {
 Steps plan_concat(const ColumnRule& rule, const RuleColumns& columns) {
   const auto& to = *columns.new_side.front();
   ConcatField concat{.from = {}, .separator = rule.argument, .conversion = TRY(plan_text_result(to))};
-  std::vector<std::string> parts;
+  std::vector<std::string> parts, nullable;
   for (const auto& [column, place, identifies] : columns.legacy) {
+    if (column->nullable) nullable.push_back(column->name);
     if (!has_text_codec(column->type))
       return refuse("{} has no text that could be joined: use sql", column->type.sql);
     concat.from.push_back(column->type);
@@ -227,6 +234,8 @@ Steps plan_concat(const ColumnRule& rule, const RuleColumns& columns) {
   auto step = make_step(to, std::move(concat), std::move(compared), "joined");
   step.has_inverse = false;
   step.why = "a joined text cannot be taken apart with certainty";
+  if (!nullable.empty())
+    step.why += fmt::format("; where {} is NULL, all of it is", fmt::join(nullable, " or "));
   return std::vector{std::move(step)};
 }
 

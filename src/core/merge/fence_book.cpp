@@ -83,6 +83,16 @@ void FenceBook::for_each(std::string_view key, std::optional<CohortId> cohort,
   }
 }
 
+void FenceBook::for_each_possible(std::optional<CohortId> cohort, const std::function<void(Range&)>& visit) {
+  if (!cohort || covers(*cohort)) {
+    for (auto& [key, point] : points_) visit(point);
+  }
+  for (auto& job : jobs_) {
+    if (cohort && !std::binary_search(job.members.begin(), job.members.end(), *cohort)) continue;
+    for (auto& range : job.ranges) visit(range);
+  }
+}
+
 FenceBook::Range& FenceBook::range_of(Job& job, std::string_view key) {
   if (job.ranges.size() == 1) return job.ranges.front();
   auto behind = std::upper_bound(job.ranges.begin(), job.ranges.end(), key,

@@ -55,6 +55,9 @@ class FenceBook {
   void for_each(std::string_view key, std::optional<CohortId> cohort,
                 const std::function<void(Range*)>& visit);
 
+  // As for_each(), for a row whose key is not known: all ranges that may decide about it.
+  void for_each_possible(std::optional<CohortId> cohort, const std::function<void(Range&)>& visit);
+
   bool covers(CohortId cohort) const;
   bool all_settled() const;  // no range and no point waits for anything
 

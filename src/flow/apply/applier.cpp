@@ -13,12 +13,21 @@ namespace {
 
 constexpr std::uint32_t kPointJob = UINT32_MAX;
 
-// Copies the fields named by `fields` (all if empty) into a tuple of the source's layout.
-std::string_view projected(std::string_view tuple, const std::vector<std::size_t>& fields,
-                           std::string& scratch) {
-  if (fields.empty()) return tuple;
-  project(tuple, fields, scratch);
-  return scratch;
+constexpr std::size_t kNotThere = SIZE_MAX;
+
+// Copies the fields named by `fields` into a tuple of the source's layout.
+void project_partly(std::string_view tuple, const std::vector<std::size_t>& fields, std::string& out) {
+  std::vector<Field> all, wanted;
+  read_fields(tuple, all);
+  for (auto place : fields) wanted.push_back(place == kNotThere ? Field::unsent() : all[place]);
+  out = make_tuple_bytes(wanted);
+}
+
+// Its copy has to begin again under another snapshot, which sees what was held.
+void copy_again(FenceBook::Range& range) {
+  range.fence.abandon();
+  range.held.clear();
+  range.held_bytes = 0;
 }
 
 void null_where_unsent(std::string_view tuple, std::string& out) {
@@ -185,50 +194,64 @@ Status Applier::commit(const Commit& commit) {
 
 Status Applier::relation(const Relation& relation) {
   std::vector<Route> routes;
-  for (std::uint32_t t = 0; t < tables_.size(); ++t) {
-    const auto& table = tables_[t].table;
-    if (table.mapping->legacy != relation.name) continue;
-    Route route{t, {}};
-    bool same = relation.columns.size() == table.mapping->source_columns.size();
-    for (std::size_t i = 0; i < table.mapping->source_columns.size(); ++i) {
-      const auto& wanted = table.mapping->source_columns[i];
-      auto at = std::ranges::find(relation.columns, wanted, &Relation::Column::name);
-      if (at == relation.columns.end()) {
-        return Err(
-            ErrorCode::schema_drift,
-            "the log has changes of {0} from when it had no column {1}, so their rows cannot be filled "
-            "exactly; roll every mirrored cohort of {0} back to `legacy` and advance it again, or drop "
-            "the column in the spec and start `oxbow up` again",
-            to_string(relation.name), wanted);
-      }
-      if (at->type_oid != table.mapping->source_types[i].oid) {
-        return Err(
-            ErrorCode::schema_drift,
-            "column {} of {} has another type in the log than when the stream began; roll every mirrored "
-            "cohort of it back to `legacy` and advance it again",
-            wanted, to_string(relation.name));
-      }
-      route.fields.push_back(static_cast<std::size_t>(at - relation.columns.begin()));
-      same = same && route.fields.back() == i;
-    }
-    auto is_known = [&](const Relation::Column& column) {
-      return std::ranges::count(table.mapping->source_columns, column.name) > 0 ||
-             std::ranges::count(table.mapping->left_behind, column.name) > 0;
-    };
-    auto added = std::ranges::find_if_not(relation.columns, is_known);
-    if (added != relation.columns.end() && !table.follow_new_columns) {
-      return Err(ErrorCode::schema_drift,
-                 "{} has a column {} that the spec does not know; drop it there, or map it, and start `oxbow "
-                 "up` again",
-                 to_string(relation.name), added->name);
-    }
-    if (same) route.fields.clear();
-    routes.push_back(std::move(route));
-  }
-
+  for (std::uint32_t t = 0; t < tables_.size(); ++t)
+    if (auto route = route_to(t, relation)) routes.push_back(*std::move(route));
   relations_[relation.id] = relation;
   routes_[relation.id] = std::move(routes);
   return {};
+}
+
+std::optional<Applier::Route> Applier::route_to(std::uint32_t number, const Relation& relation) const {
+  const auto& table = tables_[number].table;
+  const auto& mapping = *table.mapping;
+  bool has_its_name = mapping.legacy == relation.name;
+  bool is_that_table = table.legacy_id != RelationId{} && table.legacy_id == relation.id;
+  if (!has_its_name && !is_that_table) return std::nullopt;
+
+  auto name = to_string(mapping.legacy);
+  Route route{number, {}, std::nullopt};
+  auto misfit = [&](std::string why) {
+    if (!route.misfit) route.misfit = Error{ErrorCode::schema_drift, std::move(why)};
+  };
+  for (std::size_t i = 0; i < mapping.source_columns.size(); ++i) {
+    const auto& wanted = mapping.source_columns[i];
+    auto at = std::ranges::find(relation.columns, wanted, &Relation::Column::name);
+    bool is_there = at != relation.columns.end();
+    bool fits = is_there && at->type_oid == mapping.source_types[i].oid;
+    route.fields.push_back(fits ? static_cast<std::size_t>(at - relation.columns.begin()) : kNotThere);
+    if (!is_there) {
+      misfit(fmt::format(
+          "the log has changes of {0} from when it had no column {1}, so their rows cannot be filled "
+          "exactly; roll every mirrored cohort of {0} back to `legacy` and advance it again, or drop "
+          "the column in the spec and start `oxbow up` again",
+          name, wanted));
+    } else if (!fits) {
+      misfit(fmt::format(
+          "column {} of {} has another type in the log than when the stream began; roll every mirrored "
+          "cohort of it back to `legacy` and advance it again",
+          wanted, name));
+    }
+  }
+  auto is_known = [&](const Relation::Column& column) {
+    return std::ranges::count(mapping.source_columns, column.name) > 0 ||
+           std::ranges::count(mapping.left_behind, column.name) > 0;
+  };
+  auto added = std::ranges::find_if_not(relation.columns, is_known);
+  if (added != relation.columns.end() && !table.follow_new_columns)
+    misfit(fmt::format(
+        "{} has a column {} that the spec does not know; drop it there, or map it, and start `oxbow "
+        "up` again",
+        name, added->name));
+  if (!has_its_name)
+    misfit(fmt::format(
+        "the log has changes of {0} from when it was called {1}; roll every mirrored cohort of {0} back to "
+        "`legacy` and advance it again",
+        name, to_string(relation.name)));
+
+  bool same = relation.columns.size() == route.fields.size();
+  for (std::size_t i = 0; i < route.fields.size(); ++i) same = same && route.fields[i] == i;
+  if (same) route.fields.clear();
+  return route;
 }
 
 // A relation without a route is announced for each partition of a table; changes come under the table's own
@@ -244,11 +267,21 @@ Result<const std::vector<Applier::Route>*> Applier::routes_of(RelationId relatio
       known == relations_.end() ? "a table" : to_string(known->second.name));
 }
 
+std::string_view Applier::projected(const Route& route, std::string_view tuple, std::string& scratch) {
+  if (route.fields.empty()) return tuple;
+  if (route.misfit) {
+    project_partly(tuple, route.fields, scratch);
+  } else {
+    project(tuple, route.fields, scratch);
+  }
+  return scratch;
+}
+
 Status Applier::insert(RelationId relation, std::string_view after) {
   if (transaction_->already_applied) return {};
   for (const auto& route : *TRY(routes_of(relation))) {
     std::string scratch;
-    TRY(route_change(tables_[route.table], RowOp::insert, projected(after, route.fields, scratch)));
+    TRY(route_change(route, RowOp::insert, projected(route, after, scratch)));
   }
   return {};
 }
@@ -257,8 +290,8 @@ Status Applier::update(RelationId relation, std::string_view before, std::string
   if (transaction_->already_applied) return {};
   for (const auto& route : *TRY(routes_of(relation))) {
     std::string old_scratch, new_scratch;
-    auto old_row = before.empty() ? before : projected(before, route.fields, old_scratch);
-    TRY(update_row(tables_[route.table], old_row, projected(after, route.fields, new_scratch)));
+    auto old_row = before.empty() ? before : projected(route, before, old_scratch);
+    TRY(update_row(route, old_row, projected(route, after, new_scratch)));
   }
   return {};
 }
@@ -267,15 +300,16 @@ Status Applier::remove(RelationId relation, std::string_view before) {
   if (transaction_->already_applied) return {};
   for (const auto& route : *TRY(routes_of(relation))) {
     std::string scratch;
-    TRY(route_change(tables_[route.table], RowOp::remove, projected(before, route.fields, scratch)));
+    TRY(route_change(route, RowOp::remove, projected(route, before, scratch)));
   }
   return {};
 }
 
 // An update that changes the key is a remove under one key and an insert under another, each behind its own
 // fence.
-Status Applier::update_row(TableState& state, std::string_view before, std::string_view after) {
-  if (before.empty()) return route_change(state, RowOp::update, after);
+Status Applier::update_row(const Route& route, std::string_view before, std::string_view after) {
+  if (before.empty()) return route_change(route, RowOp::update, after);
+  const TableState& state = tables_[route.table];
   std::string filled;
   if (has_unsent(after)) {
     filled = merge_fields(before, after);
@@ -286,16 +320,18 @@ Status Applier::update_row(TableState& state, std::string_view before, std::stri
     // A row may go over to an entity of another cohort without a change of its own key.
     auto from = TRY(cohort(state, before));
     auto to = TRY(cohort(state, after));
-    if (!from || from == to) return route_change(state, RowOp::update, after);
+    if (!from || from == to) return route_change(route, RowOp::update, after);
   }
-  TRY(route_change(state, RowOp::remove, before));
-  return route_change(state, RowOp::insert, after);
+  TRY(route_change(route, RowOp::remove, before));
+  return route_change(route, RowOp::insert, after);
 }
 
 // Every fence that has a say about this row says what happens to the change.
-Status Applier::route_change(TableState& state, RowOp op, std::string_view tuple) {
+Status Applier::route_change(const Route& route, RowOp op, std::string_view tuple) {
+  TableState& state = tables_[route.table];
   ++counters_.changes;
   auto of = TRY(cohort(state, tuple));
+  if (route.misfit) return pass_over(state, tuple, of, *route.misfit);
   auto key = key_of(state, tuple);
   if (touched_.is_active()) touched_.record(state.table.mapping->target.id, key, transaction_->xid);
 
@@ -313,9 +349,7 @@ Status Applier::route_change(TableState& state, RowOp op, std::string_view tuple
   for (auto* range : holding) {
     range->held_bytes += tuple.size() + sizeof(RowChange);
     if (range->held_bytes > limits_.held_bytes_max) {
-      range->fence.abandon();
-      range->held.clear();
-      range->held_bytes = 0;
+      copy_again(*range);
     } else {
       range->held.push_back(change);
     }
@@ -327,6 +361,28 @@ Status Applier::route_change(TableState& state, RowOp op, std::string_view tuple
   TRY(apply_change(state, state.merger, change, steps_));
   merged_rows_ += state.merger.rows() - rows_before;
   merged_bytes_ += state.merger.bytes() - bytes_before;
+  return {};
+}
+
+// A row that does not fit the mapping does no harm where nobody follows it, and where a copy has its change
+// or will have it. A copy under way would have to hold it, so that one begins again.
+Status Applier::pass_over(TableState& state, std::string_view tuple, std::optional<CohortId> cohort,
+                          const Error& misfit) {
+  bool applies = false;
+  auto judge = [&](FenceBook::Range* range) {
+    auto verdict = range == nullptr ? Fence::Verdict::apply
+                                    : range->fence.judge(transaction_->xid, transaction_->final_lsn);
+    if (verdict == Fence::Verdict::hold) copy_again(*range);
+    applies = applies || verdict == Fence::Verdict::apply;
+  };
+  auto key = key_of(state, tuple);
+  bool key_is_known = state.table.mapping->source_key.empty() || !has_unsent(key);
+  if (key_is_known) {
+    state.fences.for_each(key, cohort, judge);
+  } else {
+    state.fences.for_each_possible(cohort, [&](FenceBook::Range& range) { judge(&range); });
+  }
+  if (applies) return std::unexpected(misfit);
   return {};
 }
 
@@ -570,10 +626,7 @@ void Applier::undo_close() {
 }
 
 void Applier::abandon_range(std::uint32_t table, RangeId id) {
-  auto* range = tables_[table].fences.find(id);
-  range->fence.abandon();
-  range->held.clear();
-  range->held_bytes = 0;
+  copy_again(*tables_[table].fences.find(id));
 }
 
 std::vector<WriteStep> Applier::steps_for(std::uint32_t table, std::vector<MergedRow> rows) {

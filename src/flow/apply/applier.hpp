@@ -37,6 +37,7 @@ struct MirroredTable {
   const CohortTable* cohorts = nullptr;
   bool follow_new_columns = false;  // a column that appears on the source is left out instead of stopping us
   std::size_t cohort_count = 1;     // of the entity
+  RelationId legacy_id{};           // of the table that the mapping was made for; zero: not known
 };
 
 struct ApplyLimits {
@@ -189,10 +190,12 @@ class Applier {
     Quarantine quarantined;  // by source key
   };
 
-  // How rows of a relation become source tuples of one of our tables.
+  // How rows of a relation become source tuples of one of our tables. Where its rows do not fit the mapping,
+  // that is an error only once one of them would have to be written.
   struct Route {
     std::uint32_t table = 0;
     std::vector<std::size_t> fields;  // of the relation; empty: all, in order
+    std::optional<Error> misfit;
   };
 
   struct Transaction {
@@ -219,15 +222,19 @@ class Applier {
   Status next_part(const NextPart& next);
   Status commit(const Commit& commit);
   Status relation(const Relation& relation);
+  std::optional<Route> route_to(std::uint32_t table, const Relation& relation) const;
   Result<const std::vector<Route>*> routes_of(RelationId relation) const;
   Status insert(RelationId relation, std::string_view after);
   Status update(RelationId relation, std::string_view before, std::string_view after);
   Status remove(RelationId relation, std::string_view before);
   Status truncate(const Truncate& truncate);
 
-  std::string_view source_tuple(const Route& route, std::string_view tuple);
-  Status update_row(TableState& state, std::string_view before, std::string_view after);
-  Status route_change(TableState& state, RowOp op, std::string_view tuple);
+  // A row of the relation in the source's layout; `scratch` may hold it.
+  static std::string_view projected(const Route& route, std::string_view tuple, std::string& scratch);
+  Status update_row(const Route& route, std::string_view before, std::string_view after);
+  Status route_change(const Route& route, RowOp op, std::string_view tuple);
+  Status pass_over(TableState& state, std::string_view tuple, std::optional<CohortId> cohort,
+                   const Error& misfit);
   Status apply_change(TableState& state, RowMerger& merger, const RowChange& change,
                       std::vector<WriteStep>& steps);
   void wait_in_quarantine(TableState& state, const RowChange& change, const std::string& key,

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "flow/backfill/range_copy.hpp"
 #include "support/one_table.hpp"
 
@@ -336,22 +338,125 @@ TEST_F(ApplierTest, AKeyThatIsReadAgainDoesNotFollowItsRowIntoACohortThatNobodyM
   EXPECT_EQ(asked, 1);
 }
 
-TEST_F(ApplierTest, AColumnThatTheSpecDoesNotKnowStopsTheStreamByName) {
+// The log has changes of the table from when its rows did not fit the mapping.
+class MisfitTest : public ApplierTest {
+ protected:
+  // A relation of the table whose column `name` is called `as` or has another type.
+  Relation with(std::string_view name, std::string as, std::uint32_t type = 0) {
+    auto relation = test::one_table_relation();
+    auto column = std::ranges::find(relation.columns, name, &Relation::Column::name);
+    if (type != 0) column->type_oid = type;
+    column->name = std::move(as);
+    return relation;
+  }
+
+  Status change(std::uint32_t xid, const LogEvent& change) {
+    EXPECT_TRUE(applier->on_event(Begin{Lsn(100 * xid), {}, xid}, {}));
+    auto fed = applier->on_event(change, {});
+    if (fed) EXPECT_TRUE(applier->on_event(Commit{Lsn(100 * xid), Lsn(100 * xid + 10), {}}, {}));
+    return fed;
+  }
+
+  void stops(const Status& fed, std::string_view word) {
+    ASSERT_FALSE(fed);
+    EXPECT_EQ(fed.error().code, ErrorCode::schema_drift);
+    EXPECT_NE(fed.error().detail.find(word), std::string::npos) << fed.error().detail;
+  }
+
+  FenceBook::Range& range() { return *applier->fences(0).find(RangeId(1)); }
+};
+
+TEST_F(MisfitTest, AColumnThatTheSpecDoesNotKnowStopsTheStreamByNameOnceARowOfItMustBeApplied) {
+  add_range(RangePhase::settled);
   auto relation = test::one_table_relation();
   relation.columns.push_back({"surprise", 25, -1, false});
-  auto fed = applier->on_event(relation, {});
-  ASSERT_FALSE(fed);
-  EXPECT_EQ(fed.error().code, ErrorCode::schema_drift);
-  EXPECT_NE(fed.error().detail.find("surprise"), std::string::npos);
+  EXPECT_TRUE(applier->on_event(relation, {}));
+  stops(change(5, Delete{kTableRelation, old_key_of(3)}), "surprise");
 }
 
-TEST_F(ApplierTest, AColumnOfAnotherTypeThanTheMappingKnowsStopsTheStreamAtItsFirstRow) {
-  auto relation = test::one_table_relation();
-  relation.columns[1].type_oid = 1700;
-  auto fed = applier->on_event(relation, {});
-  ASSERT_FALSE(fed);
-  EXPECT_EQ(fed.error().code, ErrorCode::schema_drift);
-  EXPECT_NE(fed.error().detail.find(relation.columns[1].name), std::string::npos);
+TEST_F(MisfitTest, AColumnOfAnotherTypeThanTheMappingKnowsStopsTheStreamAtItsFirstRow) {
+  add_range(RangePhase::settled);
+  EXPECT_TRUE(applier->on_event(with("value", "value", 1700), {}));
+  stops(change(5, Insert{kTableRelation, row_of(1, 10, "a")}), "value");
+}
+
+TEST_F(MisfitTest, RowsThatLackAColumnDoNotMatterWhereNobodyFollowsThem) {
+  EXPECT_TRUE(applier->on_event(with("value", "amount"), {}));
+  EXPECT_TRUE(change(5, Insert{kTableRelation, row_of(1, 10, "a")}));
+  EXPECT_TRUE(change(6, Update{kTableRelation, old_key_of(1), row_of(2, 10, "a")}));
+  EXPECT_TRUE(change(7, Delete{kTableRelation, old_key_of(2)}));
+  EXPECT_EQ(commit(), "");
+  EXPECT_EQ(applier->position().lsn, Lsn(710));
+}
+
+TEST_F(MisfitTest, RowsThatLackAColumnArePassedOverWhileTheirRangeIsPendingAndTheCopyMustSeeThem) {
+  add_range(RangePhase::pending);
+  EXPECT_TRUE(applier->on_event(with("value", "amount"), {}));
+  EXPECT_TRUE(change(5, Insert{kTableRelation, row_of(1, 10, "a")}));
+  EXPECT_EQ(commit(), "");
+  EXPECT_FALSE(range().fence.admits(Snapshot{Xid(5), Xid(5), {}}));
+  EXPECT_TRUE(range().fence.admits(Snapshot{Xid(6), Xid(6), {}}));
+}
+
+TEST_F(MisfitTest, ARowThatLacksAColumnBesideACopyUnderWayMakesThatBeginAgain) {
+  add_range(RangePhase::pending);
+  RangeCopy copy(*applier, 0, RangeId(1));
+  copy.start();
+  EXPECT_EQ(copy.snapshot_taken(Snapshot{Xid(5), Xid(5), {}}, Lsn(490)), RangeCopy::Next::copy_rows);
+  EXPECT_TRUE(applier->on_event(with("value", "amount"), {}));
+  EXPECT_TRUE(change(5, Insert{kTableRelation, row_of(1, 10, "a")}));
+  EXPECT_EQ(commit(), "");
+  EXPECT_TRUE(copy.is_abandoned());
+  EXPECT_FALSE(range().fence.admits(Snapshot{Xid(5), Xid(5), {}}));
+}
+
+TEST_F(MisfitTest, RowsThatLackAColumnArePassedOverWhereTheCopySawThemAndNoFurther) {
+  applier->fences(0).add_job(0, {CohortId(0)},
+                             {{.id = applier->next_range_id(),
+                               .phase = RangePhase::copied,
+                               .snapshot = Snapshot{Xid(6), Xid(6), {}},
+                               .settled_at = Lsn(550)}},
+                             {});
+  EXPECT_TRUE(applier->on_event(with("value", "amount"), {}));
+  EXPECT_TRUE(change(5, Insert{kTableRelation, row_of(1, 10, "a")}));
+  stops(change(6, Insert{kTableRelation, row_of(2, 10, "a")}), "value");
+}
+
+TEST_F(MisfitTest, ARowWhoseKeyIsNotThereMayBeInAnyRange) {
+  applier->fences(0).add_job(
+      0, {CohortId(0)},
+      {{.id = applier->next_range_id(), .range = {{}, {key_of(100), {"100"}}}},
+       {.id = applier->next_range_id(), .range = {{key_of(100), {"100"}}, {}}, .phase = RangePhase::pending}},
+      {});
+  EXPECT_TRUE(applier->on_event(with("key", "number"), {}));
+  EXPECT_TRUE(change(5, Insert{kTableRelation, row_of(1, 10, "a")}));
+  for (auto id : {RangeId(1), RangeId(2)})
+    EXPECT_FALSE(applier->fences(0).find(id)->fence.admits(Snapshot{Xid(5), Xid(5), {}})) << id.value();
+  applier->fences(0).add_job(1, {CohortId(1)},
+                             {{.id = applier->next_range_id(), .phase = RangePhase::settled}}, {});
+  EXPECT_TRUE(change(6, Insert{kTableRelation, row_of(1, 10, "a")})) << "all rows are of cohort 0";
+  applier->fences(0).add_job(2, {CohortId(0)},
+                             {{.id = applier->next_range_id(), .phase = RangePhase::settled}}, {});
+  stops(change(7, Insert{kTableRelation, row_of(1, 10, "a")}), "key");
+}
+
+TEST_F(MisfitTest, RowsThatLackAColumnAreOfNoCohortThatIsToldByIt) {
+  cohorts.by_bucket.back() = CohortId(1);
+  EXPECT_TRUE(applier->on_event(with("key", "number"), {}));
+  EXPECT_TRUE(change(5, Delete{kTableRelation, old_key_of(3)}));
+  add_range(RangePhase::settled);
+  stops(change(6, Delete{kTableRelation, old_key_of(3)}), "key");
+}
+
+TEST_F(MisfitTest, ATableThatHadAnotherNameForAWhileStopsTheStreamOnlyWhereItsRowsMustBeApplied) {
+  applier.emplace(std::vector{MirroredTable{&mapping, &cohorts, false, 1, kTableRelation}}, ApplyLimits{});
+  applier->restore({}, {});
+  auto renamed = test::one_table_relation();
+  renamed.name.name = "renamed";
+  EXPECT_TRUE(applier->on_event(renamed, {}));
+  EXPECT_TRUE(change(5, Insert{kTableRelation, row_of(1, 10, "a")}));
+  add_range(RangePhase::settled);
+  stops(change(6, Insert{kTableRelation, row_of(2, 10, "a")}), "public.renamed");
 }
 
 TEST_F(ApplierTest, ChangesUnderANameThatTheSpecDoesNotKnowStopTheStream) {

@@ -217,7 +217,7 @@ Result<HttpResponse> ControlApi::post(const HttpRequest& request) {
 
 Task<HttpResponse> ControlApi::why(HttpRequest request) {
   auto key = request.query["key"];
-  if (key.empty()) co_return Err(ErrorCode::usage, "say which key: /v1/why?key=4711");
+  if (key.empty()) co_return Err(ErrorCode::usage, "say which key, as in `oxbow why 4711`");
   auto explained = CO_TRY(co_await service_.parts().plane.explain_key(key));
   auto findings = CO_TRY(service_.parts().findings.list_findings({.with_closed = true, .limit = kListedMax}));
   std::erase_if(findings, [&](const StoredFinding& stored) { return !explained.concerns(stored.finding); });

@@ -37,10 +37,28 @@ bool is_new_order(const Wish& wish) {
          std::holds_alternative<Resume>(wish);
 }
 
+bool is_hopeless(const Status& outcome) {
+  return !outcome && outcome.error().code != ErrorCode::cancelled && !is_retryable(outcome.error().code);
+}
+
 ProofSummary summary_of(const VerifyReport& report) {
   auto ppm = std::clamp(report.coverage_percent, 0.0, 100.0) * 10'000;
   return {report.state,    report.rows_compared, report.divergence_count, static_cast<std::uint32_t>(ppm),
           report.position, report.taken_at};
+}
+
+// What differs somewhere is told of each entity by itself: others are no worse for it.
+std::vector<EndVerify> ends_of(const std::optional<std::string>& entity, const VerifyReport& report) {
+  auto summary = summary_of(report);
+  if (entity || report.state != VerifyState::differs) return {{entity, summary}};
+  std::vector<EndVerify> ends;
+  for (const auto& [name, found] : report.entities) {
+    summary.result = found.divergence_count == 0 ? VerifyState::equal : VerifyState::differs;
+    summary.rows_compared = found.rows_compared;
+    summary.divergences = found.divergence_count;
+    ends.push_back({name, summary});
+  }
+  return ends;
 }
 
 }  // namespace
@@ -167,18 +185,42 @@ struct ControlService::Impl {
     return result;
   }
 
+  // Who is not in `group` and has anything in the databases, or may have.
+  DataPlane::Others others_beside(const std::vector<Scope>& group) const {
+    bool any = std::ranges::any_of(lifecycle().cohorts, [&](const auto& cohort) {
+      const auto& [scope, life] = cohort;
+      bool is_legacy = life.state == State::legacy && !life.moving_to;
+      return !is_legacy && std::ranges::count(group, scope) == 0;
+    });
+    return any ? DataPlane::Others::are_followed : DataPlane::Others::are_not;
+  }
+
+  // An advance that failed for good leaves nothing behind: what it has stored would be followed by the next
+  // stream. A cohort that was mirrored before stays what it is.
+  Task<void> take_back(std::vector<Scope> group, Status failure) {
+    std::erase_if(group,
+                  [&](const Scope& scope) { return lifecycle().cohorts.at(scope).state != State::legacy; });
+    if (group.empty()) co_return failure;
+    auto stopped = co_await parts.plane.stop_mirror(to_mirror_scope(group), others_beside(group));
+    if (!stopped && is_retryable(stopped.error().code)) co_return stopped;
+    if (!stopped)
+      log_warn("what the advance has begun could not be taken back: {}", to_string(stopped.error()));
+    co_return failure;
+  }
+
   // Makes the data plane follow the journal, one group of cohorts at a time.
   Task<void> follow_transitions() {
     while (!co_await is_cancelled()) {
       auto to_stop = next_group([&](auto& scope, auto& life) { return must_stop(scope, life); });
       if (!to_stop.empty()) {
-        auto stopped = co_await parts.plane.stop_mirror(to_mirror_scope(to_stop));
+        auto stopped = co_await parts.plane.stop_mirror(to_mirror_scope(to_stop), others_beside(to_stop));
         settle(to_stop, State::legacy, stopped);
         continue;
       }
       auto to_start = next_group([&](auto& scope, auto& life) { return must_start(scope, life); });
       if (!to_start.empty()) {
         auto started = co_await parts.plane.start_mirror(to_mirror_scope(to_start));
+        if (is_hopeless(started)) started = co_await take_back(to_start, started);
         settle(to_start, State::mirrored, started);
         continue;
       }
@@ -191,7 +233,7 @@ struct ControlService::Impl {
   // Notes what became of an attempt. Meanwhile the wish may have changed; then the next round sees to that.
   void settle(const std::vector<Scope>& group, State reached, const Status& outcome) {
     if (!outcome && outcome.error().code == ErrorCode::cancelled) return;
-    bool hopeless = !outcome && !is_retryable(outcome.error().code);
+    bool hopeless = is_hopeless(outcome);
     for (const auto& scope : group) {
       if (!outcome && destination(lifecycle().cohorts.at(scope)) == reached) {
         note_trouble(scope, outcome.error(), hopeless);
@@ -241,8 +283,9 @@ struct ControlService::Impl {
     }
     if (report->state == VerifyState::running) return false;
     if (report->taken_at == WallTime{}) report->taken_at = parts.now();  // nothing was compared
-    auto ended = execute({kOurselves, report->reason, EndVerify{verification.entity, summary_of(*report)}});
-    return ended.has_value();
+    for (const auto& end : ends_of(verification.entity, *report))
+      if (!execute({kOurselves, report->reason, end})) return false;
+    return true;
   }
 };
 
@@ -289,17 +332,20 @@ Result<VerifyId> ControlService::verify(const Command& command, std::uint64_t ro
 }
 
 Result<std::uint64_t> ControlService::retry_quarantined(const Command& command) {
+  TRY(rehearse(command));
+  auto retried = TRY(impl_->parts.plane.retry_quarantined(std::get<RetryQuarantined>(command.wish).key));
   TRY(impl_->execute(command));
-  return impl_->parts.plane.retry_quarantined(std::get<RetryQuarantined>(command.wish).key);
+  return retried;
 }
 
 Result<std::uint64_t> ControlService::close_findings(const Command& command, const FindingSelection& which) {
-  TRY(impl_->execute(command));
+  TRY(rehearse(command));
   auto ending = fmt::format("closed by {}: {}", command.who, command.why);
   auto closed = TRY(impl_->parts.findings.close(which, ending, impl_->parts.now()));
   if (closed == 0)
     return Err(ErrorCode::not_found, "no open finding is `{}`; `oxbow findings` shows numbers and kinds",
                std::get<CloseFindings>(command.wish).which);
+  TRY(impl_->execute(command));
   return closed;
 }
 

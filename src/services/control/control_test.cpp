@@ -84,8 +84,8 @@ class FakePlane : public DataPlane {
     co_return start_outcome;
   }
   void nothing_is_left() override { knows_that_nothing_is_left = true; }
-  Task<void> stop_mirror(MirrorScope scope) override {
-    calls.push_back("stop " + text(scope));
+  Task<void> stop_mirror(MirrorScope scope, Others others) override {
+    calls.push_back("stop " + text(scope) + (others == Others::are_not ? ", the last" : ""));
     co_return Status{};
   }
   void pause(std::optional<std::string> entity) override {
@@ -298,13 +298,34 @@ TEST_F(Control, AFailureThatWillNotPassEndsTheTransition) {
   EXPECT_EQ(plane.calls.size(), attempts) << "not tried again by itself";
 }
 
+TEST_F(Control, AnAdvanceThatFailedForGoodIsTakenBackBeforeItEnds) {
+  mirror_pilot();
+  plane.start_outcome = Err(ErrorCode::rows_unexpected, "ledger.customer is not empty");
+  post("advance", R"({"entity":"customer","to":"mirrored"})");
+  until([&] { return !service->lifecycle().cohorts.at({"customer", "all"}).moving_to; });
+  EXPECT_EQ(plane.calls.back(), "stop customer 0") << "not the last: payment/pilot is mirrored";
+  post("advance", R"({"entity":"payment","to":"mirrored"})");
+  until([&] { return !service->lifecycle().cohorts.at({"payment", "rest"}).moving_to; });
+  EXPECT_EQ(plane.calls.back(), "stop payment 1") << "what was mirrored before stays";
+}
+
+TEST_F(Control, ACohortThatIsMirroredIsNotTakenBackBecauseItCannotGoOn) {
+  mirror_pilot();
+  stop();
+  plane.start_outcome = Err(ErrorCode::schema_drift, "a column is gone");
+  plane.calls.clear();
+  start();
+  until([&] { return service->problem({"payment", "pilot"}).has_value(); });
+  EXPECT_THAT(plane.calls, testing::Not(testing::Contains(testing::StartsWith("stop"))));
+}
+
 TEST_F(Control, ARollbackCallsBackWhatCannotStart) {
   plane.start_outcome = Err(ErrorCode::unreachable, "legacy is away");
   post("advance", R"({"entity":"payment","cohort":"pilot","to":"mirrored"})");
   until([&] { return service->problem({"payment", "pilot"}).has_value(); });
   post("rollback", R"({"entity":"payment","cohort":"pilot","to":"legacy"})");
   until([&] { return !service->lifecycle().cohorts.at({"payment", "pilot"}).moving_to; });
-  EXPECT_EQ(plane.calls.back(), "stop payment 0");
+  EXPECT_EQ(plane.calls.back(), "stop payment 0, the last");
   EXPECT_EQ(cohort(0).at("state"), "legacy");
 }
 
@@ -316,7 +337,7 @@ TEST_F(Control, ARollbackOrderedWhileTheStartFailsForGoodIsCarriedOut) {
   post("rollback", R"({"entity":"payment","cohort":"pilot","to":"legacy"})");
   plane.hold_start = false;
   until([&] { return !service->lifecycle().cohorts.at({"payment", "pilot"}).moving_to; });
-  EXPECT_EQ(plane.calls.back(), "stop payment 0");
+  EXPECT_EQ(plane.calls.back(), "stop payment 0, the last");
 }
 
 TEST_F(Control, ADryRunShowsTheActionsAndDoesNothing) {
@@ -367,11 +388,44 @@ TEST_F(Control, AVerificationLeavesItsProofInTheJournal) {
   EXPECT_GT(proof.at("age_seconds").to_number<double>(), 0);
 }
 
-TEST_F(Control, AVerificationThatCannotBeginIsJournaledAsFailed) {
+TEST_F(Control, AVerificationThatCannotBeginIsJournaledAndLeavesTheLastProof) {
   mirror_pilot();
   plane.verify_outcome = Err(ErrorCode::unreachable, "new is away");
   EXPECT_EQ(error_of(post("verify", "{}")), "new is away");
-  EXPECT_EQ(cohort(0).at("proof").at("result"), "failed");
+  EXPECT_TRUE(cohort(0).at("proof").is_null());
+  auto last = get("events").at("events").as_array().back();
+  EXPECT_THAT(std::string(last.at("text").as_string()), HasSubstr("ended: failed, 0 rows, 0 divergences"));
+
+  plane.verify_outcome = {};
+  plane.report = {.id = VerifyId(7), .state = VerifyState::equal, .rows_compared = 99, .taken_at = now};
+  post("verify", "{}");
+  until([&] { return service->lifecycle().cohorts.at({"payment", "pilot"}).proof.has_value(); });
+  plane.verify_outcome = Err(ErrorCode::unreachable, "new is away");
+  EXPECT_EQ(error_of(post("verify", "{}")), "new is away");
+  EXPECT_EQ(cohort(0).at("proof").at("result"), "equal");
+}
+
+TEST_F(Control, ADivergenceIsAProofAgainstItsEntityAlone) {
+  post("advance", R"({"entity":"payment","to":"mirrored"})");
+  post("advance", R"({"entity":"customer","to":"mirrored"})");
+  until([&] { return service->lifecycle().cohorts.at({"customer", "all"}).state == State::mirrored; });
+  until([&] { return service->lifecycle().cohorts.at({"payment", "rest"}).state == State::mirrored; });
+  plane.report = {.id = VerifyId(7),
+                  .state = VerifyState::differs,
+                  .rows_compared = 99,
+                  .taken_at = now,
+                  .divergence_count = 1,
+                  .entities = {{"payment", {90, 0}}, {"customer", {9, 1}}}};
+  post("verify", "{}");
+  until([&] { return service->lifecycle().cohorts.at({"payment", "pilot"}).proof.has_value(); });
+  auto proof_of = [&](const Scope& scope) { return *service->lifecycle().cohorts.at(scope).proof; };
+  EXPECT_EQ(proof_of({"payment", "pilot"}).result, VerifyState::equal);
+  EXPECT_EQ(proof_of({"payment", "pilot"}).rows_compared, 90u);
+  EXPECT_EQ(proof_of({"customer", "all"}).result, VerifyState::differs);
+  EXPECT_EQ(proof_of({"customer", "all"}).divergences, 1u);
+  std::string told;
+  for (const auto& event : get("events").at("events").as_array()) told += event.at("text").as_string();
+  EXPECT_THAT(told, HasSubstr("verification of customer ended: differs, 9 rows, 1 divergence,"));
 }
 
 TEST_F(Control, RefusalsCarryCodeSentenceAndWhatToDo) {
@@ -451,11 +505,13 @@ TEST_F(Control, WhatCannotBeClosedByHandIsSaid) {
   EXPECT_THAT(close("1"), HasSubstr("oxbow quarantine"));
   EXPECT_THAT(close("quarantined-row"), HasSubstr("oxbow quarantine"));
   EXPECT_THAT(close("7"), HasSubstr("no open finding is `7`"));
+  for (const auto& event : get("events").at("events").as_array())
+    EXPECT_NE(event.at("kind"), "findings-closed") << event.at("text");
   EXPECT_THAT(close("rogue-wriet"), HasSubstr("did you mean `rogue-write`?"));
   EXPECT_TRUE(store.findings[0].open);
 }
 
-TEST_F(Control, ARetryIsJournaledBeforeItIsTried) {
+TEST_F(Control, ARetryIsJournaledWhereItIsPossible) {
   mirror_pilot();
   auto answer = post("retry", R"({"key":"4711","who":"ann","why":"the constraint is gone"})");
   EXPECT_EQ(answer.at("retried").to_number<int>(), 3);
@@ -464,6 +520,9 @@ TEST_F(Control, ARetryIsJournaledBeforeItIsTried) {
   post("retry", "{}");
   EXPECT_THAT(plane.calls, Contains("retry all"));
   EXPECT_THAT(error_of(post("retry", R"({"key":"9"})")), HasSubstr("no row with key 9"));
+  auto last = get("events").at("events").as_array().back();
+  EXPECT_EQ(last.at("text"), "everything in quarantine is to be read again")
+      << "what was refused is not there";
   post("halt", "{}");
   EXPECT_THAT(error_of(post("retry", "{}")), HasSubstr("halted"));
 }

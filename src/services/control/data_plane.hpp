@@ -36,16 +36,19 @@ class DataPlane {
   virtual ~DataPlane() = default;
 
   // Adds the cohorts to what is mirrored. Ends when the stream exists on both sides and the backfill can go
-  // on by itself, in a halt at once: resume() then sees to it; an error means that nothing was added, except
-  // for `timeout` (it goes on, ask again) and `cancelled` (a halt came in between). Adding what is mirrored
-  // already changes nothing.
+  // on by itself, in a halt at once: resume() then sees to it; an error means that nothing is followed,
+  // except for `timeout` (it goes on, ask again) and `cancelled` (a halt came in between). What a failed
+  // start has left in the databases stays until stop_mirror(). Adding what is mirrored already changes
+  // nothing.
   virtual Task<void> start_mirror(MirrorScope scope) = 0;
 
-  // Takes the cohorts out: no change of theirs is applied once it ends. Rows that were copied stay. With the
-  // last cohort of the migration the stream goes, too.
-  virtual Task<void> stop_mirror(MirrorScope scope) = 0;
+  // Takes the cohorts out: no change of theirs is applied once it ends. Rows that were copied stay. Where
+  // nobody `Others::are_followed`, the stream goes, too, whatever an earlier failure has left of it.
+  enum class Others { are_followed, are_not };
+  virtual Task<void> stop_mirror(MirrorScope scope, Others others) = 0;
 
-  // For the start: no cohort is mirrored or on its way, so no earlier run has left anything to take back.
+  // For the start: no cohort is mirrored or on its way, so what an earlier run may have left of a stream is
+  // of no use to anybody.
   virtual void nothing_is_left() = 0;
 
   // Holds the backfill of one entity or of all, within 2 s; changes are still applied.
@@ -66,7 +69,8 @@ class DataPlane {
 
   // Reads rows that wait in quarantine again, with all that happened to them: those of this key as
   // explain_key() takes it, or all. Returns how many; `not_found` if none waits, `illegal_transition` while
-  // the stream does not run. Whoever is refused once more stays.
+  // the stream does not run. Whoever is refused once more stays. Asked before the journal, which holds only
+  // orders that could be carried out.
   virtual Result<std::uint64_t> retry_quarantined(std::optional<std::string> key) = 0;
 
   virtual PlaneStatus status() const = 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "core/cohort/cohorts.hpp"
 #include "core/value/pg_values.hpp"
 #include "model/tuple.hpp"
 #include "protocol/copy_binary.hpp"
@@ -71,6 +72,7 @@ KeySearch::KeySearch(const Plan& plan, std::string_view asked) {
                                  mapping.new_entity_key},
                        .legacy_key = mapping.source_key,
                        .new_key = mapping.target_key,
+                       .cohorts = *planned.cohorts,
                        .rows = {}});
   }
   asked_ = AskedKey::parse(asked, key_names(tables_));
@@ -93,6 +95,8 @@ Task<void> KeySearch::look_at(SnapshotReader& reader, Side side, Table& table) {
   if (values.empty() || key.size() != table.names.legacy.size()) co_return Status{};
   RangeRead read{.table = side == Side::legacy ? table.legacy : table.new_side};
   for (const auto& column : key) read.select.push_back("(" + quote_identifier(column.name) + ")::text");
+  const auto& entity_key = side == Side::legacy ? table.names.legacy_entity : table.names.new_entity;
+  if (!entity_key.empty()) read.select.push_back("(" + quote_identifier(entity_key) + ")::text");
   read.key.assign(key.begin(), key.begin() + static_cast<std::ptrdiff_t>(values.size()));
   for (std::size_t i = 0; i < values.size(); ++i)
     if (!text_to_binary(read.key[i].type, values[i])) co_return Status{};  // no such value can be there
@@ -110,6 +114,8 @@ Task<void> KeySearch::look_at(SnapshotReader& reader, Side side, Table& table) {
       if (row == table.rows.end() && table.rows.size() == kRowsShown) continue;
       if (row == table.rows.end()) row = table.rows.insert(row, {.key = std::move(found)});
       (side == Side::legacy ? row->on_legacy : row->on_new) = true;
+      auto of = entity_key.empty() ? Field::null() : fields.next();
+      if (!of.is_null()) row->cohort = cohort_of(table.cohorts, of.bytes);
     }
   }
 }

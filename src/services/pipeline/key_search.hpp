@@ -4,10 +4,12 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/asked/asked_key.hpp"
+#include "model/cohort.hpp"
 #include "services/control/data_plane.hpp"
 #include "services/pipeline/plan.hpp"
 #include "services/pipeline/ports.hpp"
@@ -23,12 +25,14 @@ class KeySearch {
     std::vector<std::string> key;
     bool on_legacy = false;
     bool on_new = false;
+    std::optional<CohortId> cohort = {};  // none: the side that has the row does not tell
   };
   struct Table {
     std::uint32_t id = 0;
     TableName legacy, new_side;
     KeyNames names;
     std::vector<KeyColumn> legacy_key, new_key;
+    CohortTable cohorts;
     std::vector<Row> rows;
 
     std::string shown(const Row& row) const;

@@ -116,7 +116,7 @@ Task<void> Pipeline::make_ready() {
   auto legacy = CO_TRY(co_await source_->read_catalog());
   auto new_side = CO_TRY(co_await target_->read_catalog());
   auto health = CO_TRY(co_await source_->read_health());
-  bool has_stream = !health.slot_wal_status.empty();
+  bool has_stream = !begins_anew_ && !health.slot_wal_status.empty();
   bool may_leave_out = has_stream && spec_.limits.on_ddl == OnDdl::carry_on;
   auto plan =
       CO_TRY(make_plan(spec_, legacy, new_side,
@@ -149,9 +149,9 @@ Task<void> Pipeline::run_session() {
   in_session_ = true;
   auto ended = co_await make_ready();
   if (ended && may_follow()) {
-    session_ = std::make_unique<StreamSession>(SessionContext{executor_, spec_, *plan_, ports_, *source_,
-                                                              *target_, control_, mirrored_, report_,
-                                                              close_findings_, protections_, careful_});
+    session_ = std::make_unique<StreamSession>(
+        SessionContext{executor_, spec_, *plan_, ports_, *source_, *target_, control_, mirrored_, report_,
+                       close_findings_, protections_, begins_anew_, careful_});
     session_tasks_ = std::make_unique<TaskGroup>(executor_);
     verifications_ = std::make_unique<TaskGroup>(executor_);
     session_tasks_->spawn(session_->run());
@@ -227,7 +227,7 @@ Task<void> Pipeline::join_session() {
   co_return joined;
 }
 
-Task<void> Pipeline::stop_mirror(MirrorScope scope) {
+Task<void> Pipeline::stop_mirror(MirrorScope scope, Others others) {
   if (is_clean_) co_return Status{};
   auto before = mirrored_;
   if (auto at = mirrored_.find(scope.entity); at != mirrored_.end()) {
@@ -236,15 +236,16 @@ Task<void> Pipeline::stop_mirror(MirrorScope scope) {
   }
   stopping_cohorts_ = true;
   auto entity = scope.entity;
-  auto stopped = co_await forget(std::move(scope));
+  auto stopped = co_await forget(std::move(scope), others);
   if (!stopped && stopped.error().code == ErrorCode::illegal_transition) mirrored_ = before;
   stopping_cohorts_ = false;
+  if (stopped) failure_.reset();  // which may have been theirs
   if (stopped && !mirrored_.contains(entity)) close_findings_of(entity);
   co_return stopped;
 }
 
 // Between two sessions, so that what the next one loads is already without these cohorts.
-Task<void> Pipeline::forget(MirrorScope scope) {
+Task<void> Pipeline::forget(MirrorScope scope, Others others) {
   while (in_session_) {
     if (session_tasks_) session_tasks_->cancel();
     CO_TRY(co_await sleep_for(milliseconds(20)));
@@ -260,25 +261,30 @@ Task<void> Pipeline::forget(MirrorScope scope) {
   });
   // Only to tell rows of one cohort from those of another, a mapping is needed: the way back stays open
   // where the spec does not fit the schemas any more.
-  if (parts || mirrored_.contains(scope.entity)) CO_TRY(co_await make_ready());
-  CO_TRY(may_part(scope));
+  bool is_last = others == Others::are_not;
+  if (!is_last && (parts || mirrored_.contains(scope.entity))) CO_TRY(co_await make_ready());
+  if (!is_last) CO_TRY(may_part(scope));
   failpoint("rollback_before_ranges");
   CO_TRY(co_await target_->forget_cohorts(tables, scope.cohorts));
   failpoint("rollback_after_ranges");
+  if (is_last) co_return co_await forget_all();
   auto stored = CO_TRY(co_await target_->load_stream());
-  bool others_are_left =
-      std::ranges::any_of(stored.ranges, [](const RangeRecord& record) { return !record.range.is_point(); });
   bool entity_is_left = std::ranges::any_of(stored.ranges, [&](const RangeRecord& record) {
     return !record.range.is_point() && std::ranges::find(tables, record.table) != tables.end();
   });
   if (entity_is_left) CO_TRY(co_await remove_rows_of(scope, stored.quarantine));
-  if (!mirrored_.empty() || others_are_left) co_return Status{};
+  co_return Status{};
+}
+
+Task<void> Pipeline::forget_all() {
   CO_TRY(co_await source_->remove());
   failpoint("rollback_after_legacy");
   CO_TRY(co_await target_->forget_stream());
   plan_.reset();  // it was made for tables whose identity has been given back just now
   failpoint("rollback_after_new");
   is_clean_ = true;
+  begins_anew_ = false;
+  mirrored_.clear();
   failure_.reset();
   last_stream_ = {};
   last_lag_.reset();

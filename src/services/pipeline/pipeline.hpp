@@ -36,8 +36,8 @@ class Pipeline final : public DataPlane {
   Task<void> run();
 
   Task<void> start_mirror(MirrorScope scope) override;
-  Task<void> stop_mirror(MirrorScope scope) override;
-  void nothing_is_left() override { is_clean_ = true; }
+  Task<void> stop_mirror(MirrorScope scope, Others others) override;
+  void nothing_is_left() override { is_clean_ = begins_anew_ = true; }
   void pause(std::optional<std::string> entity) override;
   void resume(std::optional<std::string> entity) override;
   void halt(std::string why) override;
@@ -58,7 +58,8 @@ class Pipeline final : public DataPlane {
   Task<void> connect();
   Task<void> make_ready();
   Task<void> refuse_if_unprepared(const Catalog& legacy, const Catalog& new_side);
-  Task<void> forget(MirrorScope scope);
+  Task<void> forget(MirrorScope scope, Others others);
+  Task<void> forget_all();
   Status may_part(const MirrorScope& scope) const;
   Task<void> remove_rows_of(const MirrorScope& scope, const std::vector<QuarantineRecord>& quarantine);
   void close_findings_of(const std::string& entity);
@@ -84,7 +85,8 @@ class Pipeline final : public DataPlane {
   DatabaseWatch watch_;
   std::map<std::string, std::set<CohortId>> mirrored_;
   std::unique_ptr<StreamSession> session_;
-  bool is_clean_ = false;         // nothing is left in the databases; an earlier run may have left something
+  bool is_clean_ = false;         // nothing is followed, and nothing has to be taken back
+  bool begins_anew_ = false;      // whatever the databases hold of a stream is nobody's any more
   bool in_session_ = false;       // from its connections to their end
   TaskGroup* joining_ = nullptr;  // cohorts on their way into the present session
   StreamStatus last_stream_;      // of the session before

@@ -37,6 +37,7 @@ struct SessionContext {
   std::function<void(Finding)> report;
   FindingCloser close_findings;
   Protections protections;
+  bool& begins_anew;  // a stream that is there is nobody's, and has to go first
   bool careful =
       false;  // the last session came upon something in the log that can only be taken step by step
 };

@@ -67,6 +67,7 @@ Task<void> StreamSession::set_up() {
   for (const auto& change : parts_.context.plan.identity_changes)
     CO_TRY(co_await source.change_identity(change));
   failpoint("set_up_after_identities");
+  CO_TRY(co_await end_strange_stream());
   auto stored = CO_TRY(co_await target.load_stream());
   // A new slot would not bring what was lost with the old one, and would keep log for nobody.
   auto health = CO_TRY(co_await source.read_health());
@@ -98,9 +99,11 @@ Task<void> StreamSession::set_up() {
   }
 
   std::vector<MirroredTable> tables;
+  const auto& legacy = parts_.context.plan.legacy;
   for (const auto& table : parts_.context.plan.tables) {
     tables.push_back({&table.mapping, table.cohorts, parts_.context.spec.limits.on_ddl == OnDdl::carry_on,
-                      parts_.context.spec.find_entity(table.entity)->cohorts.size()});
+                      parts_.context.spec.find_entity(table.entity)->cohorts.size(),
+                      RelationId(legacy.find(table.mapping.legacy)->oid)});
   }
   parts_.applier = std::make_unique<Applier>(std::move(tables), ApplyLimits{}, parts_.context.protections);
   parts_.applier->restore(position, stored.quarantine);
@@ -118,6 +121,16 @@ Task<void> StreamSession::set_up() {
   parts_.status.phase = StreamPhase::running;
   following_ = true;
   log_info("the stream runs, from {} on", to_string(parts_.applier->position().lsn));
+  co_return Status{};
+}
+
+// What could not be taken away when its last cohort went back would bring an old log, for rows that nobody
+// has, or stand at a position that no slot has any more.
+Task<void> StreamSession::end_strange_stream() {
+  if (!parts_.context.begins_anew) co_return Status{};
+  CO_TRY(co_await parts_.context.source.give_up_stream());
+  CO_TRY(co_await parts_.context.target.forget_stream());
+  parts_.context.begins_anew = false;
   co_return Status{};
 }
 
@@ -379,6 +392,11 @@ std::vector<std::string> StreamSession::explain_key(const KeySearch& search) {
 }
 
 std::string StreamSession::describe_range(const KeySearch::Table& table, const KeySearch::Row& row) {
+  const auto& entity = parts_.context.plan.tables[table.id].entity;
+  const auto& cohorts = parts_.context.spec.find_entity(entity)->cohorts;
+  auto cohort = cohorts.size() == 1 ? std::optional(CohortId(0)) : row.cohort;
+  if (cohort && !parts_.applier->fences(table.id).covers(*cohort))
+    return fmt::format("it belongs to {}/{}, which is in legacy", entity, cohorts[cohort->value()].name);
   constexpr std::string_view phases[] = {"waits for its copy", "is being copied", "is copied",
                                          "follows the log"};
   std::vector<Field> fields;
@@ -390,11 +408,10 @@ std::string StreamSession::describe_range(const KeySearch::Table& table, const K
     fields.push_back(Field::value(binaries[i]));
   }
   std::set<std::string_view> found;
-  parts_.applier->fences(table.id).for_each(
-      make_tuple_bytes(fields), std::nullopt, [&](FenceBook::Range* range) {
-        auto phase = range == nullptr ? Fence::Phase::settled : range->fence.phase();
-        found.insert(phases[static_cast<std::size_t>(phase)]);
-      });
+  parts_.applier->fences(table.id).for_each(make_tuple_bytes(fields), cohort, [&](FenceBook::Range* range) {
+    auto phase = range == nullptr ? Fence::Phase::settled : range->fence.phase();
+    found.insert(phases[static_cast<std::size_t>(phase)]);
+  });
   return found.empty() ? "nobody mirrors it" : fmt::format("its range {}", fmt::join(found, " and "));
 }
 

@@ -52,6 +52,7 @@ class StreamSession {
 
  private:
   Task<void> set_up();
+  Task<void> end_strange_stream();
   Task<void> compare_parts(const StoredStream& stored);
   Status refuse_newly_mapped(const StoredStream& stored) const;
   void restore(const StoredStream& stored, const StreamPosition& position);

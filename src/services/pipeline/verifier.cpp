@@ -103,7 +103,10 @@ Task<void> Verifier::run(const std::vector<std::uint32_t>& tables) {
   }
   Status ended;
   for (auto table : tables) {
+    auto rows_before = report_.rows_compared;
+    auto& of_entity = report_.entities[plan_.tables[table].entity];
     ended = co_await verify_table(table);
+    of_entity.rows_compared += report_.rows_compared - rows_before;
     if (!ended) break;
     compared_.insert(table);
     close_settled(plan_.tables[table]);
@@ -170,7 +173,10 @@ Task<void> Verifier::begin_stretch(std::uint32_t table) {
     touched_ = applier.touched().stop();
     co_return Status{};
   };
-  auto position = CO_TRY(co_await session_.at_marker(at_barrier));
+  report_.reason = "it waits until the stream has passed this moment of the legacy side";
+  auto reached = co_await session_.at_marker(at_barrier);
+  report_.reason.clear();
+  auto position = CO_TRY(std::move(reached));
   if (report_.position == Lsn{}) report_.position = position;
   if (table_position_ == Lsn{}) table_position_ = position;
   report_.position_newest = position;
@@ -417,6 +423,7 @@ Task<void> Verifier::tell(std::uint32_t table, std::vector<RowComparison::Found>
   auto name = to_string(mapping.legacy);
   differing_.insert(table);
   report_.divergence_count += found.size();
+  report_.entities[plan_.tables[table].entity].divergence_count += found.size();
   auto kept = std::min(found.size(), kDivergencesKept - kept_[table]);
   kept_[table] += kept;
   not_kept_[table] += found.size() - kept;

@@ -1,0 +1,44 @@
+#include "apps/status_page.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+
+namespace oxbow {
+namespace {
+
+namespace json = boost::json;
+using testing::HasSubstr;
+using testing::Not;
+
+json::value status_with(std::string_view phase) {
+  auto status = json::parse(R"({
+    "migration": "payments", "now": "2026-01-01T00:00:00Z", "findings_open": 0, "halted": null,
+    "cohorts": [], "verifications": [], "last_events": [],
+    "stream": {"phase": "running", "reason": null, "waits": [], "applied_position": "0/1", "lag_bytes": 5,
+               "lag_seconds": 40.0, "retained_wal_bytes": 0, "retained_wal_bytes_max": 0, "budget": "green",
+               "transactions_per_second": 0.0, "changes_per_second": 0.0, "quarantined_rows": 0,
+               "rogue_writes": 0, "pace": "none", "throttle_reason": "the stream is 40.0 s behind"},
+    "tables": [{"entity": "payment", "legacy": "public.payment", "new": "ledger.payment", "reason": null,
+                "rows_copied": 1, "rows_estimated": 2, "bytes_copied": 0, "rows_per_second": 0.0,
+                "bytes_per_second": 0.0, "ranges_total": 2, "ranges_copied": 1, "ranges_settled": 1,
+                "eta_seconds": null}]})");
+  status.at("tables").at(0).as_object()["phase"] = phase;
+  return status;
+}
+
+TEST(StatusPage, ABackfillWaitsOnlyWhereThereIsOne) {
+  EXPECT_THAT(status_page(status_with("copying")),
+              HasSubstr("the backfill waits: the stream is 40.0 s behind"));
+  EXPECT_THAT(status_page(status_with("following")), Not(HasSubstr("the backfill")));
+}
+
+TEST(StatusPage, AVerificationSaysWhatItWaitsFor) {
+  auto report = json::parse(R"({"rows_compared": 10, "rows_estimated": 10, "rows_per_second": 0.0,
+                                "eta_seconds": null, "reason": "it waits until the stream has passed"})");
+  EXPECT_THAT(verify_progress(report), HasSubstr("99.9 %  10 of about 10 rows; it waits until"));
+}
+
+}  // namespace
+}  // namespace oxbow
