@@ -11,6 +11,7 @@
 
 #include "adapters/net/net.hpp"
 #include "base/log.hpp"
+#include "core/lifecycle/adoption.hpp"
 #include "core/spec/http_address.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/task_group.hpp"
@@ -27,7 +28,7 @@ struct GatewayThread::Impl {
         Routing{routes, routing_state(spec, lifecycle, ++revision), spec.gateway->state_headers});
   }
 
-  const Spec& spec;
+  Spec spec;
   std::shared_ptr<const Routes> routes;
   std::uint64_t revision = 0;
   asio::io_context context{1};
@@ -88,6 +89,19 @@ void GatewayThread::start() {
 
 void GatewayThread::publish(const Lifecycle& lifecycle) {
   impl_->gateway->publish(impl_->routing(lifecycle));
+}
+
+Status GatewayThread::take_over(const Spec& spec, const Lifecycle& lifecycle) {
+  if (!spec.gateway)
+    return Err(ErrorCode::illegal_transition,
+               "it has no `gateway` any more; that counts from the next start");
+  if (adopted_cohorts(spec) != adopted_cohorts(impl_->spec))
+    return Err(ErrorCode::illegal_transition,
+               "its entities or cohorts are others; that counts from the next start");
+  impl_->routes = TRY(compile_routes(spec, today()));
+  impl_->spec = spec;
+  publish(lifecycle);
+  return {};
 }
 
 const Gateway& GatewayThread::gateway() const {

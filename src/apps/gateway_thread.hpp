@@ -23,6 +23,10 @@ class GatewayThread {
   // Requests are decided by these states from now on. Any thread.
   void publish(const Lifecycle& lifecycle);
 
+  // Routes, read classes and rules of another spec of the same migration, from the next request on.
+  // `illegal_transition` if its cohorts are others, because keys would move.
+  Status take_over(const Spec& spec, const Lifecycle& lifecycle);
+
   const Gateway& gateway() const;
 
  private:

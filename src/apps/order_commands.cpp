@@ -88,7 +88,22 @@ class OrderRun {
       if (order_.dry_run) fmt::print("{}. ", ++number);
       fmt::print("{}\n", text(line));
     }
-    if (order_.dry_run && order_.operation == "advance") print_set_up();
+    if (order_.dry_run && order_.operation == "advance") {
+      print_load();
+      print_set_up();
+    }
+  }
+
+  // How much of the users' load would move, if a gateway has seen it.
+  void print_load() const {
+    auto answer = daemon_.get("traffic");
+    if (!answer) return;
+    for (const auto& entity : json::parse(*answer).at("skew").as_array()) {
+      if (text(entity.at("entity")) != order_.entity) continue;
+      for (const auto& cohort : entity.at("cohorts").as_array())
+        if (!order_.cohort || text(cohort.at("cohort")) == *order_.cohort)
+          fmt::print("load of {}: {}\n", text(cohort.at("cohort")), text(cohort.at("sentence")));
+    }
   }
 
   // What stands on the legacy side already is not set up again.

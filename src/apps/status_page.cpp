@@ -198,6 +198,35 @@ std::string verifications(const json::array& list) {
   return out.empty() ? out : "\n" + out;
 }
 
+// What the gateway has seen: of every route how much was compared and how it went, of every cohort its load.
+std::string traffic(const json::value& seen) {
+  if (seen.is_null()) return "";
+  std::string out;
+  Grid grid({"route", "compared", "of eligible", "differ", "only new fails", "new p99", "legacy p99"});
+  for (const auto& route : seen.at("routes").as_array()) {
+    const auto& latency = route.at("latency");
+    auto p99 = [&](const char* side) -> std::string {
+      return latency.is_null() ? "" : human_seconds(real(latency.at(side).at("p99_ms")) / 1000);
+    };
+    auto differ = number(route.at("divergence").at("differed_after_recheck"));
+    auto failed = number(route.at("errors").at("only_new_failed"));
+    grid.add({{text(route.at("route"))},
+              {human_count(number(route.at("compared")))},
+              {fmt::format("{:.2f} %", 100 * real(route.at("coverage")))},
+              {human_count(differ), differ > 0 ? Tint::warning : Tint::none},
+              {human_count(failed), failed > 0 ? Tint::warning : Tint::none},
+              {p99("new")},
+              {p99("legacy")}});
+  }
+  if (!seen.at("routes").as_array().empty()) out += "\n" + grid.to_string(Paint::for_stdout());
+  for (const auto& entity : seen.at("skew").as_array())
+    for (const auto& cohort : entity.at("cohorts").as_array())
+      if (number(cohort.at("requests")) > 0)
+        out += fmt::format("{}/{}: {}\n", text(entity.at("entity")), text(cohort.at("cohort")),
+                           text(cohort.at("sentence")));
+  return out;
+}
+
 std::string last_events(const json::array& events) {
   std::string out = "\n";
   for (const auto& event : events) {
@@ -230,7 +259,7 @@ std::string verify_progress(const json::value& report) {
 std::string status_page(const json::value& status) {
   return heading(status) + "\n" + cohorts(status) + "\n" + stream(status.at("stream")) +
          tables(status.at("tables").as_array()) + verifications(status.at("verifications").as_array()) +
-         last_events(status.at("last_events").as_array());
+         traffic(status.at("traffic")) + last_events(status.at("last_events").as_array());
 }
 
 }  // namespace oxbow

@@ -18,6 +18,7 @@
 #include "apps/plane.hpp"
 #include "apps/preflight.hpp"
 #include "apps/service_manager.hpp"
+#include "apps/spec_watch.hpp"
 #include "base/log.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/task_group.hpp"
@@ -138,6 +139,10 @@ Status run(const Settings& settings, const Spec& spec, SqliteStore& store) {
   group.spawn(data.run());
   group.spawn(service->run());
   group.spawn(server->run());
+  if (gateway) {
+    auto take_over = [&](const Spec& changed) { return gateway->take_over(changed, service->lifecycle()); };
+    group.spawn(watch_spec(settings, spec.hash, take_over));
+  }
   Status outcome;
   asio::co_spawn(context, group.wait(), [&](std::exception_ptr, Status ended) {
     outcome = std::move(ended);

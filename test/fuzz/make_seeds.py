@@ -96,6 +96,17 @@ def answer_seeds(golden, output):
         write(output / "answer_lines", number, body.encode() + b"\0" + bodies[number - 1].encode())
 
 
+def http1_seeds(output):
+    """What a client may send: heads, then bodies in chunks."""
+    heads = ["GET /a?b HTTP/1.1\r\nHost: h\r\n\r\n", "POST http://h:1/a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+             "OPTIONS * HTTP/1.0\r\nConnection: keep-alive, X-A\r\nX-A: 1\r\nTE: trailers\r\n\r\n",
+             "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n",
+             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nSet-Cookie: a\r\n\r\nhello",
+             "5\r\nhello\r\n1;x=y\r\n \r\n0\r\nX-Sum: 7\r\n\r\n", "0\r\n\r\n"]
+    for number, text in enumerate(heads):
+        write(output / "http1", number, text.encode())
+
+
 def routing_seeds(output):
     """A target, cookies and a body, a line each."""
     seeds = ["/a/4711\nid=4711\n{\"a\": {\"id\": 4711}}", "/a/x%20y/4711/\na=1; id=2\n{\"b\": [1, {\"id\": 2}], \"a\": {\"id\": \"k-1\"}}",
@@ -114,6 +125,7 @@ def main():
     parity_seeds(golden, output)
     content_encoding_seeds(output)
     routing_seeds(output)
+    http1_seeds(output)
 
 
 if __name__ == "__main__":

@@ -111,6 +111,8 @@ std::optional<std::string> read_arguments(ReadyRule& ready) {
       return read_map(ready.rule);
     case Kind::rename:
       if (ready.rule.to.empty()) return "a rename needs the member's name on the new side";
+      if (ready.rule.to.starts_with("$."))
+        return "a rename takes the member's new name alone, without its path";
       return std::nullopt;
     case Kind::scale:
       return read_factor(ready);

@@ -33,6 +33,16 @@ constexpr auto kTargetCharacters = [] {
   return table;
 }();
 
+// RFC 3986, 3.2.2, with a port. A comma could make two hosts of one.
+constexpr auto kHostCharacters = [] {
+  std::array<bool, 256> table{};
+  for (char c = 'a'; c <= 'z'; ++c) table[static_cast<unsigned char>(c)] = true;
+  for (char c = 'A'; c <= 'Z'; ++c) table[static_cast<unsigned char>(c)] = true;
+  for (char c = '0'; c <= '9'; ++c) table[static_cast<unsigned char>(c)] = true;
+  for (char c : std::string_view("-._~!$&'()*+;=:[]%")) table[static_cast<unsigned char>(c)] = true;
+  return table;
+}();
+
 bool all_of(const std::array<bool, 256>& table, std::string_view text) {
   for (unsigned char c : text)
     if (!table[c]) return false;
@@ -86,7 +96,7 @@ std::optional<Refusal> split_absolute(std::string_view target, RequestHead& head
   auto end = authority.find_first_of("/?");
   auto rest = end == std::string_view::npos ? std::string_view() : authority.substr(end);
   head.host = authority.substr(0, end);
-  if (head.host.empty() || head.host.find('@') != std::string_view::npos)
+  if (head.host.empty() || !all_of(kHostCharacters, head.host))
     return bad("the request's target names no host");
   if (!rest.empty() && rest.front() == '?') return bad("the request's target has a query without a path");
   head.target = rest.empty() ? std::string_view("/") : rest;
@@ -116,7 +126,7 @@ std::optional<Refusal> take_host(RequestHead& head) {
   for (const auto& field : head.fields) {
     if (!same_field_name(field.name, "Host")) continue;
     ++count;
-    if (field.value.find_first_of(" \t,/@?#") != std::string_view::npos) return bad("Host is no host");
+    if (!all_of(kHostCharacters, field.value)) return bad("Host is no host");
     if (head.host.empty()) head.host = field.value;
   }
   if (count > 1) return bad("there is more than one Host");

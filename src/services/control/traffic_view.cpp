@@ -83,13 +83,17 @@ Coverage whole(const std::map<std::string, RouteFigures>& routes) {
 
 }  // namespace
 
-std::string traffic_json(const TrafficPlane& traffic) {
+json::value traffic_value(const TrafficPlane& traffic) {
   json::array routes, entities;
   traffic.look([&](const AnswersKnown& known) {
     for (const auto& [route, figures] : known.routes) routes.push_back(route_value(route, figures));
   });
   for (const auto& entity : traffic.skew()) entities.push_back(skew_value(entity));
-  return json::serialize(json::value{{"routes", std::move(routes)}, {"skew", std::move(entities)}});
+  return {{"routes", std::move(routes)}, {"skew", std::move(entities)}};
+}
+
+std::string traffic_json(const TrafficPlane& traffic) {
+  return json::serialize(traffic_value(traffic));
 }
 
 Result<std::string> differences_of(const TrafficPlane& traffic, std::string_view cluster, std::size_t limit,

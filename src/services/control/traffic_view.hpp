@@ -3,6 +3,7 @@
 // of the API.
 #pragma once
 
+#include <boost/json/value.hpp>
 #include <string>
 
 #include "base/result.hpp"
@@ -10,6 +11,7 @@
 
 namespace oxbow {
 
+boost::json::value traffic_value(const TrafficPlane& traffic);
 std::string traffic_json(const TrafficPlane& traffic);
 
 // GET /v1/differences: the clusters, most frequent first; one with its examples if `cluster` names it.

@@ -1,4 +1,5 @@
 #include "services/control/view.hpp"
+#include "services/control/traffic_view.hpp"
 
 #include <fmt/core.h>
 
@@ -208,6 +209,7 @@ std::string status_json(const StatusInput& input) {
   const auto& spec = service.parts().spec;
   auto now = service.parts().now();
   const auto& lifecycle = service.lifecycle();
+  const auto* traffic = service.parts().traffic;
   json::value halted;
   if (lifecycle.halted) halted = {{"why", lifecycle.halted_why}, {"at", to_string(lifecycle.halted_at)}};
   json::value status = {{"migration", spec.migration},
@@ -220,6 +222,7 @@ std::string status_json(const StatusInput& input) {
                         {"tables", each(input.plane.tables, table_value)},
                         {"stream", stream_value(input.plane.stream)},
                         {"verifications", each(input.plane.verifications, verify_value)},
+                        {"traffic", traffic ? traffic_value(*traffic) : json::value()},
                         {"findings_open", input.findings_open},
                         {"last_events", event_values(input.last_events)}};
   return json::serialize(status);

@@ -11,6 +11,10 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kKeepEvery = 5s;
+// Work is gathered for a moment, because waking a thread for each pair costs the users' thread more than the
+// comparison costs this one.
+constexpr auto kGatherFor = 10ms;
+constexpr std::size_t kGathered = 1000;
 constexpr std::size_t kBodyBytesMax = ParityLimits{}.body_bytes_max;
 
 // An answer as it was recorded, taken apart. Its texts stay in the record.
@@ -91,11 +95,16 @@ Judge::~Judge() {
   thread_.join();
 }
 
+bool Judge::is_worth_waking() const {
+  auto waiting = copies_.size() + skipped_.size();
+  return waiting == 1 || waiting == kGathered;
+}
+
 void Judge::offer(std::unique_ptr<ShadowCopy> copy) {
   {
     std::lock_guard lock(queue_mutex_);
     copies_.push_back(std::move(copy));
-    if (copies_.size() + skipped_.size() > 1) return;  // it has been woken
+    if (!is_worth_waking()) return;
   }
   queue_filled_.notify_one();
 }
@@ -104,7 +113,7 @@ void Judge::skipped(std::shared_ptr<const Routing> routing, std::size_t route, S
   {
     std::lock_guard lock(queue_mutex_);
     skipped_.push_back({std::move(routing), route, why});
-    if (copies_.size() + skipped_.size() > 1) return;
+    if (!is_worth_waking()) return;
   }
   queue_filled_.notify_one();
 }
@@ -120,8 +129,9 @@ void Judge::work() {
   while (true) {
     {
       std::unique_lock lock(queue_mutex_);
-      queue_filled_.wait_for(lock, kKeepEvery,
-                             [&] { return ends_ || !copies_.empty() || !skipped_.empty(); });
+      auto waiting = [&] { return copies_.size() + skipped_.size(); };
+      queue_filled_.wait_for(lock, kKeepEvery, [&] { return ends_ || waiting() > 0; });
+      queue_filled_.wait_for(lock, kGatherFor, [&] { return ends_ || waiting() >= kGathered; });
       if (ends_) break;
       std::swap(copies, copies_);
       std::swap(skipped, skipped_);

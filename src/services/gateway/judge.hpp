@@ -48,6 +48,7 @@ class Judge {
   };
   struct Comparison;
 
+  bool is_worth_waking() const;
   void work();
   void judge(std::unique_ptr<ShadowCopy> copy);
   void record(const ShadowCopy& copy, const Comparison& comparison, DivergenceCounts::Outcome outcome);
