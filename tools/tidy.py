@@ -42,6 +42,7 @@ FOREIGN = {
     "boost/asio": ["runtime", "ports", "services", "adapters/postgres", "adapters/http", "adapters/net", "apps"],
     "re2/": ["core"],
     "zlib.h": ["protocol"],
+    "nghttp2/": ["protocol"],
     "xxhash.h": ["core", "services"],
     "openssl/": ["core", "adapters/net"],
     "CLI/": ["apps"],

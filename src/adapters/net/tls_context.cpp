@@ -16,8 +16,9 @@ namespace {
 
 constexpr Duration kLookEvery = std::chrono::seconds(1);
 constexpr char kCiphersOfTls12[] = "ECDHE+AESGCM:ECDHE+CHACHA20";  // those of TLS 1.3 are all sound
-constexpr unsigned char kProtocols[] = "\x08http/1.1";             // by preference, as ALPN writes them
-constexpr unsigned kProtocolsBytes = sizeof kProtocols - 1;
+// By preference, as ALPN writes them.
+constexpr unsigned char kProtocolsOfUsers[] = {2, 'h', '2', 8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+constexpr unsigned char kProtocolsOfServices[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
 
 std::string reason() {
   auto code = ERR_peek_last_error();
@@ -46,8 +47,8 @@ int no_password(char*, int, int, void*) {
 int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* chosen_bytes,
                     const unsigned char* offered, unsigned offered_bytes, void*) {
   unsigned char* match = nullptr;
-  auto outcome =
-      SSL_select_next_proto(&match, chosen_bytes, kProtocols, kProtocolsBytes, offered, offered_bytes);
+  auto outcome = SSL_select_next_proto(&match, chosen_bytes, kProtocolsOfUsers, sizeof kProtocolsOfUsers,
+                                       offered, offered_bytes);
   *chosen = match;
   return outcome == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
@@ -104,7 +105,7 @@ Result<TlsContext> make_client_context(const std::string& ca_path) {
   if (!ca_path.empty()) TRY(check_readable("file of certificate authorities", ca_path));
   auto context = make_context(TLS_client_method());
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
-  SSL_CTX_set_alpn_protos(context.get(), kProtocols, kProtocolsBytes);
+  SSL_CTX_set_alpn_protos(context.get(), kProtocolsOfServices, sizeof kProtocolsOfServices);
   if (ca_path.empty())
     SSL_CTX_set_default_verify_paths(context.get());
   else if (SSL_CTX_load_verify_locations(context.get(), ca_path.c_str(), nullptr) != 1)

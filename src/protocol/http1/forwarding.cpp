@@ -68,10 +68,22 @@ void append_forwarded(std::string& out, const RequestHead& head, const Requester
   append_field(out, "X-Forwarded-Host", head.host);
 }
 
+// The version in which the request came here.
+std::string_view via(const RequestHead& head, const Requester& requester) {
+  if (requester.over_http2) return "2.0 oxbow";
+  return head.minor_version == 0 ? "1.0 oxbow" : "1.1 oxbow";
+}
+
 bool is_forwarded_field(std::string_view name) {
   return name.size() > 12 && (name.front() == 'X' || name.front() == 'x') &&
          (same_field_name(name, "X-Forwarded-For") || same_field_name(name, "X-Forwarded-Proto") ||
           same_field_name(name, "X-Forwarded-Host"));
+}
+
+// Of the answer to a HEAD, or a 304.
+std::optional<std::string_view> length_without_body(const ResponseHead& head, const Framing& framing) {
+  bool may_have = framing.kind == Framing::Kind::none && head.status >= 200 && head.status != 204;
+  return may_have ? find_field(head.fields, "Content-Length") : std::nullopt;
 }
 
 }  // namespace
@@ -103,7 +115,7 @@ void append_request_head(std::string& out, const RequestHead& head, const Framin
   append_framing(out, framing);
   append_forwarded(out, head, changes.requester);
   if (!has_trace && !changes.traceparent.empty()) append_field(out, "traceparent", changes.traceparent);
-  append_field(out, "Via", head.minor_version == 0 ? "1.0 oxbow" : "1.1 oxbow");
+  append_field(out, "Via", via(head, changes.requester));
   for (const auto& own : changes.own) append_field(out, own.name, own.value);
   out += "\r\n";
 }
@@ -116,9 +128,7 @@ void append_response_head(std::string& out, const ResponseHead& head, const Fram
     bool upgrade = changes.upgrades && same_field_name(field.name, "Upgrade");
     if (upgrade || passing.passes(field)) append_field(out, field.name, field.value);
   }
-  if (framing.kind == Framing::Kind::none && head.status >= 200 && head.status != 204) {
-    if (auto length = find_field(head.fields, "Content-Length")) append_field(out, "Content-Length", *length);
-  }
+  if (auto length = length_without_body(head, framing)) append_field(out, "Content-Length", *length);
   append_framing(out, framing);
   for (const auto& own : changes.own) append_field(out, own.name, own.value);
   if (changes.upgrades)
@@ -128,6 +138,16 @@ void append_response_head(std::string& out, const ResponseHead& head, const Fram
   else if (changes.says_keep_alive)
     append_field(out, "Connection", "keep-alive");
   out += "\r\n";
+}
+
+HeaderFields passing_fields(const ResponseHead& head, const Framing& framing, std::span<const OwnField> own) {
+  HeaderFields fields;
+  Passing passing(head.fields, own);
+  for (const auto& field : head.fields)
+    if (passing.passes(field)) fields.push_back(field);
+  if (auto length = length_without_body(head, framing)) fields.push_back({"Content-Length", *length});
+  for (const auto& each : own) fields.push_back({each.name, each.value});
+  return fields;
 }
 
 // RFC 9110, 6.5.1: nothing that frames, routes or authenticates.

@@ -16,6 +16,7 @@ namespace oxbow::http1 {
 struct Requester {
   std::string_view address;  // without its port; "unix" for a unix socket
   bool over_tls = false;
+  bool over_http2 = false;
 };
 
 // A field of ours, put behind those that are passed on. Fields of the same name do not pass.
@@ -45,6 +46,10 @@ struct ResponseChanges {
 // `framing` is how the body goes out. A Content-Length without a body (HEAD, 304) passes as it is.
 void append_response_head(std::string& out, const ResponseHead& head, const Framing& framing,
                           const ResponseChanges& changes);
+
+// The fields of such a head alone, without the length of a body that follows, for a version of HTTP that
+// frames bodies by itself. They are views of `head` and `own`.
+HeaderFields passing_fields(const ResponseHead& head, const Framing& framing, std::span<const OwnField> own);
 
 // Trailers without what may not stand there, and the empty line.
 void append_trailers(std::string& out, const HeaderFields& trailers);

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "protocol/http2/session.hpp"
+
 namespace oxbow {
 namespace {
 
@@ -46,6 +48,7 @@ Task<void> ClientConnection::open() {
   deadline_.set(limits_.header_time_max);
   auto opened = co_await stream_->shake_hands();
   deadline_.clear();
+  speaks_http2_ = stream_->application_protocol() == "h2";
   co_return opened;
 }
 
@@ -66,6 +69,12 @@ Task<bool> ClientConnection::next_request() {
   std::optional<http1::Refusal> refusal;
   if (!bytes && bytes.error().code == ErrorCode::malformed) refusal = reader_.refusal();
   if (!bytes && !refusal) co_return false;
+  if (bytes && *bytes == http2::kPrefaceHead && !has_spoken_ && !stream_->is_encrypted()) {
+    speaks_http2_ = true;
+    begun_ = *bytes;
+    co_return false;
+  }
+  has_spoken_ = true;
   if (!refusal) refusal = http1::parse_request_head(*bytes, limits_.head, head_);
   if (!refusal) refusal = http1::request_framing(head_, framing);
   if (refusal) {

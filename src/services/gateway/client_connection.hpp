@@ -16,7 +16,16 @@ struct ClientLimits {
   Duration body_time_max = std::chrono::seconds(60);  // without a byte, in either direction
 };
 
-class ClientConnection final : public ClientExchange {
+// A connection of a client, whatever version of HTTP it speaks.
+class ClientSession {
+ public:
+  virtual ~ClientSession() = default;
+
+  // No further request is taken; those that have begun go on.
+  virtual void drain() = 0;
+};
+
+class ClientConnection final : public ClientSession, public ClientExchange {
  public:
   ClientConnection(std::unique_ptr<ByteStream> stream, const ClientLimits& limits, Deadlines& deadlines);
 
@@ -33,8 +42,13 @@ class ClientConnection final : public ClientExchange {
   // Behind the last one.
   Task<void> finish();
 
-  // No further request is taken: the present answer says `Connection: close`.
-  void drain();
+  // The present answer says `Connection: close`.
+  void drain() override;
+
+  // Behind next_request() that was false, or open(): the client speaks HTTP/2 instead.
+  bool speaks_http2() const { return speaks_http2_; }
+  std::string bytes_read() const { return std::string(begun_) + std::string(reader_.unread()); }
+  std::unique_ptr<ByteStream> take_stream() { return std::move(stream_); }
 
   const RequestHead& request() const override { return head_; }
   http1::Requester requester() const override;
@@ -63,12 +77,15 @@ class ClientConnection final : public ClientExchange {
   Deadline deadline_;
   MessageReader reader_;
   RequestHead head_;
+  std::string_view begun_;  // of HTTP/2
   std::string out_;
   http1::Framing answer_framing_;
   bool answer_begun_ = false;
   bool answer_ended_ = false;
   bool close_ = false;  // behind the present answer
   bool draining_ = false;
+  bool has_spoken_ = false;  // HTTP/1
+  bool speaks_http2_ = false;
   bool idle_ = false;  // without a request
 };
 

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "runtime/cancellation.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/task_group.hpp"
 
@@ -86,7 +87,9 @@ Task<void> Forwarder::answer(Exchange& exchange) {
       service.keep();
       co_return ended;
     }
-    if (visit.client_gone || ended.error().code == ErrorCode::cancelled) co_return ended;
+    // Whoever was asked to stop knows nothing of the service.
+    if (visit.client_gone || ended.error().code == ErrorCode::cancelled || co_await is_cancelled())
+      co_return ended;
     bool was_stale = service->was_used() && !service->has_answered();
     bool may_repeat = is_idempotent(exchange.client.request().method) &&
                       (!exchange.has_body() || exchange.body_is_whole) && !exchange.client.answer_has_begun();

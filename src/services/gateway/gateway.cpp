@@ -107,20 +107,43 @@ Task<void> Gateway::turn_away(std::unique_ptr<ByteStream> stream) {
 }
 
 Task<void> Gateway::serve(std::unique_ptr<ByteStream> stream) {
-  ClientConnection client(std::move(stream), client_limits_, deadlines_);
-  auto place = open_.insert(open_.end(), &client);
-  if (draining_) client.drain();
+  std::string begun;
+  {
+    ClientConnection client(std::move(stream), client_limits_, deadlines_);
+    co_await serve_http1(client);
+    if (!client.speaks_http2()) co_return Status{};
+    begun = client.bytes_read();
+    stream = client.take_stream();
+  }
+  Http2Connection client(parts_.executor, std::move(stream), std::move(begun), client_limits_, deadlines_,
+                         [this](ClientExchange& exchange) { return answer(exchange); });
+  auto place = enter(client);
+  co_await client.run();
+  open_.erase(place);
+  co_return Status{};
+}
+
+boost::asio::awaitable<void> Gateway::serve_http1(ClientConnection& client) {
+  auto place = enter(client);
   auto is_open = co_await client.open();
-  while (is_open) {
+  while (is_open && !client.speaks_http2()) {
     auto has_request = co_await client.next_request();
     if (!has_request || !*has_request) break;
-    auto visit = co_await forwarder_.forward(client);
-    access_log_.add(visit, client);
+    co_await answer(client);
     if (!client.can_go_on()) break;
   }
   co_await client.finish();
   open_.erase(place);
-  co_return Status{};
+}
+
+boost::asio::awaitable<void> Gateway::answer(ClientExchange& exchange) {
+  auto visit = co_await forwarder_.forward(exchange);
+  access_log_.add(visit, exchange);
+}
+
+std::list<ClientSession*>::iterator Gateway::enter(ClientSession& client) {
+  if (draining_) client.drain();
+  return open_.insert(open_.end(), &client);
 }
 
 // Idle connections end at once, the others behind their present answer.

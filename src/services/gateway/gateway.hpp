@@ -11,8 +11,8 @@
 
 #include "model/gateway_spec.hpp"
 #include "services/gateway/access_log.hpp"
-#include "services/gateway/client_connection.hpp"
 #include "services/gateway/forwarder.hpp"
+#include "services/gateway/http2_connection.hpp"
 #include "services/gateway/judge.hpp"
 
 namespace oxbow {
@@ -47,6 +47,9 @@ class Gateway final : public TrafficPlane {
  private:
   Task<void> accept(Listener& listener);
   Task<void> serve(std::unique_ptr<ByteStream> stream);
+  boost::asio::awaitable<void> serve_http1(ClientConnection& client);
+  boost::asio::awaitable<void> answer(ClientExchange& exchange);
+  std::list<ClientSession*>::iterator enter(ClientSession& client);
   Task<void> turn_away(std::unique_ptr<ByteStream> stream);
   Task<void> drain();
   void look_again(std::unique_ptr<ShadowCopy> copy, Duration after);
@@ -64,7 +67,7 @@ class Gateway final : public TrafficPlane {
   Forwarder forwarder_;
   AccessLog access_log_;
   TaskGroup connections_;
-  std::list<ClientConnection*> open_;
+  std::list<ClientSession*> open_;
   bool draining_ = false;
 };
 

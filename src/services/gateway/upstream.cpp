@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "runtime/cancellation.hpp"
 #include "runtime/deadline.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
@@ -166,7 +167,7 @@ Task<Upstream::Lease> Upstream::connect(bool fresh) {
 Task<std::unique_ptr<UpstreamConnection>> Upstream::dial(Address& address) {
   auto stream = co_await with_deadline(dialer_.connect(address.service), limits_.connect_time_max);
   if (stream) co_return std::make_unique<UpstreamConnection>(std::move(*stream), limits_, deadlines_);
-  if (stream.error().code != ErrorCode::cancelled) {
+  if (stream.error().code != ErrorCode::cancelled && !co_await is_cancelled()) {
     Lease lease(*this, address, nullptr);
     lease.failed(deadlines_.now());
   }
