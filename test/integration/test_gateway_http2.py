@@ -287,6 +287,15 @@ def test_an_answer_that_breaks_off_resets_its_stream_only(make_gateway):
         assert client.request(3).body(3) == b"{}"
 
 
+def test_a_body_of_a_known_length_is_over_with_its_last_byte(make_gateway):
+    gateway = make_gateway(lambda request, connection: json_answer(request.body.decode()))
+    with Http2Client(gateway.port) as client:
+        client.request(1, method="POST", ends=False, **{"content-length": "5"}).frame(DATA, 0, 1, b"hello")
+        assert client.body(1) == b"hello"
+        client.frame(DATA, END_STREAM, 1)
+        assert client.request(3).wait_for(RST_STREAM, HEADERS)[::2] == (HEADERS, 3)
+
+
 def test_an_answer_before_the_end_of_the_body_tells_the_client_to_stop(make_gateway):
     gateway = make_gateway(lambda request, connection: connection.sendall(b"HTTP/1.1 413 No\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno\n"),
                            reads_body=False)
