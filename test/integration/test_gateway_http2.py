@@ -206,7 +206,7 @@ def test_a_large_download_that_stalls_is_not_held_and_does_not_stop_others(make_
         assert len(client.wait_for(DATA, stream=1)[3]) == 1000  # the window: nothing more may come on this stream
         for stream in range(3, 23, 2):
             assert client.request(stream, "/small").body(stream) == b"{}"
-    assert int(curl("-o", "/dev/null", "-w", "%{size_download}", port=gateway.port).stdout) == size
+        assert int(curl("-o", "/dev/null", "-w", "%{size_download}", port=gateway.port).stdout) == size
     assert gateway.peak_rss_bytes() - before < 8 << 20
 
 
