@@ -206,7 +206,7 @@ def test_a_large_download_that_stalls_is_not_held_and_does_not_stop_others(make_
         assert len(client.wait_for(DATA, stream=1)[3]) == 1000  # the window: nothing more may come on this stream
         for stream in range(3, 23, 2):
             assert client.request(stream, "/small").body(stream) == b"{}"
-    assert int(curl("-o", "/dev/null", "-w", "%{size_download}", port=gateway.port).stdout) == size
+        assert int(curl("-o", "/dev/null", "-w", "%{size_download}", port=gateway.port).stdout) == size
     assert gateway.peak_rss_bytes() - before < 8 << 20
 
 
@@ -285,6 +285,15 @@ def test_an_answer_that_breaks_off_resets_its_stream_only(make_gateway):
         assert client.wait_for(DATA, stream=1)[3] == b"half"
         assert client.wait_for(RST_STREAM, DATA, stream=1)[::3] == (RST_STREAM, struct.pack(">I", 2))
         assert client.request(3).body(3) == b"{}"
+
+
+def test_a_body_of_a_known_length_is_over_with_its_last_byte(make_gateway):
+    gateway = make_gateway(lambda request, connection: json_answer(request.body.decode()))
+    with Http2Client(gateway.port) as client:
+        client.request(1, method="POST", ends=False, **{"content-length": "5"}).frame(DATA, 0, 1, b"hello")
+        assert client.body(1) == b"hello"
+        client.frame(DATA, END_STREAM, 1)
+        assert client.request(3).wait_for(RST_STREAM, HEADERS)[::2] == (HEADERS, 3)
 
 
 def test_an_answer_before_the_end_of_the_body_tells_the_client_to_stop(make_gateway):

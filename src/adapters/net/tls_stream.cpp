@@ -2,9 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
-#include <sys/socket.h>
 
-#include <array>
 #include <boost/asio/post.hpp>
 
 namespace oxbow::net {
@@ -14,7 +12,6 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr int kReadsWithoutWaitingMax = 16;  // a record each
-constexpr std::size_t kDiscardedBytesMax = 64 << 10;
 
 std::string failure_text(SSL* tls, int error, int system_error) {
   if (auto verdict = SSL_get_verify_result(tls); verdict != X509_V_OK)
@@ -71,22 +68,9 @@ Task<void> TlsStream::shake_hands() {
     ERR_clear_error();
     auto outcome = outcome_of(SSL_do_handshake(tls_.get()));
     if (outcome == Outcome::done) co_return Status{};
-    if (outcome == Outcome::broken) end_failed_handshake();
     CO_TRY(co_await wait_for(outcome));
   }
   co_return lost();
-}
-
-// A close while bytes lie unread would be a reset, which may take the alert away before the peer has read it.
-void TlsStream::end_failed_handshake() {
-  boost::system::error_code ignored;
-  socket_.shutdown(Socket::shutdown_send, ignored);
-  std::array<char, 4096> bytes;
-  for (std::size_t total = 0; total < kDiscardedBytesMax;) {
-    auto read = ::recv(socket_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT);
-    if (read <= 0) return;
-    total += static_cast<std::size_t>(read);
-  }
 }
 
 // A fast peer must not keep the thread for itself: what needs no waiting lets the others go first at times.

@@ -34,7 +34,6 @@ class TlsStream final : public ByteStream {
   Outcome write_records(std::string_view& bytes);
   Task<void> wait_for(Outcome what);
   std::unexpected<Error> lost() const;
-  void end_failed_handshake();
 
   Socket socket_;
   std::string peer_address_;

@@ -106,24 +106,9 @@ Task<void> Gateway::turn_away(std::unique_ptr<ByteStream> stream) {
   co_return co_await stream->shutdown_write();
 }
 
+// HTTP/2 is a task of its own, because what it needs would lie idle in each of the many that speak HTTP/1.
 Task<void> Gateway::serve(std::unique_ptr<ByteStream> stream) {
-  std::string begun;
-  {
-    ClientConnection client(std::move(stream), client_limits_, deadlines_);
-    co_await serve_http1(client);
-    if (!client.speaks_http2()) co_return Status{};
-    begun = client.bytes_read();
-    stream = client.take_stream();
-  }
-  Http2Connection client(parts_.executor, std::move(stream), std::move(begun), client_limits_, deadlines_,
-                         [this](ClientExchange& exchange) { return answer(exchange); });
-  auto place = enter(client);
-  co_await client.run();
-  open_.erase(place);
-  co_return Status{};
-}
-
-boost::asio::awaitable<void> Gateway::serve_http1(ClientConnection& client) {
+  ClientConnection client(std::move(stream), client_limits_, deadlines_);
   auto place = enter(client);
   auto is_open = co_await client.open();
   while (is_open && !client.speaks_http2()) {
@@ -134,6 +119,17 @@ boost::asio::awaitable<void> Gateway::serve_http1(ClientConnection& client) {
   }
   co_await client.finish();
   open_.erase(place);
+  if (client.speaks_http2()) connections_.spawn(serve_http2(client.take_stream(), client.bytes_read()));
+  co_return Status{};
+}
+
+Task<void> Gateway::serve_http2(std::unique_ptr<ByteStream> stream, std::string begun) {
+  Http2Connection client(parts_.executor, std::move(stream), std::move(begun), client_limits_, deadlines_,
+                         [this](ClientExchange& exchange) { return answer(exchange); });
+  auto place = enter(client);
+  co_await client.run();
+  open_.erase(place);
+  co_return Status{};
 }
 
 boost::asio::awaitable<void> Gateway::answer(ClientExchange& exchange) {

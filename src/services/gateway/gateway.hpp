@@ -47,7 +47,7 @@ class Gateway final : public TrafficPlane {
  private:
   Task<void> accept(Listener& listener);
   Task<void> serve(std::unique_ptr<ByteStream> stream);
-  boost::asio::awaitable<void> serve_http1(ClientConnection& client);
+  Task<void> serve_http2(std::unique_ptr<ByteStream> stream, std::string begun);
   boost::asio::awaitable<void> answer(ClientExchange& exchange);
   std::list<ClientSession*>::iterator enter(ClientSession& client);
   Task<void> turn_away(std::unique_ptr<ByteStream> stream);

@@ -57,8 +57,12 @@ Task<void> Http2Stream::refuse(http1::Refusal refusal) {
   co_return co_await flush();
 }
 
+// A body of a known length is over with its last byte, also when the client says so in a later frame: some
+// clients lose an answer that comes between the two and is followed by a reset.
 void Http2Stream::add_request_body(std::string_view bytes) {
   in_ += bytes;
+  received_ += bytes.size();
+  request_ended_ = framing_.kind == http1::Framing::Kind::length && received_ >= framing_.length;
   readable_.raise();
 }
 

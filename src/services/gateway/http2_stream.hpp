@@ -80,6 +80,7 @@ class Http2Stream final : public ClientExchange {
   std::string part_;  // what was read last
   std::string trailer_bytes_;
   HeaderFields trailers_;
+  std::uint64_t received_ = 0;  // of the body
   bool request_ended_ = true;
 
   std::string out_;
