@@ -15,7 +15,7 @@ using testing::Not;
 json::value status_with(std::string_view phase) {
   auto status = json::parse(R"({
     "migration": "payments", "now": "2026-01-01T00:00:00Z", "findings_open": 0, "halted": null,
-    "cohorts": [], "verifications": [], "last_events": [],
+    "cohorts": [], "verifications": [], "traffic": null, "last_events": [],
     "stream": {"phase": "running", "reason": null, "waits": [], "applied_position": "0/1", "lag_bytes": 5,
                "lag_seconds": 40.0, "retained_wal_bytes": 0, "retained_wal_bytes_max": 0, "budget": "green",
                "transactions_per_second": 0.0, "changes_per_second": 0.0, "quarantined_rows": 0,
