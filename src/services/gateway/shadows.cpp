@@ -133,6 +133,7 @@ Task<void> Shadows::exchange(ShadowCopy& copy, UpstreamConnection& service, Reco
   } while (service.head().status < 200 && service.head().status != 101);
   copy.add(answer.head, service.head_bytes());
   if (service.framing().kind == http1::Framing::Kind::none) co_return Status{};
+  if (service.framing().length > settings_.body_bytes_max) copy.give_up(ShadowSkip::body_too_large);
   while (copy.skip() == ShadowSkip::none) {
     auto part = CO_TRY(co_await service.read_body());
     copy.add(answer.body, part.bytes);
