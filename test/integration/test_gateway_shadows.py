@@ -350,3 +350,24 @@ def test_a_changed_spec_is_taken_over_without_a_dropped_request_and_a_bad_one_is
     stop.set()
     user.join()
     assert not failures
+
+
+def test_a_request_that_got_no_answer_is_counted_as_not_compared(make_gateway):
+    gateway = make_gateway(lambda request, connection: None, answering("{}"))
+    assert gateway.get("/payments/4711").status == 502
+    route = gateway.wait_for(lambda route: route["eligible"] == 1, "it is counted")
+    assert route["skipped"] == {"no_answer": 1} and route["compared"] == 0
+
+
+def test_a_difference_whose_second_look_finds_no_room_is_not_taken_for_equal(make_gateway):
+    """The first answers are small; at the second look the new side's is larger than a shadow may keep."""
+    looks = []
+
+    def answer(request, connection):
+        looks.append(request)
+        return json_answer('{"a": 2}' if len(looks) == 1 else '"' + "x" * 5000 + '"')
+
+    gateway = make_gateway(answering('{"a": 1}'), answer, shadow="time: 2s, body: 4kB")
+    gateway.get("/payments/4711")
+    route = gateway.wait_for(lambda route: route["eligible"] == 1, "it is counted")
+    assert route["compared"] == 0 and route["skipped"] == {"body_too_large": 1}

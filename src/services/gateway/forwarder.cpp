@@ -72,6 +72,10 @@ boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
     else
       co_await refuse(exchange, ended.error());
   }
+  if (exchange.copy) {
+    visit.shadow = ShadowSkip::no_answer;
+    shadows_.drop(std::move(exchange.copy), visit.shadow);
+  }
   co_return std::move(visit);
 }
 
@@ -324,7 +328,6 @@ Task<void> Forwarder::tunnel(Exchange& exchange, UpstreamConnection& service) {
 Task<void> Forwarder::refuse(Exchange& exchange, const Error& error) {
   auto& client = exchange.client;
   auto& visit = exchange.visit;
-  if (exchange.copy) visit.shadow = ShadowSkip::no_answer;
   visit.status = exchange.client_fault ? 400 : status_for(error);
   auto reason = visit.status == 400   ? std::string_view("Bad Request")
                 : visit.status == 504 ? std::string_view("Gateway Timeout")

@@ -39,10 +39,4 @@ constexpr std::string_view name(ShadowSkip skip) {
   return kShadowSkipNames[static_cast<std::size_t>(skip)];
 }
 
-// Requests that a comparison could have been made of.
-constexpr bool is_eligible(ShadowSkip skip) {
-  return skip != ShadowSkip::not_wanted && skip != ShadowSkip::method && skip != ShadowSkip::sampled_out &&
-         skip != ShadowSkip::upgraded;
-}
-
 }  // namespace oxbow

@@ -61,9 +61,12 @@ ShadowSkip Shadows::submit(std::unique_ptr<ShadowCopy> copy, const Destination& 
 }
 
 ShadowSkip Shadows::skip(const ShadowCopy& copy, ShadowSkip why) {
-  ++counters_[why];
   on_skip_(copy.routing, copy.route, why);
   return why;
+}
+
+void Shadows::drop(std::unique_ptr<ShadowCopy> copy, ShadowSkip why) {
+  skip(*copy, copy->skip() == ShadowSkip::none ? why : copy->skip());
 }
 
 Task<void> Shadows::run(std::unique_ptr<ShadowCopy> copy) {
@@ -75,7 +78,10 @@ Task<void> Shadows::run(std::unique_ptr<ShadowCopy> copy) {
   RecordedAnswer twin;
   if (copy->takes_twin && co_await ask(*copy, copy->answered_by, twin) == ShadowSkip::none)
     copy->twin_answer = std::move(twin);
-  ++counters_[ShadowSkip::none];
+  if (copy->skip() != ShadowSkip::none) {  // no room for the twin has taken the first answers, too
+    skip(*copy, copy->skip());
+    co_return Status{};
+  }
   on_pair_(std::move(copy));
   co_return Status{};
 }
@@ -89,6 +95,10 @@ Task<void> Shadows::run_again(std::unique_ptr<ShadowCopy> copy, Duration after) 
   RecordedAnswer answer, shadow_answer;
   bool looked = co_await ask(*copy, copy->answered_by, answer) == ShadowSkip::none &&
                 co_await ask(*copy, other(copy->answered_by), shadow_answer) == ShadowSkip::none;
+  if (copy->skip() != ShadowSkip::none) {  // nothing is left to compare, which is not the same as equal
+    skip(*copy, copy->skip());
+    co_return Status{};
+  }
   copy->look = looked ? ShadowCopy::Look::second : ShadowCopy::Look::only;
   if (looked) {
     copy->answer = std::move(answer);

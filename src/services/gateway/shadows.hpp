@@ -6,7 +6,6 @@
 // Belongs to one thread.
 #pragma once
 
-#include <array>
 #include <functional>
 #include <memory>
 
@@ -24,13 +23,6 @@ struct ShadowSettings {
   Duration time_max = std::chrono::seconds(10);
 };
 
-struct ShadowCounters {
-  std::array<std::uint64_t, kShadowSkipNames.size()>
-      ended_as{};  // by ShadowSkip; none: both answers are there
-
-  std::uint64_t& operator[](ShadowSkip skip) { return ended_as[static_cast<std::size_t>(skip)]; }
-};
-
 class Shadows {
  public:
   using OnPair = std::function<void(std::unique_ptr<ShadowCopy>)>;
@@ -46,12 +38,11 @@ class Shadows {
   ShadowSkip submit(std::unique_ptr<ShadowCopy> copy, const Destination& destination,
                     const RequestHead& request, http1::RequestChanges changes);
 
+  // The user got no whole answer, so there is nothing to compare with.
+  void drop(std::unique_ptr<ShadowCopy> copy, ShadowSkip why);
+
   // Asks both sides once more, and hands the pair over again.
   void look_again(std::unique_ptr<ShadowCopy> copy, Duration after);
-
-  const ShadowCounters& counters() const { return counters_; }
-  std::size_t bytes_used() const { return budget_->used(); }
-  std::size_t running() const { return running_.running(); }
 
   // Ends all that run.
   Task<void> stop();
@@ -69,7 +60,6 @@ class Shadows {
   OnPair on_pair_;
   OnSkip on_skip_;
   std::shared_ptr<ShadowBudget> budget_;  // of its copies, too, which may outlive us
-  ShadowCounters counters_;
   TaskGroup running_;
 };
 

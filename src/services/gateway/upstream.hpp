@@ -95,7 +95,6 @@ class Upstream {
   Task<Lease> connect(bool fresh);
 
   bool is_at_limit() const { return connections_ >= limits_.connections_max; }
-  std::size_t connections() const { return connections_; }
   bool is_available() const;  // some address is not left alone
 
   // Asks every address for its health until cancelled. Ends at once where none is to be asked.
