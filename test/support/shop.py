@@ -161,11 +161,11 @@ class Workload:
     game; anything else is raised by stop().
     """
 
-    def __init__(self, url, rows, seed=1, threads=3, transactions_per_second=300, without=()):
+    def __init__(self, url, rows, seed=1, threads=3, transactions_per_second=300, acts=None):
         self.url = url
         self.rows = rows
         self.pause_s = threads / transactions_per_second
-        self.without = set(without)
+        self.acts = [act for act in ACTS if acts is None or act[1].__name__ in acts]
         self.committed = 0
         self.failure = None
         self.stopping = threading.Event()
@@ -210,8 +210,7 @@ class Workload:
             connection.close()
 
     def _one_transaction(self, connection, chance):
-        acts = [act for act in ACTS if act[1].__name__ not in self.without]
-        act = chance.choices([function for _, function in acts], [weight for weight, _ in acts])[0]
+        act = chance.choices([function for _, function in self.acts], [weight for weight, _ in self.acts])[0]
         try:
             with connection.cursor() as cursor:
                 act(self, cursor, chance)

@@ -147,6 +147,12 @@ FenceBook::Range* FenceBook::find_point(std::string_view key) {
   return point == points_.end() ? nullptr : &point->second;
 }
 
+std::vector<std::string> FenceBook::points() const {
+  std::vector<std::string> keys;
+  for (const auto& [key, point] : points_) keys.push_back(key);
+  return keys;
+}
+
 void FenceBook::for_each_range(const std::function<void(Range&)>& visit) {
   for (auto& job : jobs_)
     for (auto& range : job.ranges) visit(range);

@@ -67,6 +67,7 @@ class FenceBook {
   bool others_settled();  // everybody who is not `after_others`
   Range* find(RangeId id);
   Range* find_point(std::string_view key);
+  std::vector<std::string> points() const;  // keys that wait to be read again, or are not settled since
   void for_each_range(const std::function<void(Range&)>& visit);
 
   // Every range starts over, as after a TRUNCATE: pending, owing sight of `xid`. The ranges read their

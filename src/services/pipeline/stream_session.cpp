@@ -423,12 +423,13 @@ std::vector<TableStatus> StreamSession::table_status() const {
       status.ranges_total = status.ranges_copied = status.ranges_settled = 0;
       std::uint64_t rows_stored = 0;
       parts_.applier->fences(table.id).for_each_range([&](FenceBook::Range& range) {
+        if (range.record.range.is_point()) return;
         ++status.ranges_total;
         bool copied =
             range.fence.phase() == Fence::Phase::copied || range.fence.phase() == Fence::Phase::settled;
         status.ranges_copied += copied ? 1 : 0;
         status.ranges_settled += range.fence.phase() == Fence::Phase::settled ? 1 : 0;
-        rows_stored += copied && !range.record.range.is_point() ? range.record.rows : 0;
+        rows_stored += copied ? range.record.rows : 0;
       });
       status.rows_copied += rows_stored;
       bool paused = parts_.context.control.is_paused(table.entity);

@@ -171,6 +171,7 @@ Task<void> Verifier::begin_stretch(std::uint32_t table) {
   auto at_barrier = [&]() -> Task<void> {
     CO_TRY(co_await new_side_->begin({mapping.new_side}));
     touched_ = applier.touched().stop();
+    for (auto& key : applier.fences(table).points()) touched_[table].insert(std::move(key));
     co_return Status{};
   };
   report_.reason = "it waits until the stream has passed this moment of the legacy side";
