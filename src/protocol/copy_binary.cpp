@@ -93,6 +93,12 @@ Result<std::string_view> next_tuple(std::string_view& rest) {
   return tuple;
 }
 
+std::string_view take_tuple(std::string_view& tuples) {
+  auto tuple = tuples.substr(0, tuple_size(tuples));
+  tuples.remove_prefix(tuple.size());
+  return tuple;
+}
+
 std::size_t tuple_size(std::string_view tuples) {
   const char* at = tuples.data() + 2;
   for (auto left = read_big_endian<std::uint16_t>(tuples.data()); left > 0; --left) {

@@ -39,4 +39,7 @@ Result<std::string_view> next_tuple(std::string_view& rest);
 // The length of the tuple that `tuples` begins with. REQUIRES: next_tuple() would find one.
 std::size_t tuple_size(std::string_view tuples);
 
+// Takes that tuple off.
+std::string_view take_tuple(std::string_view& tuples);
+
 }  // namespace oxbow

@@ -13,16 +13,6 @@ namespace {
 
 constexpr std::uint32_t kPointJob = UINT32_MAX;
 
-constexpr std::size_t kNotThere = SIZE_MAX;
-
-// Copies the fields named by `fields` into a tuple of the source's layout.
-void project_partly(std::string_view tuple, const std::vector<std::size_t>& fields, std::string& out) {
-  std::vector<Field> all, wanted;
-  read_fields(tuple, all);
-  for (auto place : fields) wanted.push_back(place == kNotThere ? Field::unsent() : all[place]);
-  out = make_tuple_bytes(wanted);
-}
-
 // Its copy has to begin again under another snapshot, which sees what was held.
 void copy_again(FenceBook::Range& range) {
   range.fence.abandon();
@@ -89,7 +79,7 @@ std::string shown_key(const TableMapping& mapping, std::string_view tuple) {
 }  // namespace
 
 Applier::Applier(std::vector<MirroredTable> tables, ApplyLimits limits, Protections protections)
-    : limits_(limits), protections_(protections) {
+    : limits_(limits), protections_(protections), routes_(tables) {
   for (const auto& table : tables) {
     tables_.push_back(TableState{table,
                                  FenceBook(table.mapping->source_key, protections),
@@ -127,7 +117,7 @@ Status Applier::on_event(const LogEvent& event, Instant now) {
     Status operator()(const PartEnd&) { return self.part_end(); }
     Status operator()(const NextPart& e) { return self.next_part(e); }
     Status operator()(const Commit& e) { return self.commit(e); }
-    Status operator()(const Relation& e) { return self.relation(e); }
+    Status operator()(const Relation& e) { return self.routes_.learn(e), Status{}; }
     Status operator()(const Insert& e) { return self.insert(e.relation, e.after); }
     Status operator()(const Update& e) { return self.update(e.relation, e.before, e.after); }
     Status operator()(const Delete& e) { return self.remove(e.relation, e.before); }
@@ -192,122 +182,37 @@ Status Applier::commit(const Commit& commit) {
   return {};
 }
 
-Status Applier::relation(const Relation& relation) {
-  std::vector<Route> routes;
-  for (std::uint32_t t = 0; t < tables_.size(); ++t)
-    if (auto route = route_to(t, relation)) routes.push_back(*std::move(route));
-  relations_[relation.id] = relation;
-  routes_[relation.id] = std::move(routes);
-  return {};
-}
-
-std::optional<Applier::Route> Applier::route_to(std::uint32_t number, const Relation& relation) const {
-  const auto& table = tables_[number].table;
-  const auto& mapping = *table.mapping;
-  bool has_its_name = mapping.legacy == relation.name;
-  bool is_that_table = table.legacy_id != RelationId{} && table.legacy_id == relation.id;
-  if (!has_its_name && !is_that_table) return std::nullopt;
-
-  auto name = to_string(mapping.legacy);
-  Route route{number, {}, std::nullopt};
-  auto misfit = [&](std::string why) {
-    if (!route.misfit) route.misfit = Error{ErrorCode::schema_drift, std::move(why)};
-  };
-  for (std::size_t i = 0; i < mapping.source_columns.size(); ++i) {
-    const auto& wanted = mapping.source_columns[i];
-    auto at = std::ranges::find(relation.columns, wanted, &Relation::Column::name);
-    bool is_there = at != relation.columns.end();
-    bool fits = is_there && at->type_oid == mapping.source_types[i].oid;
-    route.fields.push_back(fits ? static_cast<std::size_t>(at - relation.columns.begin()) : kNotThere);
-    if (!is_there) {
-      misfit(fmt::format(
-          "the log has changes of {0} from when it had no column {1}, so their rows cannot be filled "
-          "exactly; roll every mirrored cohort of {0} back to `legacy` and advance it again, or drop "
-          "the column in the spec and start `oxbow up` again",
-          name, wanted));
-    } else if (!fits) {
-      misfit(fmt::format(
-          "column {} of {} has another type in the log than when the stream began; roll every mirrored "
-          "cohort of it back to `legacy` and advance it again",
-          wanted, name));
-    }
-  }
-  auto is_known = [&](const Relation::Column& column) {
-    return std::ranges::count(mapping.source_columns, column.name) > 0 ||
-           std::ranges::count(mapping.left_behind, column.name) > 0;
-  };
-  auto added = std::ranges::find_if_not(relation.columns, is_known);
-  if (added != relation.columns.end() && !table.follow_new_columns)
-    misfit(fmt::format(
-        "{} has a column {} that the spec does not know; drop it there, or map it, and start `oxbow "
-        "up` again",
-        name, added->name));
-  if (!has_its_name)
-    misfit(fmt::format(
-        "the log has changes of {0} from when it was called {1}; roll every mirrored cohort of {0} back to "
-        "`legacy` and advance it again",
-        name, to_string(relation.name)));
-
-  bool same = relation.columns.size() == route.fields.size();
-  for (std::size_t i = 0; i < route.fields.size(); ++i) same = same && route.fields[i] == i;
-  if (same) route.fields.clear();
-  return route;
-}
-
-// A relation without a route is announced for each partition of a table; changes come under the table's own
-// name. What does come under an unknown name must not be passed over.
-Result<const std::vector<Applier::Route>*> Applier::routes_of(RelationId relation) const {
-  auto routes = routes_.find(relation);
-  if (routes != routes_.end() && !routes->second.empty()) return &routes->second;
-  auto known = relations_.find(relation);
-  return Err(
-      ErrorCode::schema_drift,
-      "the log has changes of {}, which the spec does not name: was one of its tables renamed? Bring spec "
-      "and schema together",
-      known == relations_.end() ? "a table" : to_string(known->second.name));
-}
-
-std::string_view Applier::projected(const Route& route, std::string_view tuple, std::string& scratch) {
-  if (route.fields.empty()) return tuple;
-  if (route.misfit) {
-    project_partly(tuple, route.fields, scratch);
-  } else {
-    project(tuple, route.fields, scratch);
-  }
-  return scratch;
-}
-
 Status Applier::insert(RelationId relation, std::string_view after) {
   if (transaction_->already_applied) return {};
-  for (const auto& route : *TRY(routes_of(relation))) {
+  for (const auto& route : *TRY(routes_.of(relation))) {
     std::string scratch;
-    TRY(route_change(route, RowOp::insert, projected(route, after, scratch)));
+    TRY(route_change(route, RowOp::insert, route.project(after, scratch)));
   }
   return {};
 }
 
 Status Applier::update(RelationId relation, std::string_view before, std::string_view after) {
   if (transaction_->already_applied) return {};
-  for (const auto& route : *TRY(routes_of(relation))) {
+  for (const auto& route : *TRY(routes_.of(relation))) {
     std::string old_scratch, new_scratch;
-    auto old_row = before.empty() ? before : projected(route, before, old_scratch);
-    TRY(update_row(route, old_row, projected(route, after, new_scratch)));
+    auto old_row = before.empty() ? before : route.project(before, old_scratch);
+    TRY(update_row(route, old_row, route.project(after, new_scratch)));
   }
   return {};
 }
 
 Status Applier::remove(RelationId relation, std::string_view before) {
   if (transaction_->already_applied) return {};
-  for (const auto& route : *TRY(routes_of(relation))) {
+  for (const auto& route : *TRY(routes_.of(relation))) {
     std::string scratch;
-    TRY(route_change(route, RowOp::remove, projected(route, before, scratch)));
+    TRY(route_change(route, RowOp::remove, route.project(before, scratch)));
   }
   return {};
 }
 
 // An update that changes the key is a remove under one key and an insert under another, each behind its own
 // fence.
-Status Applier::update_row(const Route& route, std::string_view before, std::string_view after) {
+Status Applier::update_row(const RelationRoute& route, std::string_view before, std::string_view after) {
   if (before.empty()) return route_change(route, RowOp::update, after);
   const TableState& state = tables_[route.table];
   std::string filled;
@@ -327,7 +232,7 @@ Status Applier::update_row(const Route& route, std::string_view before, std::str
 }
 
 // Every fence that has a say about this row says what happens to the change.
-Status Applier::route_change(const Route& route, RowOp op, std::string_view tuple) {
+Status Applier::route_change(const RelationRoute& route, RowOp op, std::string_view tuple) {
   TableState& state = tables_[route.table];
   ++counters_.changes;
   auto of = TRY(cohort(state, tuple));
@@ -482,7 +387,7 @@ std::vector<WriteStep> Applier::read_again_later(const RowWrite& write, std::siz
 Status Applier::truncate(const Truncate& truncate) {
   if (transaction_->already_applied) return {};
   for (auto relation : truncate.relations) {
-    for (const auto& route : *TRY(routes_of(relation))) {
+    for (const auto& route : *TRY(routes_.of(relation))) {
       TableState& state = tables_[route.table];
       ++counters_.changes;
       flush_mergers();

@@ -25,20 +25,14 @@
 #include "core/merge/fence_book.hpp"
 #include "core/merge/protections.hpp"
 #include "core/merge/row_merger.hpp"
+#include "flow/apply/mirrored_table.hpp"
+#include "flow/apply/relation_routes.hpp"
 #include "flow/apply/touched_keys.hpp"
 #include "model/change.hpp"
 #include "model/row_batch.hpp"
 #include "model/stream_state.hpp"
 
 namespace oxbow {
-
-struct MirroredTable {
-  const TableMapping* mapping = nullptr;  // outlive the applier
-  const CohortTable* cohorts = nullptr;
-  bool follow_new_columns = false;  // a column that appears on the source is left out instead of stopping us
-  std::size_t cohort_count = 1;     // of the entity
-  RelationId legacy_id{};           // of the table that the mapping was made for; zero: not known
-};
 
 struct ApplyLimits {
   std::size_t batch_rows_max = 20'000;
@@ -190,14 +184,6 @@ class Applier {
     Quarantine quarantined;  // by source key
   };
 
-  // How rows of a relation become source tuples of one of our tables. Where its rows do not fit the mapping,
-  // that is an error only once one of them would have to be written.
-  struct Route {
-    std::uint32_t table = 0;
-    std::vector<std::size_t> fields;  // of the relation; empty: all, in order
-    std::optional<Error> misfit;
-  };
-
   struct Transaction {
     Xid xid;
     Lsn final_lsn;
@@ -221,18 +207,13 @@ class Applier {
   Status part_end();
   Status next_part(const NextPart& next);
   Status commit(const Commit& commit);
-  Status relation(const Relation& relation);
-  std::optional<Route> route_to(std::uint32_t table, const Relation& relation) const;
-  Result<const std::vector<Route>*> routes_of(RelationId relation) const;
   Status insert(RelationId relation, std::string_view after);
   Status update(RelationId relation, std::string_view before, std::string_view after);
   Status remove(RelationId relation, std::string_view before);
   Status truncate(const Truncate& truncate);
 
-  // A row of the relation in the source's layout; `scratch` may hold it.
-  static std::string_view projected(const Route& route, std::string_view tuple, std::string& scratch);
-  Status update_row(const Route& route, std::string_view before, std::string_view after);
-  Status route_change(const Route& route, RowOp op, std::string_view tuple);
+  Status update_row(const RelationRoute& route, std::string_view before, std::string_view after);
+  Status route_change(const RelationRoute& route, RowOp op, std::string_view tuple);
   Status pass_over(TableState& state, std::string_view tuple, std::optional<CohortId> cohort,
                    const Error& misfit);
   Status apply_change(TableState& state, RowMerger& merger, const RowChange& change,
@@ -253,9 +234,8 @@ class Applier {
 
   ApplyLimits limits_;
   Protections protections_;
+  RelationRoutes routes_;
   std::vector<TableState> tables_;
-  std::map<RelationId, std::vector<Route>> routes_;
-  std::map<RelationId, Relation> relations_;
 
   std::optional<Transaction> transaction_;
   std::map<std::uint32_t, Transaction> paused_;  // in parts, by the id that the log gives them

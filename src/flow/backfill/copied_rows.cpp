@@ -8,8 +8,7 @@ std::uint64_t map_copied_rows(RangeCopy& copy, RowMapper& mapper, std::string_vi
   std::uint64_t rows = 0;
   out.clear();
   while (!tuples.empty()) {
-    auto tuple = tuples.substr(0, tuple_size(tuples));
-    tuples.remove_prefix(tuple.size());
+    auto tuple = take_tuple(tuples);
     auto mapped = mapper.map(tuple, out);
     if (mapped) {
       ++rows;

@@ -11,7 +11,7 @@ namespace {
 using std::chrono::seconds;
 
 constexpr int kLane = 0;
-constexpr std::size_t kChunksAheadMax = 4;              // of about 1 MiB
+constexpr std::size_t kChunksAheadMax = 4;        // of about 1 MiB
 constexpr Duration kIdleStoreEvery = seconds(1);  // of positions with nothing of ours before them
 constexpr std::size_t kUnprovenMax = 256;
 constexpr std::uint64_t kBacklogBytes = 64 << 20;  // then its large transactions are most likely at their end

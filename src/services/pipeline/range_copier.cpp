@@ -165,8 +165,7 @@ Task<void> RangeCopier::stage_one_by_one(Attempt& attempt, RowMapper& mapper,
   write.batch.table = attempt.stage;
   write.batch.op = RowOp::insert;
   while (!source_tuples.empty()) {
-    auto tuple = source_tuples.substr(0, tuple_size(source_tuples));
-    source_tuples.remove_prefix(tuple.size());
+    auto tuple = take_tuple(source_tuples);
     auto begin = write.batch.tuples.size();
     auto mapped = mapper.map(tuple, write.batch.tuples);
     if (!mapped) {

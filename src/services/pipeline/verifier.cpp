@@ -294,8 +294,7 @@ Task<RangeDigest> Verifier::digest(SnapshotReader& reader, RangeRead read,
     }
     std::string_view rest = chunk.bytes;
     while (!rest.empty()) {
-      auto tuple = rest.substr(0, tuple_size(rest));
-      rest.remove_prefix(tuple.size());
+      auto tuple = take_tuple(rest);
       if (!excluded.empty()) {
         auto key = key_fields == 0 ? tuple.substr(2) : split_fields(tuple, key_fields).first;
         if (excluded.contains(std::string(key))) continue;
@@ -326,8 +325,7 @@ Task<RowComparison> Verifier::compare_rows(std::uint32_t table, RangeRead legacy
       if (chunk.rows == 0) co_return Status{};
       std::string_view rest = chunk.bytes;
       while (!rest.empty()) {
-        auto tuple = rest.substr(0, tuple_size(rest));
-        rest.remove_prefix(tuple.size());
+        auto tuple = take_tuple(rest);
         auto leading = side == Side::legacy ? source_fields : 0;
         auto [source_key, row] = split_fields(tuple, leading);
         auto key =
@@ -509,8 +507,7 @@ Task<void> Verifier::read_texts(std::uint32_t table, Side side, std::vector<KeyB
     if (chunk.rows == 0) co_return Status{};
     std::string_view rest = chunk.bytes;
     while (!rest.empty()) {
-      auto tuple = rest.substr(0, tuple_size(rest));
-      rest.remove_prefix(tuple.size());
+      auto tuple = take_tuple(rest);
       auto row = wanted.find(std::string(split_fields(tuple, leading).first));
       if (row == wanted.end() || !row->second.empty()) continue;
       FieldReader fields(tuple);

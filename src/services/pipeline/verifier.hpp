@@ -1,8 +1,9 @@
 // Compares both sides at one logical point, while the stream goes on. For a stretch of ranges: a snapshot of
 // legacy, a marker behind it in the log, and a snapshot of the new side at the moment when the stream has
 // applied exactly what stands before the marker. Keys that the target already has from transactions that the
-// first snapshot does not see are compared again in a later stretch, and so are rows that are being read
-// again, and everything that differs before it counts as a divergence. One verification at a time; lives on the stream's executor.
+// first snapshot does not see are compared again in a later stretch; so are rows that are being read again,
+// and everything that differs, before it counts as a divergence. One verification at a time; lives on the
+// stream's executor.
 #pragma once
 
 #include <functional>
