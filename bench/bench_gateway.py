@@ -1,7 +1,9 @@
 """The gateway against nginx and HAProxy, each with one worker or thread, before the same services, in the same run.
 
-The services are two ports of one nginx that answers 200 bytes of JSON. The load comes from wrk with 32 connections. Bad
-shadows are real sockets that hang, reset, drip, stream or fail.
+The services are ports of one nginx, which answers 200 bytes of JSON. How much passes is measured with wrk, which asks as
+fast as it is answered, over 32 connections. What a bad shadow costs a user is measured at a rate that does not depend on
+the answers (h2load), because a service that streams or fails needs a part of this machine for itself, and a load that
+takes all that is left would measure that. Bad shadows are real sockets that hang, reset, drip, stream or fail.
 """
 
 import contextlib
@@ -23,6 +25,8 @@ from scripted_service import RawClient
 CONNECTIONS = 32
 SECONDS = 6
 ROUNDS = 3
+USERS_PER_SECOND = 4_000  # beside bad shadows
+BAD_ROUNDS = 5
 
 ANSWER = ('{"id":4711,"amount":"12.50","currency":"EUR","status":"captured","created":"2026-11-21T10:00:00Z","customer":'
           '"Ada Lovelace","items":[1,2,3,4,5,6,7,8],"note":"abcdefghijklmnopqrstuvwxyz0123"}')
@@ -39,6 +43,9 @@ http {{
 SERVICES = """\
   server {{ listen 127.0.0.1:{legacy} backlog=4096; default_type application/json; location / {{ return 200 '{answer}'; }} }}
   server {{ listen 127.0.0.1:{new} backlog=4096; default_type application/json; location / {{ return 200 '{answer}'; }} }}
+  server {{ listen 127.0.0.1:{fail} backlog=4096; default_type application/json; location / {{ return 500 '{{}}'; }} }}
+  server {{ listen 127.0.0.1:{stream} backlog=4096; root {root}; default_type application/json; sendfile on;
+    location / {{ rewrite ^ /gigabyte break; }} }}
 """
 PROXIES = """\
   upstream legacy {{ server 127.0.0.1:{legacy}; keepalive 256; keepalive_requests 1000000000; }}
@@ -136,22 +143,40 @@ def median(values):
     return sorted(values)[len(values) // 2]
 
 
-def in_turn(ports, rounds=ROUNDS, **options):
+def in_turn(ports):
     """The named ports in turn, some rounds; what each reached in the round of its median rate."""
     found = {name: [] for name in ports}
-    for number in range(rounds):
+    for number in range(ROUNDS):
         for name, port in ports.items():
-            load = Load(port, **options)
+            load = Load(port)
             found[name].append(load)
             say(f"  round {number + 1}: {name}: {load}")
     return {name: sorted(loads, key=lambda load: load.per_second)[len(loads) // 2] for name, loads in found.items()}
+
+
+class SteadyLoad:
+    """Latencies in milliseconds of users who ask at a rate of their own, whatever the answers do."""
+
+    def __init__(self, port, directory, seconds=4):
+        log = os.path.join(directory, "h2load.log")
+        subprocess.run(["h2load", "--h1", f"-c{CONNECTIONS}", f"-D{seconds}", "--warm-up-time=1", f"--log-file={log}",
+                        f"--rps={USERS_PER_SECOND / CONNECTIONS}", f"http://127.0.0.1:{port}/payments/4711"],
+                       stdout=subprocess.DEVNULL, check=True)
+        with open(log, encoding="utf-8") as file:
+            lines = [line.split("\t") for line in file]
+        os.unlink(log)
+        assert all(status == "200" for _, status, *_ in lines), "a user got an error"
+        assert len(lines) >= 0.95 * USERS_PER_SECOND * seconds, f"only {len(lines):,} requests in {seconds} s"
+        took_us = sorted(int(took) for _, _, took, *_ in lines)
+        self.p50 = took_us[len(took_us) // 2] / 1000
+        self.p99 = took_us[len(took_us) * 99 // 100] / 1000
 
 
 class BadService:
     """A service that misbehaves in one way, on a port that can be told another way."""
 
     def __init__(self):
-        self.way = "fail"
+        self.way = "hang"
         self.stop = threading.Event()
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port = self.socket.getsockname()[1]
@@ -169,9 +194,7 @@ class BadService:
         with connection, contextlib.suppress(OSError):
             while connection.recv(65536):
                 way = self.way
-                if way == "fail":
-                    connection.sendall(b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\n{}")
-                elif way == "hang":
+                if way == "hang":
                     self.stop.wait(5)
                     return
                 elif way == "reset":
@@ -181,10 +204,6 @@ class BadService:
                     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
                     while not self.stop.wait(0.2):
                         connection.sendall(b"x")
-                elif way == "stream":
-                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (1 << 30))
-                    for _ in range(1 << 10):
-                        connection.sendall(b"x" * (1 << 20))
 
     def close(self):
         self.stop.set()
@@ -240,17 +259,41 @@ def slowest_flip_ms(migration):
     return max([0.0] + [(sent - returned) * 1000 for sent, state in answers if state != "legacy"]), len(answers)
 
 
+def beside_bad_shadows(databases, ports, directory):
+    """How much longer users wait, at the median and the 99th percentile, beside the worst way; and the peak in MiB."""
+    bad = BadService()
+    worst_p50 = worst_p99 = peak_mib = 0
+    for way in ("hang", "reset", "drip", "stream", "fail"):
+        bad.way = way
+        new = ports.get(way, bad.port)
+        with gateway(databases, {**ports, "new": new}) as migration, gateway(databases, ports) as alone:
+            mirrored(migration)
+            SteadyLoad(migration.port, directory)
+            pairs = [(SteadyLoad(migration.port, directory), SteadyLoad(alone.port, directory)) for _ in range(BAD_ROUNDS)]
+            p50, p99 = (median([getattr(shadowed, name) / getattr(without, name) for shadowed, without in pairs])
+                        for name in ("p50", "p99"))
+            route = route_of(migration)
+            peak_mib = max(peak_mib, migration.peak_rss_bytes() / (1 << 20))
+        say(f"  {way}: p50 {p50:.2f} x, p99 {p99:.2f} x without; alone p50 {pairs[0][1].p50:.2f} ms, p99 {pairs[0][1].p99:.2f} ms; "
+            f"compared {route['compared']:,}, skipped {route['skipped']}")
+        worst_p50, worst_p99 = max(worst_p50, p50), max(worst_p99, p99)
+    bad.close()
+    return worst_p50, worst_p99, peak_mib
+
+
 def measure(_share):
     board = Scoreboard("gateway")
     with tempfile.TemporaryDirectory(prefix="oxbow-bench-", dir=DISK) as directory, servers() as clusters:
-        ports = {name: free_port() for name in ("legacy", "new")}
+        ports = {name: free_port() for name in ("legacy", "new", "fail", "stream")}
+        with open(os.path.join(directory, "gigabyte"), "wb") as file:
+            file.truncate(1 << 30)
         plain, mirror, haproxy = free_port(), free_port(), free_port()
         databases = [cluster.create_database("payments") for cluster in clusters]
         for url in databases:
             execute(url, "CREATE TABLE payments (payment_id bigint PRIMARY KEY, note text)")
         with open(os.path.join(directory, "haproxy.cfg"), "w", encoding="utf-8") as file:
             file.write(HAPROXY.format(plain=haproxy, **ports))
-        with process(nginx(directory, "services", SERVICES.format(answer=ANSWER, **ports)), ports.values()), \
+        with process(nginx(directory, "services", SERVICES.format(answer=ANSWER, root=directory, **ports)), ports.values()), \
                 process(nginx(directory, "proxy", PROXIES.format(plain=plain, mirror=mirror, **ports)), [plain, mirror]), \
                 process(["/usr/sbin/haproxy", "-f", os.path.join(directory, "haproxy.cfg")], [haproxy]):
             with gateway(databases, ports) as migration:
@@ -267,19 +310,8 @@ def measure(_share):
                 say(f"  {route['compared']:,} of {route['eligible']:,} eligible requests compared; {route['skipped']}")
                 assert route["divergence"]["differed_first"] == 0
                 coverage = route["coverage"]
-            bad = BadService()
-            worst_p50 = worst_p99 = 0
-            with gateway(databases, {**ports, "new": bad.port}) as migration, gateway(databases, ports) as alone:
-                mirrored(migration)
-                for way in ("hang", "reset", "drip", "stream", "fail"):
-                    bad.way = way
-                    found = in_turn({f"shadow: {way}": migration.port, "no shadow": alone.port}, rounds=2, seconds=4)
-                    with_shadow, without = found[f"shadow: {way}"], found["no shadow"]
-                    worst_p50 = max(worst_p50, with_shadow.p50 / without.p50)
-                    worst_p99 = max(worst_p99, with_shadow.p99 / without.p99)
-                bad.close()
-                say(f"  skipped by reason: {route_of(migration)['skipped']}")
-                peak_mib = migration.peak_rss_bytes() / (1 << 20)
+            say(f"bad shadows, {USERS_PER_SECOND:,} requests/s of users")
+            worst_p50, worst_p99, peak_mib = beside_bad_shadows(databases, ports, directory)
             with gateway(databases, ports, state_headers=True) as migration:
                 mirrored(migration)
                 flip_ms, watched = slowest_flip_ms(migration)
