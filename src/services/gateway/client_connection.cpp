@@ -61,8 +61,13 @@ Task<bool> ClientConnection::next_request() {
   auto has_begun = co_await reader_.wait_for_message();
   idle_ = false;
   if (!has_begun || !*has_begun) co_return false;
-  deadline_.set(limits_.header_time_max);
-  auto bytes = co_await reader_.read_head();
+  Result<std::string_view> bytes;
+  if (auto now = reader_.head_now(); now && *now) {
+    bytes = **now;
+  } else {
+    deadline_.set(limits_.header_time_max);
+    bytes = co_await reader_.read_head();
+  }
   deadline_.clear();
   answer_begun_ = answer_ended_ = close_ = false;
   http1::Framing framing;
@@ -169,16 +174,23 @@ void ClientConnection::end_answer(const HeaderFields& trailers) {
   answer_ended_ = true;
 }
 
-Task<void> ClientConnection::flush() {
+bool ClientConnection::flush_now() {
   auto written = stream_->write_now(out_);
   if (written < out_.size()) {
-    deadline_.set(limits_.body_time_max);
-    auto rest = co_await stream_->write(std::string_view(out_).substr(written));
-    deadline_.clear();
-    if (!rest) co_return rest;
+    out_.erase(0, written);
+    return false;
   }
   out_.clear();
-  co_return Status{};
+  return true;
+}
+
+Task<void> ClientConnection::flush() {
+  if (flush_now()) co_return Status{};
+  deadline_.set(limits_.body_time_max);
+  auto rest = co_await stream_->write(out_);
+  deadline_.clear();
+  out_.clear();
+  co_return rest;
 }
 
 // A body that ends with the connection is cut off by an error, because an orderly end would look whole.

@@ -61,6 +61,7 @@ class ClientConnection final : public ClientSession, public ClientExchange {
   void add_body(std::string_view bytes) override;
   void end_answer(const HeaderFields& trailers) override;
   void add_raw(std::string_view bytes) override { out_ += bytes; }
+  bool flush_now() override;
   Task<void> flush() override;
   std::size_t bytes_unsent() const override { return out_.size(); }
   bool answer_has_begun() const override { return answer_begun_; }

@@ -23,12 +23,14 @@ class ClientExchange {
   virtual const HeaderFields& trailers() const = 0;
 
   // The answer is put together in memory; flush() sends what there is, and waits for a slow client.
+  // flush_now() does not wait: true if all is sent.
   virtual void add_interim(const ResponseHead& head) = 0;  // 1xx
   virtual void begin_answer(const ResponseHead& head, const http1::Framing& framing,
                             std::span<const http1::OwnField> own) = 0;
   virtual void add_body(std::string_view bytes) = 0;
   virtual void end_answer(const HeaderFields& trailers) = 0;
   virtual void add_raw(std::string_view bytes) = 0;  // behind an upgrade
+  virtual bool flush_now() = 0;
   virtual Task<void> flush() = 0;
   virtual std::size_t bytes_unsent() const = 0;
 

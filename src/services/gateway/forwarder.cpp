@@ -80,11 +80,16 @@ boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
 }
 
 Task<void> Forwarder::answer(Exchange& exchange) {
-  CO_TRY(co_await choose(exchange));
+  Router::Question question;
+  router_.begin(exchange.client.request(), question);
+  if (question.wants_body()) CO_TRY(co_await look_for_key(exchange, question));
+  decide(exchange, question);
   auto& visit = exchange.visit;
   auto& upstream = upstreams_.of(exchange.destination.side);
   for (visit.attempts = 1;; ++visit.attempts) {
-    auto service = CO_TRY(co_await upstream.connect(visit.attempts > 1));
+    auto lease = visit.attempts == 1 ? upstream.take_idle() : std::nullopt;
+    if (!lease) lease.emplace(CO_TRY(co_await upstream.connect()));
+    auto& service = *lease;
     auto ended = co_await attempt(exchange, *service);
     if (ended) {
       service.succeeded();
@@ -105,13 +110,10 @@ Task<void> Forwarder::answer(Exchange& exchange) {
 }
 
 // A key in the body is looked for before anything is sent.
-Task<void> Forwarder::choose(Exchange& exchange) {
+Task<void> Forwarder::look_for_key(Exchange& exchange, Router::Question& question) {
   auto& client = exchange.client;
-  const auto& head = client.request();
-  Router::Question question;
-  router_.begin(head, question);
-  bool expects = http1::lists_token(head.fields, "Expect", "100-continue");
-  if (question.wants_body() && exchange.has_body() && expects) {
+  bool expects = http1::lists_token(client.request().fields, "Expect", "100-continue");
+  if (exchange.has_body() && expects) {
     client.add_interim({.status = 100, .reason = "Continue", .fields = {}});
     CO_TRY(co_await flush(exchange));
   }
@@ -121,6 +123,11 @@ Task<void> Forwarder::choose(Exchange& exchange) {
     exchange.body_is_whole = part.is_last;
     question.feed(part.bytes, part.is_last);
   }
+  co_return Status{};
+}
+
+void Forwarder::decide(Exchange& exchange, Router::Question& question) {
+  const auto& head = exchange.client.request();
   exchange.destination = router_.decide(question);
   const auto& destination = exchange.destination;
   auto& visit = exchange.visit;
@@ -146,7 +153,6 @@ Task<void> Forwarder::choose(Exchange& exchange) {
     }
     exchange.traceparent = http1::make_traceparent(random);
   }
-  co_return Status{};
 }
 
 http1::RequestChanges Forwarder::changes(Exchange& exchange, std::string_view target) {
@@ -162,7 +168,14 @@ Task<void> Forwarder::attempt(Exchange& exchange, UpstreamConnection& service) {
     exchange.body_is_whole = part.is_last;
   }
   if (!exchange.has_body() || exchange.body_is_whole) {
-    CO_TRY(co_await send_whole(exchange, service));
+    auto bytes = whole_request(exchange);
+    auto rest = service.send_now(bytes);
+    // A service may answer and close before it has read everything; what it said then is worth more than our
+    // error.
+    if (!rest.empty()) {
+      auto sent = co_await service.send(rest);
+      if (!sent && sent.error().code == ErrorCode::cancelled) co_return sent;
+    }
     co_return co_await relay(exchange, service);
   }
   TaskGroup uploading(executor_);
@@ -176,7 +189,7 @@ Task<void> Forwarder::attempt(Exchange& exchange, UpstreamConnection& service) {
   co_return relayed;
 }
 
-Task<void> Forwarder::send_whole(Exchange& exchange, UpstreamConnection& service) {
+std::string Forwarder::whole_request(Exchange& exchange) {
   auto& client = exchange.client;
   auto framing = client.body_framing();
   if (exchange.is_chunked() && client.trailers().empty())
@@ -197,11 +210,7 @@ Task<void> Forwarder::send_whole(Exchange& exchange, UpstreamConnection& service
   exchange.visit.bytes_in = exchange.first_body.size();
   if (exchange.copy && exchange.visit.attempts == 1)
     exchange.copy->add(exchange.copy->request_body, exchange.first_body);
-  // A service may answer and close before it has read everything; what it said then is worth more than our
-  // error.
-  auto sent = co_await service.send(bytes);
-  if (!sent && sent.error().code == ErrorCode::cancelled) co_return sent;
-  co_return Status{};
+  return bytes;
 }
 
 // Beside relay(): a service may answer while the body is still coming.
@@ -267,9 +276,9 @@ Task<void> Forwarder::relay(Exchange& exchange, UpstreamConnection& service) {
     if (visit.state) own[owns++] = {"X-Oxbow-State", name(*visit.state)};
   }
   client.begin_answer(service.head(), service.framing(), std::span(own).first(owns));
-  CO_TRY(co_await relay_body(exchange, service));
+  if (!CO_TRY(relay_body_now(exchange, service))) CO_TRY(co_await relay_body(exchange, service));
   client.end_answer(service.trailers());
-  CO_TRY(co_await flush(exchange));
+  if (!client.flush_now()) CO_TRY(co_await flush(exchange));
   if (exchange.copy) {
     exchange.copy->answer.took = monotonic_now() - visit.began;
     visit.shadow = shadows_.submit(std::move(exchange.copy), exchange.destination, client.request(),
@@ -278,21 +287,33 @@ Task<void> Forwarder::relay(Exchange& exchange, UpstreamConnection& service) {
   co_return Status{};
 }
 
-Task<void> Forwarder::relay_body(Exchange& exchange, UpstreamConnection& service) {
+// What has come of the body; true if that is the end.
+Result<bool> Forwarder::relay_body_now(Exchange& exchange, UpstreamConnection& service) {
   auto& client = exchange.client;
-  if (service.framing().kind == http1::Framing::Kind::none) co_return Status{};
-  while (true) {
-    auto part = CO_TRY(service.body_now());
-    if (!part) {
-      CO_TRY(co_await flush(exchange));  // what is here must not wait for what may come much later
-      part = CO_TRY(co_await service.read_body());
-    }
-    client.add_body(part->bytes);
-    exchange.visit.bytes_out += part->bytes.size();
-    if (exchange.copy) exchange.copy->add(exchange.copy->answer.body, part->bytes);
-    if (part->is_last) co_return Status{};
-    if (client.bytes_unsent() >= kFlushBytes) CO_TRY(co_await flush(exchange));
+  if (service.framing().kind == http1::Framing::Kind::none) return true;
+  while (client.bytes_unsent() < kFlushBytes) {
+    auto part = TRY(service.body_now());
+    if (!part) return false;
+    take(exchange, *part);
+    if (part->is_last) return true;
   }
+  return false;
+}
+
+// What is here must not wait for what may come much later.
+Task<void> Forwarder::relay_body(Exchange& exchange, UpstreamConnection& service) {
+  while (true) {
+    CO_TRY(co_await flush(exchange));
+    auto part = CO_TRY(co_await service.read_body());
+    take(exchange, part);
+    if (part.is_last || CO_TRY(relay_body_now(exchange, service))) co_return Status{};
+  }
+}
+
+void Forwarder::take(Exchange& exchange, const BodyPart& part) {
+  exchange.client.add_body(part.bytes);
+  exchange.visit.bytes_out += part.bytes.size();
+  if (exchange.copy) exchange.copy->add(exchange.copy->answer.body, part.bytes);
 }
 
 // Bytes of another protocol, both ways, until one side ends.

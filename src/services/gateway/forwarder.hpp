@@ -27,12 +27,15 @@ class Forwarder {
   struct Exchange;
 
   Task<void> answer(Exchange& exchange);
-  Task<void> choose(Exchange& exchange);
+  Task<void> look_for_key(Exchange& exchange, Router::Question& question);
+  void decide(Exchange& exchange, Router::Question& question);
   Task<void> attempt(Exchange& exchange, UpstreamConnection& service);
-  Task<void> send_whole(Exchange& exchange, UpstreamConnection& service);
+  std::string whole_request(Exchange& exchange);
   Task<void> upload(Exchange& exchange, UpstreamConnection& service);
   Task<void> relay(Exchange& exchange, UpstreamConnection& service);
   Task<void> relay_body(Exchange& exchange, UpstreamConnection& service);
+  Result<bool> relay_body_now(Exchange& exchange, UpstreamConnection& service);
+  static void take(Exchange& exchange, const BodyPart& part);
   Task<void> tunnel(Exchange& exchange, UpstreamConnection& service);
   Task<BodyPart> read_body(Exchange& exchange);
   Task<void> flush(Exchange& exchange);

@@ -53,7 +53,8 @@ class Http2Stream final : public ClientExchange {
                     std::span<const http1::OwnField> own) override;
   void add_body(std::string_view bytes) override { out_ += bytes; }
   void end_answer(const HeaderFields& trailers) override;
-  void add_raw(std::string_view) override {}  // nothing is upgraded here
+  void add_raw(std::string_view) override {}   // nothing is upgraded here
+  bool flush_now() override { return false; }  // frames of all streams go out together
   Task<void> flush() override;
   std::size_t bytes_unsent() const override { return out_.size() - out_sent_; }
   bool answer_has_begun() const override { return answer_begun_; }

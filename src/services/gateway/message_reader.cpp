@@ -11,7 +11,7 @@ constexpr std::size_t kBodyBytes = 32 << 10;  // of one part
 }  // namespace
 
 MessageReader::MessageReader(ByteStream& stream, http1::HeadLimits limits)
-    : stream_(stream), limits_(limits) {}
+    : stream_(stream), limits_(limits), scanner_(limits) {}
 
 std::string_view MessageReader::unread() const {
   if (head_read_ < head_filled_) return std::string_view(head_).substr(head_read_, head_filled_ - head_read_);
@@ -36,6 +36,8 @@ void MessageReader::gather() {
 }
 
 Task<bool> MessageReader::wait_for_message() {
+  refusal_.reset();
+  scanner_ = http1::HeadScanner(limits_);
   gather();
   while (true) {
     // Some clients send an empty line behind a body (RFC 9112, 2.2).
@@ -50,17 +52,18 @@ Task<bool> MessageReader::wait_for_message() {
   }
 }
 
+Result<std::optional<std::string_view>> MessageReader::head_now() {
+  if (head_read_ > 0) gather();
+  auto end = scanner_.find_end(unread(), refusal_);
+  if (refusal_) return Err(ErrorCode::malformed, "{}", refusal_->sentence);
+  if (!end) return std::nullopt;
+  head_read_ = *end;
+  return std::string_view(head_).substr(0, *end);
+}
+
 Task<std::string_view> MessageReader::read_head() {
-  gather();
-  refusal_.reset();
-  http1::HeadScanner scanner(limits_);
   while (true) {
-    auto end = scanner.find_end(unread(), refusal_);
-    if (refusal_) co_return Err(ErrorCode::malformed, "{}", refusal_->sentence);
-    if (end) {
-      head_read_ = *end;
-      co_return std::string_view(head_).substr(0, *end);
-    }
+    if (auto head = CO_TRY(head_now())) co_return *head;
     if (head_filled_ == head_.size()) head_.resize(std::max(kHeadBytes, 2 * head_.size()));
     auto read =
         CO_TRY(co_await stream_.read_some({head_.data() + head_filled_, head_.size() - head_filled_}));

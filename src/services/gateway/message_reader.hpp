@@ -27,6 +27,10 @@ class MessageReader {
   // The bytes of the head. `malformed` if it cannot be taken, for the reason in refusal(); `connection_lost`
   // if it breaks off.
   Task<std::string_view> read_head();
+
+  // The same without waiting: nothing if more has to come first.
+  Result<std::optional<std::string_view>> head_now();
+
   const http1::Refusal& refusal() const { return *refusal_; }
 
   void begin_body(http1::Framing framing);
@@ -56,6 +60,7 @@ class MessageReader {
 
   ByteStream& stream_;
   http1::HeadLimits limits_;
+  http1::HeadScanner scanner_;
   // The head with what came behind it; untouched while a body is read, because others look into it.
   std::string head_;
   std::size_t head_read_ = 0;

@@ -113,8 +113,12 @@ boost::asio::awaitable<ShadowSkip> Shadows::ask(ShadowCopy& copy, Side side, Rec
   auto& upstream = upstreams_.of(side);
   if (upstream.is_at_limit()) co_return ShadowSkip::connections;
   auto began = monotonic_now();
-  auto service = co_await upstream.connect(false);
-  if (!service) co_return skip_of(service.error());
+  auto service = upstream.take_idle();
+  if (!service) {
+    auto dialled = co_await upstream.connect();
+    if (!dialled) co_return skip_of(dialled.error());
+    service.emplace(std::move(*dialled));
+  }
   auto& connection = **service;
   Deadline deadline(deadlines_, [&connection] { connection.close(); });
   deadline.set(settings_.time_max);
@@ -133,11 +137,9 @@ boost::asio::awaitable<ShadowSkip> Shadows::ask(ShadowCopy& copy, Side side, Rec
 }
 
 Task<void> Shadows::exchange(ShadowCopy& copy, UpstreamConnection& service, RecordedAnswer& answer) {
-  if (copy.request_body.empty()) {
-    CO_TRY(co_await service.send(copy.request_head));
-  } else {
-    CO_TRY(co_await service.send(copy.request_head + copy.request_body));
-  }
+  auto head_left = service.send_now(copy.request_head);
+  if (!head_left.empty()) CO_TRY(co_await service.send(head_left));
+  if (!copy.request_body.empty()) CO_TRY(co_await service.send(copy.request_body));
   do {
     CO_TRY(co_await service.read_head(copy.method));
   } while (service.head().status < 200 && service.head().status != 101);

@@ -25,9 +25,11 @@ UpstreamConnection::UpstreamConnection(std::unique_ptr<ByteStream> stream, const
       deadline_(deadlines, [this] { stream_->close(false); }),
       reader_(*stream_, {}) {}
 
+std::string_view UpstreamConnection::send_now(std::string_view bytes) {
+  return bytes.substr(stream_->write_now(bytes));
+}
+
 Task<void> UpstreamConnection::send(std::string_view bytes) {
-  bytes.remove_prefix(stream_->write_now(bytes));
-  if (bytes.empty()) co_return Status{};
   deadline_.set(limits_.body_time_max);
   auto sent = co_await stream_->write(bytes);
   deadline_.clear();
@@ -39,7 +41,14 @@ Task<void> UpstreamConnection::read_head(std::string_view method) {
   deadline_.set(limits_.answer_time_max);
   auto begun = co_await reader_.wait_for_message();
   has_answered_ = begun && *begun;
-  auto bytes = has_answered_ ? co_await reader_.read_head() : Result<std::string_view>();
+  Result<std::string_view> bytes;
+  if (has_answered_) {
+    auto now = reader_.head_now();
+    if (now && *now)
+      bytes = **now;
+    else
+      bytes = co_await reader_.read_head();
+  }
   deadline_.clear();
   if (deadline_.has_expired())
     co_return Err(ErrorCode::timeout, "no answer within {}", human_duration(limits_.answer_time_max));
@@ -144,16 +153,24 @@ Upstream::Address* Upstream::choose() {
   return nullptr;
 }
 
-Task<Upstream::Lease> Upstream::connect(bool fresh) {
+// Of the address whose turn it is; if it has none, it is still its turn.
+std::optional<Upstream::Lease> Upstream::take_idle() {
+  auto before = next_;
+  auto* address = choose();
+  while (address != nullptr && !address->idle.empty()) {
+    auto connection = std::move(address->idle.back());
+    address->idle.pop_back();
+    if (connection->stream().is_quiet()) return Lease(*this, *address, std::move(connection));
+  }
+  next_ = before;
+  return std::nullopt;
+}
+
+Task<Upstream::Lease> Upstream::connect() {
   std::optional<Error> last;
   for (std::size_t tried = 0; tried < addresses_.size(); ++tried) {
     auto* address = choose();
     if (address == nullptr) break;
-    while (!fresh && !address->idle.empty()) {
-      auto connection = std::move(address->idle.back());
-      address->idle.pop_back();
-      if (connection->stream().is_quiet()) co_return Lease(*this, *address, std::move(connection));
-    }
     auto dialled = co_await dial(*address);
     if (dialled) co_return Lease(*this, *address, std::move(*dialled));
     last = dialled.error();

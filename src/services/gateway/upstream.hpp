@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,9 @@ class UpstreamConnection {
   UpstreamConnection(std::unique_ptr<ByteStream> stream, const UpstreamLimits& limits, Deadlines& deadlines);
 
   Task<void> send(std::string_view bytes);
+
+  // What can be sent without waiting; returns the rest.
+  std::string_view send_now(std::string_view bytes);
 
   // The head of the next answer, interim ones included, and the framing of its body. `timeout`, or
   // `connection_lost`, or `malformed`.
@@ -90,9 +94,11 @@ class Upstream {
     bool kept_ = false;
   };
 
-  // `unreachable` if no address takes connections; `timeout` if that takes too long. `fresh`: not one that
-  // waits, because it may be dead already.
-  Task<Lease> connect(bool fresh);
+  // A connection that waits to be used again; it may be dead already.
+  std::optional<Lease> take_idle();
+
+  // `unreachable` if no address takes connections; `timeout` if that takes too long.
+  Task<Lease> connect();
 
   bool is_at_limit() const { return connections_ >= limits_.connections_max; }
   bool is_available() const;  // some address is not left alone
