@@ -23,9 +23,9 @@ namespace asio = boost::asio;
 struct GatewayThread::Impl {
   Impl(const Spec& of, std::shared_ptr<const Routes> compiled) : spec(of), routes(std::move(compiled)) {}
 
-  std::shared_ptr<const Routing> routing(const Lifecycle& lifecycle) {
+  std::shared_ptr<const Routing> routing(const Lifecycle& lifecycle, const DataFacts& facts) {
     return std::make_shared<const Routing>(
-        Routing{routes, routing_state(spec, lifecycle, ++revision), spec.gateway->state_headers});
+        Routing{routes, routing_state(spec, lifecycle, facts, ++revision), spec.gateway->state_headers});
   }
 
   Spec spec;
@@ -77,7 +77,7 @@ Result<std::unique_ptr<GatewayThread>> GatewayThread::open(const Spec& spec, Exe
   std::random_device device;
   auto seed = (std::uint64_t{device()} << 32) | device();
   impl->gateway = std::make_unique<Gateway>(GatewayParts{executor, spec, *impl->dialer, std::move(listeners),
-                                                         impl->routing({}), exemplars, wall_now, seed});
+                                                         impl->routing({}, {}), exemplars, wall_now, seed});
   impl->group = std::make_unique<TaskGroup>(executor);
   return std::unique_ptr<GatewayThread>(new GatewayThread(std::move(impl)));
 }
@@ -87,11 +87,11 @@ void GatewayThread::start() {
   impl_->thread = std::thread([this] { impl_->context.run(); });
 }
 
-void GatewayThread::publish(const Lifecycle& lifecycle) {
-  impl_->gateway->publish(impl_->routing(lifecycle));
+void GatewayThread::publish(const Lifecycle& lifecycle, const DataFacts& facts) {
+  impl_->gateway->publish(impl_->routing(lifecycle, facts));
 }
 
-Status GatewayThread::take_over(const Spec& spec, const Lifecycle& lifecycle) {
+Status GatewayThread::take_over(const Spec& spec, const Lifecycle& lifecycle, const DataFacts& facts) {
   if (!spec.gateway)
     return Err(ErrorCode::illegal_transition,
                "it has no `gateway` any more; that counts from the next start");
@@ -100,7 +100,7 @@ Status GatewayThread::take_over(const Spec& spec, const Lifecycle& lifecycle) {
                "its entities or cohorts are others; that counts from the next start");
   impl_->routes = TRY(compile_routes(spec, today()));
   impl_->spec = spec;
-  publish(lifecycle);
+  publish(lifecycle, facts);
   return {};
 }
 

@@ -34,7 +34,8 @@ RoutingState states_of(const json::value& status, const RouteTable& table) {
         const auto& proof = value.at("proof");
         states.cohorts[i][j] = {
             .state = parse_state(std::string_view(value.at("state").as_string())).value_or(State::legacy),
-            .proven = !proof.is_null() && proof.at("result").as_string() == name(VerifyState::equal)};
+            .proven = !proof.is_null() && proof.at("result").as_string() == name(VerifyState::equal),
+            .copied = value.at("copied").as_bool()};
       }
     }
   }

@@ -124,12 +124,12 @@ Status run(const Settings& settings, const Spec& spec, SqliteStore& store) {
     exemplars = open_exemplars(settings);
     gateway = TRY(GatewayThread::open(spec, exemplars.get()));
   }
-  auto publish = [&gateway](const Lifecycle& lifecycle) {
-    if (gateway) gateway->publish(lifecycle);
+  auto publish = [&gateway](const Lifecycle& lifecycle, const DataFacts& facts) {
+    if (gateway) gateway->publish(lifecycle, facts);
   };
   auto service = TRY(ControlService::open(executor, {spec, store, store, *data.plane, wall_now, publish,
                                                      gateway ? &gateway->gateway() : nullptr}));
-  publish(service->lifecycle());
+  publish(service->lifecycle(), service->facts());
   ControlApi api(*service);
   auto answer = [&api](HttpRequest request) { return api.handle(std::move(request)); };
   auto server = TRY(HttpServer::listen(executor, settings.socket_path(), answer));
@@ -140,7 +140,9 @@ Status run(const Settings& settings, const Spec& spec, SqliteStore& store) {
   group.spawn(service->run());
   group.spawn(server->run());
   if (gateway) {
-    auto take_over = [&](const Spec& changed) { return gateway->take_over(changed, service->lifecycle()); };
+    auto take_over = [&](const Spec& changed) {
+      return gateway->take_over(changed, service->lifecycle(), service->facts());
+    };
     group.spawn(watch_spec(settings, spec.hash, take_over));
   }
   Status outcome;

@@ -108,6 +108,8 @@ std::string why_side(const RoutedRoute& routed, const Decision& decision) {
       return fmt::format("this class of reads moved in {}", name(routed.moves_at));
     case Because::not_proven:
       return "this class of reads may move now, once a verification finds both sides equal";
+    case Because::not_copied:
+      return "this class of reads may move now, once all rows are copied";
     case Because::cutover:
       return "legacy is locked";
     case Because::no_key_stays:
@@ -135,6 +137,8 @@ std::string shadow_line(const RoutedRoute& routed, const Decision& decision) {
       return "shadow: none; the route names no safe way to repeat this write";
     case ShadowWhy::mixed:
       return "shadow: none; not all cohorts are on both sides";
+    case ShadowWhy::not_copied:
+      return "shadow: none; until all rows of its cohort are copied, the new side cannot know them";
   }
   return "";
 }

@@ -25,13 +25,16 @@ entities:
       - {route: "POST /payments", write: true, operation_key: [body.ref], key: body.payment_id}
 )";
 
-std::vector<std::string> explained(std::string_view method, std::string_view target, State state) {
+std::vector<std::string> explained(std::string_view method, std::string_view target, State state,
+                                   bool copied = true) {
   auto table = RouteTable::compile(*parse_spec_text(kSpec).spec);
   RequestHead head{.method = method, .target = target, .host = {}, .minor_version = 1, .fields = {}};
   auto match = table.match(head);
   std::string buffer;
   auto key = match.route ? find_key(table, match, head, buffer) : RequestKey();
-  return explain(table, head, match, key, decide(table, all_in(state, table), match, key, target));
+  auto states = all_in(state, table);
+  for (auto& cohort : states.cohorts.front()) cohort.copied = copied;
+  return explain(table, head, match, key, decide(table, states, match, key, target));
 }
 
 TEST(Explanation, NamesEachStep) {
@@ -63,6 +66,11 @@ TEST(Explanation, SaysWhatIsMissing) {
                   "cohort: not known without a key; all of them count",
                   "answers: new; without a key, because no cohort needs legacy any more",
                   "shadow: none; the route says off"));
+}
+
+TEST(Explanation, SaysWhoseRowsAreStillBeingCopied) {
+  EXPECT_EQ(explained("GET", "/payments/4711", State::mirrored, false).back(),
+            "shadow: none; until all rows of its cohort are copied, the new side cannot know them");
 }
 
 TEST(Explanation, OfAnUnlistedRequestIsShort) {

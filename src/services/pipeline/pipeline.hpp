@@ -47,6 +47,7 @@ class Pipeline final : public DataPlane {
   Result<VerifyReport> verify_report(VerifyId id) const override;
   Result<std::uint64_t> retry_quarantined(std::optional<std::string> key) override;
   PlaneStatus status() const override;
+  DataFacts facts() const override;
   Task<KeyExplanation> explain_key(std::string key) override;
 
  private:
@@ -84,6 +85,7 @@ class Pipeline final : public DataPlane {
   BackfillControl control_;
   DatabaseWatch watch_;
   std::map<std::string, std::set<CohortId>> mirrored_;
+  DataFacts facts_;  // as the session before has left them
   std::unique_ptr<StreamSession> session_;
   bool is_clean_ = false;         // nothing is followed, and nothing has to be taken back
   bool begins_anew_ = false;      // whatever the databases hold of a stream is nobody's any more
