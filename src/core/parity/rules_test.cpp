@@ -1,6 +1,7 @@
 #include "core/parity/rules.hpp"
 
 #include <fmt/ranges.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/parity/instant_reader.hpp"
@@ -173,6 +174,18 @@ TEST(MappingRules, FollowFromTheColumns) {
                   "{2} $.rows[*].state1\n0 $.rows[*].note0\n0 $.rows[*].created_at0\n0 $.rows[*].first0\n"
                   "0 $.rows[*].last0\n0 $.rows[*].name0\n0 $.rows[*].payment_id0",
                   rename, scale, map));
+}
+
+TEST(MappingRules, CompareAColumnThatIsCarriedAlthoughAnotherRuleReadsIt) {
+  TableSpec table;
+  table.columns = {{.op = ColumnOp::rename, .legacy = {"first"}, .new_side = {"first"}},
+                   {.op = ColumnOp::scale, .legacy = {"net"}, .new_side = {"net_minor"}, .argument = "100"},
+                   {.op = ColumnOp::concat, .legacy = {"first", "last"}, .new_side = {"name"}},
+                   {.op = ColumnOp::sql, .legacy = {"net", "vat"}, .new_side = {"total"}}};
+  std::vector<std::string> ignored;
+  for (const auto& each : rules_from_mapping(table, "$", std::chrono::year(2026) / 11 / 21))
+    if (each.kind == Kind::ignore) ignored.push_back(each.path);
+  EXPECT_THAT(ignored, testing::ElementsAre("$.last", "$.name", "$.vat", "$.total"));
 }
 
 }  // namespace
