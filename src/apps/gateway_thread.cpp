@@ -21,7 +21,13 @@ namespace oxbow {
 namespace asio = boost::asio;
 
 struct GatewayThread::Impl {
-  Impl(const Spec& of, std::shared_ptr<const Routes> compiled) : spec(of), routes(std::move(compiled)) {}
+  explicit Impl(const Spec& of) : spec(of) {}
+
+  Status compile(const Spec& from, const KeyKinds& kinds) {
+    routes = TRY(compile_routes(from, kinds, std::chrono::floor<std::chrono::days>(wall_now())));
+    key_kinds = kinds;
+    return {};
+  }
 
   std::shared_ptr<const Routing> routing(const Lifecycle& lifecycle, const DataFacts& facts) {
     return std::make_shared<const Routing>(
@@ -30,6 +36,7 @@ struct GatewayThread::Impl {
 
   Spec spec;
   std::shared_ptr<const Routes> routes;
+  KeyKinds key_kinds;  // of `routes`
   std::uint64_t revision = 0;
   asio::io_context context{1};
   std::unique_ptr<Dialer> dialer;
@@ -53,17 +60,14 @@ std::optional<net::Identity> identity_of(const ListenSpec& listen) {
   return net::Identity{listen.certificate, listen.key};
 }
 
-std::chrono::year_month_day today() {
-  return std::chrono::floor<std::chrono::days>(wall_now());
-}
-
 }  // namespace
 
 GatewayThread::GatewayThread(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Result<std::unique_ptr<GatewayThread>> GatewayThread::open(const Spec& spec, ExemplarStore* exemplars) {
   take_all_descriptors();
-  auto impl = std::make_unique<Impl>(spec, TRY(compile_routes(spec, today())));
+  auto impl = std::make_unique<Impl>(spec);
+  TRY(impl->compile(spec, {}));
   auto executor = impl->context.get_executor();
   auto services = service_addresses(spec.legacy);
   std::ranges::move(service_addresses(spec.new_side), std::back_inserter(services));
@@ -88,6 +92,10 @@ void GatewayThread::start() {
 }
 
 void GatewayThread::publish(const Lifecycle& lifecycle, const DataFacts& facts) {
+  if (facts.key_kinds != impl_->key_kinds) {
+    auto compiled = impl_->compile(impl_->spec, facts.key_kinds);
+    if (!compiled) log_error("keys are still read as of an unknown kind: {}", to_string(compiled.error()));
+  }
   impl_->gateway->publish(impl_->routing(lifecycle, facts));
 }
 
@@ -98,7 +106,7 @@ Status GatewayThread::take_over(const Spec& spec, const Lifecycle& lifecycle, co
   if (adopted_cohorts(spec) != adopted_cohorts(impl_->spec))
     return Err(ErrorCode::illegal_transition,
                "its entities or cohorts are others; that counts from the next start");
-  impl_->routes = TRY(compile_routes(spec, today()));
+  TRY(impl_->compile(spec, facts.key_kinds));
   impl_->spec = spec;
   publish(lifecycle, facts);
   return {};

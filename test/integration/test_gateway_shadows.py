@@ -70,9 +70,9 @@ class Gateway(Migration):
 def make_gateway(tmp_path, databases):
     opened = []
 
-    def make(legacy_answer, new_answer, rules="", recheck="100ms", shadow="time: 2s", mirrored=("pilot", "rest"), limits=""):
+    def make(legacy_answer, new_answer, rules="", recheck="100ms", shadow="time: 2s", mirrored=("pilot", "rest"), limits="", key_type="bigint"):
         for url in (databases.legacy, databases.new):
-            execute(url, "CREATE TABLE payments (payment_id bigint PRIMARY KEY, note text)")
+            execute(url, f"CREATE TABLE payments (payment_id {key_type} PRIMARY KEY, note text)")
         legacy, new = ScriptedService(legacy_answer), ScriptedService(new_answer)
         opened.extend((legacy, new))
         port = free_port()
@@ -401,3 +401,27 @@ def test_after_a_restart_shadows_go_on_with_the_stream(make_gateway):
     gateway.up()
     gateway.wait_until(lambda: gateway.get("/payments/4711").status == 200 and (gateway.route() or {}).get("compared"), 20,
                        "what is copied is compared again")
+
+
+def test_a_text_that_looks_like_a_number_is_a_key_where_the_database_says_text(make_gateway):
+    gateway = make_gateway(answering("{}"), answering("{}"), mirrored=(), key_type="text")
+    assert "cohort: rest, by bucket" in gateway.oxbow("route", "GET /payments/007").stdout
+    gateway.stop()
+    assert "cohort: rest, by bucket" in gateway.oxbow("route", "GET /payments/007").stdout, "the database is asked"
+    gateway.up()
+    gateway.oxbow("advance", "payment", "--cohort", "rest", "--to", "mirrored", "--wait")
+    assert gateway.get("/payments/007").field("X-Oxbow-State") == "mirrored"
+    gateway.wait_for(lambda route: route["compared"] == 1, "it has a shadow")
+    with open(f"{gateway.directory}/oxbow.yaml", encoding="utf-8") as file:
+        gateway.write_spec(file.read().replace("recheck_after: 100ms", "recheck_after: 200ms"))
+    gateway.wait_until(lambda: "the changed spec are in force" in gateway.log(), 5, "the changed spec is taken over")
+    assert gateway.get("/payments/007").field("X-Oxbow-State") == "mirrored"
+    gateway.kill()
+    gateway.up()
+    gateway.wait_until(lambda: gateway.get("/payments/007").field("X-Oxbow-State") == "mirrored", 10, "it is known again")
+
+
+def test_a_number_with_leading_zeros_is_no_key_of_an_integer(make_gateway):
+    gateway = make_gateway(answering("{}"), answering("{}"))
+    assert gateway.get("/payments/007").field("X-Oxbow-State") is None
+    assert "it is not written as the database prints it" in gateway.oxbow("route", "GET /payments/007").stdout

@@ -6,11 +6,13 @@
 #include <set>
 #include <string>
 
+#include "core/routing/key_kinds.hpp"
 #include "model/cohort.hpp"
 
 namespace oxbow {
 
 struct DataFacts {
+  KeyKinds key_kinds;
   std::map<std::string, std::set<CohortId>> copied;  // by entity: cohorts whose rows are on the new side
 
   bool has_copied(const std::string& entity, CohortId cohort) const {

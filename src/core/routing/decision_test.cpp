@@ -305,7 +305,7 @@ TEST(RoutingState, IsWhatTheLifecycleSays) {
 
 TEST(RoutingState, KnowsFromTheDataPlaneWhoseRowsAreCopied) {
   auto spec = spec_with({slice("one", 100), slice("two", 100), rest()});
-  DataFacts facts{.copied = {{"payment", {CohortId(0)}}, {"refund", {CohortId(1)}}}};
+  DataFacts facts{.key_kinds = {}, .copied = {{"payment", {CohortId(0)}}, {"refund", {CohortId(1)}}}};
   Lifecycle lifecycle;
   for (const auto* cohort : {"one", "two"})
     lifecycle.cohorts[{"payment", cohort}] = {.state = State::mirrored};

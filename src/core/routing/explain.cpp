@@ -49,7 +49,7 @@ std::string why_unlisted(const RouteMatch& match) {
   return "";
 }
 
-std::string why_no_key(KeyFound found) {
+std::string why_no_key(KeyFound found, KeyKind kind) {
   switch (found) {
     case KeyFound::yes:
       return "";
@@ -64,6 +64,9 @@ std::string why_no_key(KeyFound found) {
     case KeyFound::malformed:
       return "it is malformed";
     case KeyFound::not_plain:
+      if (kind == KeyKind::unknown)
+        return "it may not be how the database prints it, which could not be asked, so its cohort is not "
+               "known";
       return "it is not written as the database prints it, so its cohort is not known";
     case KeyFound::not_json:
       return "the body is not JSON";
@@ -80,11 +83,11 @@ std::string route_line(const RoutedRoute& routed, const RoutedEntity& entity) {
                      route.mark.line, kind);
 }
 
-std::string key_line(const RoutedRoute& routed, const RequestKey& key) {
+std::string key_line(const RoutedRoute& routed, KeyKind kind, const RequestKey& key) {
   auto source = routed.route.key.value_or(KeySource());
-  if (key.found == KeyFound::none_declared) return fmt::format("key: {}", why_no_key(key.found));
+  if (key.found == KeyFound::none_declared) return fmt::format("key: {}", why_no_key(key.found, kind));
   if (key.found == KeyFound::yes) return fmt::format("key: {} is {}", to_string(source), key.text);
-  return fmt::format("key: {}: {}", to_string(source), why_no_key(key.found));
+  return fmt::format("key: {}: {}", to_string(source), why_no_key(key.found, kind));
 }
 
 std::string cohort_line(const RoutedEntity& entity, const Decision& decision) {
@@ -157,7 +160,7 @@ std::vector<std::string> explain(const RouteTable& table, const RequestHead& hea
   const auto& routed = table.routes()[*decision.route];
   const auto& entity = table.entities()[decision.entity];
   lines.push_back(route_line(routed, entity));
-  lines.push_back(key_line(routed, key));
+  lines.push_back(key_line(routed, entity.key_kind, key));
   lines.push_back(cohort_line(entity, decision));
   if (decision.state) lines.push_back(fmt::format("state: {}", name(*decision.state)));
   lines.push_back(fmt::format("answers: {}; {}", name(decision.side), why_side(routed, decision)));

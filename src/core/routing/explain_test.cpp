@@ -26,8 +26,8 @@ entities:
 )";
 
 std::vector<std::string> explained(std::string_view method, std::string_view target, State state,
-                                   bool copied = true) {
-  auto table = RouteTable::compile(*parse_spec_text(kSpec).spec);
+                                   bool copied = true, const KeyKinds& kinds = {}) {
+  auto table = RouteTable::compile(*parse_spec_text(kSpec).spec, kinds);
   RequestHead head{.method = method, .target = target, .host = {}, .minor_version = 1, .fields = {}};
   auto match = table.match(head);
   std::string buffer;
@@ -71,6 +71,19 @@ TEST(Explanation, SaysWhatIsMissing) {
 TEST(Explanation, SaysWhoseRowsAreStillBeingCopied) {
   EXPECT_EQ(explained("GET", "/payments/4711", State::mirrored, false).back(),
             "shadow: none; until all rows of its cohort are copied, the new side cannot know them");
+}
+
+TEST(Explanation, TellsAKeyThatIsWrittenWronglyFromOneThatNobodyKnows) {
+  auto key_line = [](const KeyKinds& kinds) {
+    return explained("GET", "/payments/007", State::mirrored, true, kinds)[2];
+  };
+  EXPECT_EQ(
+      key_line({}),
+      "key: path.payment_id: it may not be how the database prints it, which could not be asked, so its "
+      "cohort is not known");
+  EXPECT_EQ(key_line({{"payment", KeyKind::integer}}),
+            "key: path.payment_id: it is not written as the database prints it, so its cohort is not known");
+  EXPECT_EQ(key_line({{"payment", KeyKind::text}}), "key: path.payment_id is 007");
 }
 
 TEST(Explanation, OfAnUnlistedRequestIsShort) {

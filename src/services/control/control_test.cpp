@@ -238,7 +238,7 @@ TEST_F(Control, AnAdvanceIsJournaledBeforeTheDataPlaneIsAsked) {
 }
 
 TEST_F(Control, RequestsAreDecidedByAStateAtOnceAndByWhatThePlaneLearnsSoon) {
-  DataFacts copied{.copied = {{"payment", {CohortId(0)}}}};
+  DataFacts copied{.key_kinds = {{"payment", KeyKind::text}}, .copied = {{"payment", {CohortId(0)}}}};
   mirror_pilot();
   EXPECT_EQ(told.back(), std::pair(State::mirrored, DataFacts()));
   EXPECT_EQ(cohort(0).at("copied"), false);
@@ -248,6 +248,8 @@ TEST_F(Control, RequestsAreDecidedByAStateAtOnceAndByWhatThePlaneLearnsSoon) {
   EXPECT_EQ(told.back(), std::pair(State::mirrored, copied));
   EXPECT_EQ(cohort(0).at("copied"), true);
   EXPECT_EQ(cohort(1).at("copied"), false);
+  EXPECT_EQ(get("status").at("entities").at(0).at("key_kind"), "text");
+  EXPECT_EQ(get("status").at("entities").at(1).at("key_kind"), "unknown");
   context.run_for(1200ms);
   EXPECT_EQ(told.size(), before + 1) << "what is known is not told again";
 }

@@ -98,6 +98,13 @@ json::array cohort_values(const ControlService& service, const PlaneStatus& plan
   return values;
 }
 
+json::array entity_values(const ControlService& service) {
+  return each(service.parts().spec.entities, [&](const EntitySpec& entity) -> json::value {
+    auto kind = kind_in(service.facts().key_kinds, entity.name);
+    return {{"entity", entity.name}, {"key_kind", name(kind)}};
+  });
+}
+
 json::value rate_value(const Rate& rate) {
   return {{"rows_per_second_max", rate.rows_per_second_max},
           {"bytes_per_second_max", rate.bytes_per_second_max},
@@ -222,6 +229,7 @@ std::string status_json(const StatusInput& input) {
                         {"started_at", to_string(service.started_at())},
                         {"halted", halted},
                         {"rate", rate_value(service.rate())},
+                        {"entities", entity_values(service)},
                         {"cohorts", cohort_values(service, input.plane, now)},
                         {"tables", each(input.plane.tables, table_value)},
                         {"stream", stream_value(input.plane.stream)},

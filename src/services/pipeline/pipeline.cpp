@@ -31,13 +31,15 @@ bool may_pass(ErrorCode code) {
 }  // namespace
 
 Pipeline::Pipeline(boost::asio::any_io_executor executor, const Spec& spec, PipelinePorts ports,
-                   std::function<void(Finding)> report, FindingCloser close_findings, Protections protections)
+                   std::function<void(Finding)> report, FindingCloser close_findings, DataFacts known,
+                   Protections protections)
     : executor_(executor),
       spec_(spec),
       ports_(std::move(ports)),
       report_(std::move(report)),
       close_findings_(std::move(close_findings)),
       protections_(protections),
+      facts_(std::move(known)),
       control_(spec.limits),
       watch_({.executor = executor_,
               .spec = spec_,
@@ -123,6 +125,7 @@ Task<void> Pipeline::make_ready() {
                        may_leave_out ? UndecidedColumns::are_left_out : UndecidedColumns::are_problems));
   if (!has_stream) CO_TRY(co_await refuse_if_unprepared(legacy, new_side));
   plan_ = std::move(plan);
+  facts_.key_kinds = key_kinds(spec_, plan_->legacy);
   co_return Status{};
 }
 

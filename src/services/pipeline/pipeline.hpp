@@ -29,7 +29,8 @@ namespace oxbow {
 class Pipeline final : public DataPlane {
  public:
   Pipeline(boost::asio::any_io_executor executor, const Spec& spec, PipelinePorts ports,
-           std::function<void(Finding)> report, FindingCloser close_findings, Protections protections = {});
+           std::function<void(Finding)> report, FindingCloser close_findings, DataFacts known,
+           Protections protections);
   ~Pipeline() override;
 
   // Works until it is asked to stop.
@@ -85,7 +86,7 @@ class Pipeline final : public DataPlane {
   BackfillControl control_;
   DatabaseWatch watch_;
   std::map<std::string, std::set<CohortId>> mirrored_;
-  DataFacts facts_;  // as the session before has left them
+  DataFacts facts_;  // cohorts as the session before has left them
   std::unique_ptr<StreamSession> session_;
   bool is_clean_ = false;         // nothing is followed, and nothing has to be taken back
   bool begins_anew_ = false;      // whatever the databases hold of a stream is nobody's any more
