@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "core/parity/rule_path.hpp"
+#include "core/spec/answer_path.hpp"
 
 namespace oxbow {
 namespace {

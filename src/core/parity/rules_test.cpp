@@ -6,8 +6,8 @@
 
 #include "core/parity/instant_reader.hpp"
 #include "core/parity/mapping_rules.hpp"
-#include "core/parity/rule_path.hpp"
 #include "core/parity/ruled_scalar.hpp"
+#include "core/spec/answer_path.hpp"
 
 namespace oxbow {
 namespace {
@@ -44,24 +44,24 @@ std::string holding(const std::vector<std::string>& patterns, const std::vector<
 
 TEST(RulePath, IsReadPartByPart) {
   using enum PathPart::Kind;
-  EXPECT_EQ(parse_rule_path("$"), std::vector<PathPart>());
-  EXPECT_EQ(parse_rule_path("$.items[*].price"),
+  EXPECT_EQ(parse_answer_path("$"), std::vector<PathPart>());
+  EXPECT_EQ(parse_answer_path("$.items[*].price"),
             (std::vector<PathPart>{{member, "items"}, {element, ""}, {member, "price"}}));
-  EXPECT_EQ(parse_rule_path("$..id"), (std::vector<PathPart>{{descend, ""}, {member, "id"}}));
-  EXPECT_EQ(parse_rule_path("$..[*].*"),
+  EXPECT_EQ(parse_answer_path("$..id"), (std::vector<PathPart>{{descend, ""}, {member, "id"}}));
+  EXPECT_EQ(parse_answer_path("$..[*].*"),
             (std::vector<PathPart>{{descend, ""}, {element, ""}, {any_member, ""}}));
-  EXPECT_EQ(parse_rule_path(R"($["a.b"]['c"d'].é)"),
+  EXPECT_EQ(parse_answer_path(R"($["a.b"]['c"d'].é)"),
             (std::vector<PathPart>{{member, "a.b"}, {member, "c\"d"}, {member, "é"}}));
   for (std::string_view bad :
        {"", "items", "$.", "$..", "$items", "$[3]", "$.a[", "$[\"a\"", "$.a.*b", "$...a"})
-    EXPECT_FALSE(parse_rule_path(bad)) << bad;
+    EXPECT_FALSE(parse_answer_path(bad)) << bad;
 }
 
 TEST(RulePath, StepIsReadBack) {
   for (std::string_view name : {"price", "a.b", "", "a\"b\\", "é", "x y", "*", "$ref", "4711"}) {
     std::string path = "$";
     append_path_step(name, path);
-    auto parts = parse_rule_path(path);
+    auto parts = parse_answer_path(path);
     ASSERT_TRUE(parts) << name;
     EXPECT_EQ(parts->front().name, name);
   }
