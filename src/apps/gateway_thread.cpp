@@ -21,15 +21,22 @@ namespace oxbow {
 namespace asio = boost::asio;
 
 struct GatewayThread::Impl {
-  Impl(const Spec& of, std::shared_ptr<const Routes> compiled) : spec(of), routes(std::move(compiled)) {}
+  explicit Impl(const Spec& of) : spec(of) {}
 
-  std::shared_ptr<const Routing> routing(const Lifecycle& lifecycle) {
+  Status compile(const Spec& from, const KeyKinds& kinds) {
+    routes = TRY(compile_routes(from, kinds, std::chrono::floor<std::chrono::days>(wall_now())));
+    key_kinds = kinds;
+    return {};
+  }
+
+  std::shared_ptr<const Routing> routing(const Lifecycle& lifecycle, const DataFacts& facts) {
     return std::make_shared<const Routing>(
-        Routing{routes, routing_state(spec, lifecycle, ++revision), spec.gateway->state_headers});
+        Routing{routes, routing_state(spec, lifecycle, facts, ++revision), spec.gateway->state_headers});
   }
 
   Spec spec;
   std::shared_ptr<const Routes> routes;
+  KeyKinds key_kinds;  // of `routes`
   std::uint64_t revision = 0;
   asio::io_context context{1};
   std::unique_ptr<Dialer> dialer;
@@ -53,17 +60,14 @@ std::optional<net::Identity> identity_of(const ListenSpec& listen) {
   return net::Identity{listen.certificate, listen.key};
 }
 
-std::chrono::year_month_day today() {
-  return std::chrono::floor<std::chrono::days>(wall_now());
-}
-
 }  // namespace
 
 GatewayThread::GatewayThread(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Result<std::unique_ptr<GatewayThread>> GatewayThread::open(const Spec& spec, ExemplarStore* exemplars) {
   take_all_descriptors();
-  auto impl = std::make_unique<Impl>(spec, TRY(compile_routes(spec, today())));
+  auto impl = std::make_unique<Impl>(spec);
+  TRY(impl->compile(spec, {}));
   auto executor = impl->context.get_executor();
   auto services = service_addresses(spec.legacy);
   std::ranges::move(service_addresses(spec.new_side), std::back_inserter(services));
@@ -77,7 +81,7 @@ Result<std::unique_ptr<GatewayThread>> GatewayThread::open(const Spec& spec, Exe
   std::random_device device;
   auto seed = (std::uint64_t{device()} << 32) | device();
   impl->gateway = std::make_unique<Gateway>(GatewayParts{executor, spec, *impl->dialer, std::move(listeners),
-                                                         impl->routing({}), exemplars, wall_now, seed});
+                                                         impl->routing({}, {}), exemplars, wall_now, seed});
   impl->group = std::make_unique<TaskGroup>(executor);
   return std::unique_ptr<GatewayThread>(new GatewayThread(std::move(impl)));
 }
@@ -87,20 +91,24 @@ void GatewayThread::start() {
   impl_->thread = std::thread([this] { impl_->context.run(); });
 }
 
-void GatewayThread::publish(const Lifecycle& lifecycle) {
-  impl_->gateway->publish(impl_->routing(lifecycle));
+void GatewayThread::publish(const Lifecycle& lifecycle, const DataFacts& facts) {
+  if (facts.key_kinds != impl_->key_kinds) {
+    auto compiled = impl_->compile(impl_->spec, facts.key_kinds);
+    if (!compiled) log_error("keys are still read as of an unknown kind: {}", to_string(compiled.error()));
+  }
+  impl_->gateway->publish(impl_->routing(lifecycle, facts));
 }
 
-Status GatewayThread::take_over(const Spec& spec, const Lifecycle& lifecycle) {
+Status GatewayThread::take_over(const Spec& spec, const Lifecycle& lifecycle, const DataFacts& facts) {
   if (!spec.gateway)
     return Err(ErrorCode::illegal_transition,
                "it has no `gateway` any more; that counts from the next start");
   if (adopted_cohorts(spec) != adopted_cohorts(impl_->spec))
     return Err(ErrorCode::illegal_transition,
                "its entities or cohorts are others; that counts from the next start");
-  impl_->routes = TRY(compile_routes(spec, today()));
+  TRY(impl_->compile(spec, facts.key_kinds));
   impl_->spec = spec;
-  publish(lifecycle);
+  publish(lifecycle, facts);
   return {};
 }
 

@@ -20,12 +20,12 @@ class GatewayThread {
 
   void start();
 
-  // Requests are decided by these states from now on. Any thread.
-  void publish(const Lifecycle& lifecycle);
+  // Requests are decided by these states from now on.
+  void publish(const Lifecycle& lifecycle, const DataFacts& facts);
 
   // Routes, read classes and rules of another spec of the same migration, from the next request on.
   // `illegal_transition` if its cohorts are others, because keys would move.
-  Status take_over(const Spec& spec, const Lifecycle& lifecycle);
+  Status take_over(const Spec& spec, const Lifecycle& lifecycle, const DataFacts& facts);
 
   const Gateway& gateway() const;
 

@@ -136,7 +136,7 @@ class OrderRun {
         if (!cohort.at("moving_to").is_null()) moving = describe(cohort);
       }
       if (moving.empty()) {
-        auto copying = copy_under_way(status);
+        auto copying = copy_under_way(status, cohorts);
         bool is_there = std::ranges::all_of(
             cohorts, [&](const json::value& cohort) { return text(cohort.at("state")) == order_.to; });
         if (is_there && order_.waits_for_copy && copying) {
@@ -154,8 +154,9 @@ class OrderRun {
     }
   }
 
-  // How far the copy of the entity is; none: all of its rows are there, and follow the log.
-  std::optional<std::string> copy_under_way(const json::value& status) const {
+  // How far the copy of the entity is; none: all of its rows are there, follow the log, and requests are
+  // decided by that.
+  std::optional<std::string> copy_under_way(const json::value& status, const json::array& cohorts) const {
     if (order_.to != "mirrored") return std::nullopt;
     const auto& stream = status.at("stream");
     std::uint64_t copied = 0, estimated = 0;
@@ -172,7 +173,9 @@ class OrderRun {
     if (!is_known)
       return fmt::format("{}: the stream is {} {}", *order_.entity, text(stream.at("phase")),
                          text(stream.at("reason")));
-    if (is_complete) return std::nullopt;
+    bool all_know =
+        std::ranges::all_of(cohorts, [](const json::value& cohort) { return cohort.at("copied").as_bool(); });
+    if (is_complete && all_know) return std::nullopt;
     return fmt::format("{}: {} of about {} rows copied{}", *order_.entity, human_count(copied),
                        human_count(estimated), is_copied ? "; the stream has to get past the copy" : "");
   }

@@ -16,7 +16,9 @@ struct RunningPlane {
   std::function<Task<void>()> run;  // works until it is asked to stop
 };
 
-// Constructs the pipeline over both databases. `spec` and `findings` outlive it.
-RunningPlane make_plane(boost::asio::any_io_executor executor, const Spec& spec, FindingStore& findings);
+// Constructs the pipeline over both databases. `spec` and `findings` outlive it. `known` is what was found
+// out before.
+RunningPlane make_plane(boost::asio::any_io_executor executor, const Spec& spec, FindingStore& findings,
+                        DataFacts known);
 
 }  // namespace oxbow

@@ -1,10 +1,13 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <memory>
 #include <optional>
 
+#include "adapters/postgres/postgres.hpp"
+#include "apps/blocking.hpp"
 #include "apps/cli.hpp"
 #include "apps/daemon_client.hpp"
 #include "apps/load_spec.hpp"
@@ -34,11 +37,33 @@ RoutingState states_of(const json::value& status, const RouteTable& table) {
         const auto& proof = value.at("proof");
         states.cohorts[i][j] = {
             .state = parse_state(std::string_view(value.at("state").as_string())).value_or(State::legacy),
-            .proven = !proof.is_null() && proof.at("result").as_string() == name(VerifyState::equal)};
+            .proven = !proof.is_null() && proof.at("result").as_string() == name(VerifyState::equal),
+            .copied = value.at("copied").as_bool()};
       }
     }
   }
   return states;
+}
+
+KeyKinds kinds_of(const json::value& status) {
+  KeyKinds kinds;
+  for (const auto& entity : status.at("entities").as_array()) {
+    auto found = std::ranges::find(kKeyKindNames, std::string_view(entity.at("key_kind").as_string()));
+    if (found != kKeyKindNames.end())
+      kinds[std::string(entity.at("entity").as_string())] =
+          static_cast<KeyKind>(found - kKeyKindNames.begin());
+  }
+  return kinds;
+}
+
+// A database that is away is no reason to explain nothing.
+KeyKinds ask_database(const Spec& spec) {
+  auto read = [](const Spec& of) -> Task<Catalog> {
+    auto source = postgres::make_source_admin(of.legacy.database, of.migration);
+    co_return co_await source->read_catalog();
+  };
+  auto catalog = run_blocking(read(spec));
+  return catalog ? key_kinds(spec, *catalog) : KeyKinds();
 }
 
 struct RouteCommand {
@@ -51,8 +76,9 @@ struct RouteCommand {
   Result<int> operator()() const {
     auto head = TRY(parse_head());
     auto spec = TRY(load_spec(settings));
-    auto table = RouteTable::compile(spec);
-    auto known = TRY(known_states(table));
+    auto status = TRY(status_of_running());
+    auto table = RouteTable::compile(spec, status ? kinds_of(*status) : ask_database(spec));
+    auto known = known_states(table, status);
     auto match = table.match(head);
     std::string buffer;
     auto key = match.route ? find_key(table, match, head, buffer) : RequestKey();
@@ -97,19 +123,21 @@ struct RouteCommand {
     return head;
   }
 
-  Result<KnownStates> known_states(const RouteTable& table) const {
-    if (state_of) {
-      auto state = parse_state(*state_of);
-      return KnownStates{all_in(*state, table), fmt::format("every cohort in {}, as asked", *state_of)};
-    }
+  // None: no oxbow runs.
+  Result<std::optional<json::value>> status_of_running() const {
     auto answer = DaemonClient(settings).get("status");
-    if (!answer && answer.error().code == ErrorCode::not_running)
-      return KnownStates{all_in(State::legacy, table), "every cohort in legacy, because no oxbow runs"};
-    auto status = json::parse(TRY(std::move(answer)));
-    bool same_spec = status.at("spec_hash").as_string() == table.spec_hash();
-    return KnownStates{states_of(status, table),
-                       same_spec ? "those of the running oxbow"
-                                 : "those of the running oxbow, which has read another version of the spec"};
+    if (!answer && answer.error().code == ErrorCode::not_running) return std::nullopt;
+    return json::parse(TRY(std::move(answer)));
+  }
+
+  KnownStates known_states(const RouteTable& table, const std::optional<json::value>& status) const {
+    if (state_of)
+      return {all_in(*parse_state(*state_of), table), fmt::format("every cohort in {}, as asked", *state_of)};
+    if (!status) return {all_in(State::legacy, table), "every cohort in legacy, because no oxbow runs"};
+    bool same_spec = status->at("spec_hash").as_string() == table.spec_hash();
+    return {states_of(*status, table),
+            same_spec ? "those of the running oxbow"
+                      : "those of the running oxbow, which has read another version of the spec"};
   }
 
   static void print_json(const RouteTable& table, const RequestKey& key, const Decision& decision,

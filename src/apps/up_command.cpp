@@ -91,14 +91,16 @@ Task<void> ask_new_side(const Spec& spec, bool wants_catalog, Answers& answers) 
 }
 
 // Once rows were copied, a table that no longer fits is a change during the migration: the pipeline reports
-// it, and for that oxbow must be up.
-Status refuse_if_unfit(const Spec& spec, SqliteStore& store) {
+// it, and for that oxbow must be up. Returns what was found out meanwhile.
+Result<DataFacts> refuse_if_unfit(const Spec& spec, SqliteStore& store) {
   bool wants_catalogs = !TRY(has_begun(store));
   Answers answers;
   TRY(refuse_if_hopeless(Side::legacy, run_blocking(ask_legacy(spec, wants_catalogs, answers))));
   TRY(refuse_if_hopeless(Side::new_side, run_blocking(ask_new_side(spec, wants_catalogs, answers))));
   if (answers.legacy && answers.new_side) TRY(make_plan(spec, *answers.legacy, *answers.new_side));
-  return {};
+  DataFacts facts;
+  if (answers.legacy) facts.key_kinds = key_kinds(spec, *answers.legacy);
+  return facts;
 }
 
 // Examples of differences are an aid: without a place for them the gateway works all the same.
@@ -114,22 +116,22 @@ std::unique_ptr<SqliteExemplars> open_exemplars(const Settings& settings) {
 
 // Everything that works while oxbow is up. The first part that fails brings all down; what is in the
 // databases and in the journal is enough to go on from.
-Status run(const Settings& settings, const Spec& spec, SqliteStore& store) {
+Status run(const Settings& settings, const Spec& spec, SqliteStore& store, DataFacts known) {
   asio::io_context context(1);
   auto executor = context.get_executor();
-  auto data = make_plane(executor, spec, store);
+  auto data = make_plane(executor, spec, store, std::move(known));
   std::unique_ptr<SqliteExemplars> exemplars;
   std::unique_ptr<GatewayThread> gateway;
   if (spec.gateway) {
     exemplars = open_exemplars(settings);
     gateway = TRY(GatewayThread::open(spec, exemplars.get()));
   }
-  auto publish = [&gateway](const Lifecycle& lifecycle) {
-    if (gateway) gateway->publish(lifecycle);
+  auto publish = [&gateway](const Lifecycle& lifecycle, const DataFacts& facts) {
+    if (gateway) gateway->publish(lifecycle, facts);
   };
   auto service = TRY(ControlService::open(executor, {spec, store, store, *data.plane, wall_now, publish,
                                                      gateway ? &gateway->gateway() : nullptr}));
-  publish(service->lifecycle());
+  publish(service->lifecycle(), service->facts());
   ControlApi api(*service);
   auto answer = [&api](HttpRequest request) { return api.handle(std::move(request)); };
   auto server = TRY(HttpServer::listen(executor, settings.socket_path(), answer));
@@ -140,7 +142,9 @@ Status run(const Settings& settings, const Spec& spec, SqliteStore& store) {
   group.spawn(service->run());
   group.spawn(server->run());
   if (gateway) {
-    auto take_over = [&](const Spec& changed) { return gateway->take_over(changed, service->lifecycle()); };
+    auto take_over = [&](const Spec& changed) {
+      return gateway->take_over(changed, service->lifecycle(), service->facts());
+    };
     group.spawn(watch_spec(settings, spec.hash, take_over));
   }
   Status outcome;
@@ -166,8 +170,8 @@ Result<int> up(const Settings& settings) {
   ::umask(0077);
   auto spec = TRY(load_spec(settings));
   auto store = TRY(SqliteStore::open(settings.store_path()));
-  TRY(refuse_if_unfit(spec, *store));
-  TRY(run(settings, spec, *store));
+  auto known = TRY(refuse_if_unfit(spec, *store));
+  TRY(run(settings, spec, *store, std::move(known)));
   return 0;
 }
 

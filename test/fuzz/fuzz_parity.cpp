@@ -9,7 +9,7 @@
 #include "core/parity/answers.hpp"
 #include "core/parity/exact_number.hpp"
 #include "core/parity/json_scanner.hpp"
-#include "core/parity/rule_path.hpp"
+#include "core/spec/answer_path.hpp"
 
 namespace {
 
@@ -88,6 +88,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     OXBOW_ASSERT(found.difference_count == mirrored.difference_count, "the count depends on the side");
   }
   check_itself(legacy, rules, choice == 2);
-  (void)parse_rule_path(legacy);
+  (void)parse_answer_path(legacy);
   return 0;
 }

@@ -36,6 +36,7 @@ gateway:
   state_headers: true
   access_log: access.log
   shadow: {{ {shadow} }}
+{limits}
 """
 
 
@@ -69,14 +70,14 @@ class Gateway(Migration):
 def make_gateway(tmp_path, databases):
     opened = []
 
-    def make(legacy_answer, new_answer, rules="", recheck="100ms", shadow="time: 2s", mirrored=("pilot", "rest")):
+    def make(legacy_answer, new_answer, rules="", recheck="100ms", shadow="time: 2s", mirrored=("pilot", "rest"), limits="", key_type="bigint"):
         for url in (databases.legacy, databases.new):
-            execute(url, "CREATE TABLE payments (payment_id bigint PRIMARY KEY, note text)")
+            execute(url, f"CREATE TABLE payments (payment_id {key_type} PRIMARY KEY, note text)")
         legacy, new = ScriptedService(legacy_answer), ScriptedService(new_answer)
         opened.extend((legacy, new))
         port = free_port()
         text = SPEC.format(legacy=databases.legacy, new=databases.new, legacy_service=legacy.url, new_service=new.url,
-                           port=port, recheck=recheck, rules=f", compare: [ {rules} ]" if rules else "", shadow=shadow)
+                           port=port, recheck=recheck, rules=f", compare: [ {rules} ]" if rules else "", shadow=shadow, limits=limits)
         gateway = Gateway(tmp_path, text, databases.legacy, databases.new, [])
         gateway.port, gateway.legacy_service, gateway.new_service = port, legacy, new
         opened.append(gateway)
@@ -371,3 +372,56 @@ def test_a_difference_whose_second_look_finds_no_room_is_not_taken_for_equal(mak
     gateway.get("/payments/4711")
     route = gateway.wait_for(lambda route: route["eligible"] == 1, "it is counted")
     assert route["compared"] == 0 and route["skipped"] == {"body_too_large": 1}
+
+
+def test_nobody_is_compared_while_his_rows_are_on_their_way(make_gateway):
+    def answer_of_new(request, connection):
+        found = execute(gateway.new, "SELECT 1 FROM payments WHERE payment_id = %s" % request.target.split("/")[-1])
+        return json_answer('{"id": 1}') if found else json_answer('{"error": "no such payment"}', "404 Not Found")
+
+    gateway = make_gateway(answering('{"id": 1}'), answer_of_new, mirrored=(), recheck="0ms",
+                           limits="limits: { rows_per_second: 1500 }")
+    execute(gateway.legacy, "INSERT INTO payments SELECT i, 'a' FROM generate_series(1, 6000) i")
+    gateway.oxbow("advance", "payment", "--cohort", "rest", "--to", "mirrored")
+    gateway.wait_until(lambda: gateway.get("/payments/1").field("X-Oxbow-State") == "mirrored", 10, "it is mirrored")
+    assert "until all rows of its cohort are copied" in gateway.oxbow("route", "GET /payments/1").stdout
+    while not gateway.is_backfilled():
+        gateway.get("/payments/5999")
+    gateway.wait_until(lambda: gateway.get("/payments/5999").status == 200 and gateway.route()["compared"] > 0, 5, "it is compared")
+    route = gateway.route()
+    assert route["skipped"]["not_copied"] >= 10, route
+    assert route["divergence"]["differed_first"] == 0 and not gateway.api("differences")["clusters"]
+    assert 'oxbow_answers_skipped_total{route="GET /payments/{payment_id}",reason="not_copied"}' in gateway.metrics()
+    gateway.wait_until(lambda: {"not_copied", "none"} <= {line["shadow"] for line in gateway.log_lines()}, 5, "the log tells them apart")
+
+
+def test_after_a_restart_shadows_go_on_with_the_stream(make_gateway):
+    gateway = make_gateway(answering("{}"), answering("{}"))
+    gateway.kill()
+    gateway.up()
+    gateway.wait_until(lambda: gateway.get("/payments/4711").status == 200 and (gateway.route() or {}).get("compared"), 20,
+                       "what is copied is compared again")
+
+
+def test_a_text_that_looks_like_a_number_is_a_key_where_the_database_says_text(make_gateway):
+    gateway = make_gateway(answering("{}"), answering("{}"), mirrored=(), key_type="text")
+    assert "cohort: rest, by bucket" in gateway.oxbow("route", "GET /payments/007").stdout
+    gateway.stop()
+    assert "cohort: rest, by bucket" in gateway.oxbow("route", "GET /payments/007").stdout, "the database is asked"
+    gateway.up()
+    gateway.oxbow("advance", "payment", "--cohort", "rest", "--to", "mirrored", "--wait")
+    assert gateway.get("/payments/007").field("X-Oxbow-State") == "mirrored"
+    gateway.wait_for(lambda route: route["compared"] == 1, "it has a shadow")
+    with open(f"{gateway.directory}/oxbow.yaml", encoding="utf-8") as file:
+        gateway.write_spec(file.read().replace("recheck_after: 100ms", "recheck_after: 200ms"))
+    gateway.wait_until(lambda: "the changed spec are in force" in gateway.log(), 5, "the changed spec is taken over")
+    assert gateway.get("/payments/007").field("X-Oxbow-State") == "mirrored"
+    gateway.kill()
+    gateway.up()
+    gateway.wait_until(lambda: gateway.get("/payments/007").field("X-Oxbow-State") == "mirrored", 10, "it is known again")
+
+
+def test_a_number_with_leading_zeros_is_no_key_of_an_integer(make_gateway):
+    gateway = make_gateway(answering("{}"), answering("{}"))
+    assert gateway.get("/payments/007").field("X-Oxbow-State") is None
+    assert "it is not written as the database prints it" in gateway.oxbow("route", "GET /payments/007").stdout

@@ -5,37 +5,21 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <map>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "model/catalog.hpp"
 #include "model/spec.hpp"
+#include "support/golden_cases.hpp"
 
 namespace oxbow::mapping_case {
 
-using Lines = std::vector<std::string>;
-
-inline Lines cut(std::string_view text, std::string_view separator) {
-  Lines parts;
-  for (;;) {
-    auto end = text.find(separator);
-    parts.emplace_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    text.remove_prefix(end + separator.size());
-  }
-}
-
-inline Lines words_of(std::string_view text) {
-  Lines words;
-  std::istringstream in{std::string(text)};
-  for (std::string word; in >> word;) words.push_back(word);
-  return words;
-}
+using golden::cut;
+using golden::Lines;
+using golden::words_of;
 
 // "12.50" of "scale 12.50".
 inline std::string behind_word(std::string_view text) {
@@ -237,24 +221,5 @@ struct Case {
     if (!spec.identity_is_full_row) spec.identity = words_of(text);
   }
 };
-
-// The cases of a file, without what they give.
-inline std::vector<Case> read_cases(const std::string& path) {
-  std::vector<Case> cases;
-  std::ifstream file(path);
-  bool in_output = false;
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("# ")) {
-      cases.emplace_back().title = line.substr(2);
-      in_output = false;
-    } else if (line == "----") {
-      in_output = true;
-    } else if (!line.empty() && !in_output) {
-      cases.back().read(line);
-    }
-  }
-  EXPECT_FALSE(cases.empty()) << path;
-  return cases;
-}
 
 }  // namespace oxbow::mapping_case

@@ -5,7 +5,6 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -13,18 +12,12 @@
 
 #include "core/parity/answers.hpp"
 #include "core/spec/scalars.hpp"
+#include "support/golden_cases.hpp"
 
 namespace oxbow::parity_case {
 
-inline std::vector<std::string> cut(std::string_view text, std::string_view separator) {
-  std::vector<std::string> parts;
-  for (;;) {
-    auto end = text.find(separator);
-    parts.emplace_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    text.remove_prefix(end + separator.size());
-  }
-}
+using golden::cut;
+using golden::words_of;
 
 // The word that `rest` begins with, taken off it together with the blank behind it.
 inline std::string take_word(std::string_view& rest) {
@@ -32,12 +25,6 @@ inline std::string take_word(std::string_view& rest) {
   std::string word(rest.substr(0, end));
   rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
   return word;
-}
-
-inline std::vector<std::string> words_of(std::string_view rest) {
-  std::vector<std::string> words;
-  while (!rest.empty()) words.push_back(take_word(rest));
-  return words;
 }
 
 struct Case {
@@ -116,23 +103,5 @@ struct Case {
     return made;
   }
 };
-
-inline std::vector<Case> read_cases(const std::string& path) {
-  std::vector<Case> cases;
-  std::ifstream file(path);
-  bool in_output = false;
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("# ")) {
-      cases.emplace_back().title = line.substr(2);
-      in_output = false;
-    } else if (line == "----") {
-      in_output = true;
-    } else if (!line.empty() && !in_output) {
-      cases.back().read(line);
-    }
-  }
-  EXPECT_FALSE(cases.empty()) << path;
-  return cases;
-}
 
 }  // namespace oxbow::parity_case

@@ -1,14 +1,9 @@
 // Runs the tables in test/golden/mapping: two tables, rules and rows go in, what compile_mapping() and
-// RowMapper make of them comes out and must be what stands behind the dashes. With OXBOW_UPDATE_GOLDEN=1 the
-// files are written anew; then the difference is to be reviewed.
+// RowMapper make of them comes out.
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "core/mapping/row_mapper.hpp"
 #include "core/value/pg_values.hpp"
@@ -128,46 +123,13 @@ Lines describe(const Case& test) {
   return out;
 }
 
-// The file again, with what its cases give now.
-std::string run_file(const std::string& path) {
-  auto cases = read_cases(path);
-  auto next = cases.begin();
-  std::ifstream file(path);
-  std::string actual;
-  bool in_output = false;
-  for (std::string line; std::getline(file, line);) {
-    if (line.empty()) in_output = false;
-    if (in_output) continue;
-    actual += line + "\n";
-    if (line != "----") continue;
-    in_output = true;
-    for (const auto& given : describe(*next++)) actual += given + "\n";
-  }
-  return actual;
-}
-
 class GoldenMapping : public testing::TestWithParam<std::string> {};
 
 TEST_P(GoldenMapping, IsWhatItWas) {
-  auto path = std::filesystem::path(OXBOW_SOURCE_DIR) / "test/golden/mapping" / GetParam();
-  std::ifstream file(path);
-  std::stringstream expected;
-  expected << file.rdbuf();
-  ASSERT_FALSE(expected.str().empty()) << path;
-  auto actual = run_file(path);
-  if (std::getenv("OXBOW_UPDATE_GOLDEN")) std::ofstream(path) << actual;
-  EXPECT_EQ(actual, expected.str());
+  golden::expect_unchanged<Case>(golden::path_of("mapping/" + GetParam()), describe);
 }
 
-Lines golden_files() {
-  Lines names;
-  for (const auto& entry : std::filesystem::directory_iterator(OXBOW_SOURCE_DIR "/test/golden/mapping"))
-    if (entry.path().extension() == ".txt") names.push_back(entry.path().filename().string());
-  std::ranges::sort(names);
-  return names;
-}
-
-INSTANTIATE_TEST_SUITE_P(Files, GoldenMapping, testing::ValuesIn(golden_files()),
+INSTANTIATE_TEST_SUITE_P(Files, GoldenMapping, testing::ValuesIn(golden::files_in("mapping")),
                          [](const auto& file) { return file.param.substr(0, file.param.find('.')); });
 
 }  // namespace

@@ -110,6 +110,12 @@ bool FenceBook::covers(CohortId cohort) const {
   });
 }
 
+bool FenceBook::has_settled(CohortId cohort) const {
+  return covers(cohort) && std::ranges::all_of(jobs_, [&](const Job& job) {
+           return job.unsettled == 0 || !std::ranges::binary_search(job.members, cohort);
+         });
+}
+
 bool FenceBook::all_settled() const {
   return points_.empty() &&
          std::all_of(jobs_.begin(), jobs_.end(), [](const Job& job) { return job.unsettled == 0; });

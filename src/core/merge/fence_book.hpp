@@ -59,7 +59,8 @@ class FenceBook {
   void for_each_possible(std::optional<CohortId> cohort, const std::function<void(Range&)>& visit);
 
   bool covers(CohortId cohort) const;
-  bool all_settled() const;  // no range and no point waits for anything
+  bool has_settled(CohortId cohort) const;  // somebody copies it, and none of its ranges waits for anything
+  bool all_settled() const;                 // no range and no point waits for anything
 
   // The range that is to be copied next: points before others, because somebody may be waiting for that row;
   // who is `after_others` only when everybody else is settled.

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "core/merge/fence.hpp"
+#include "core/merge/fence_book.hpp"
 #include "core/merge/key_order.hpp"
 #include "core/merge/row_merger.hpp"
 #include "model/tuple.hpp"
@@ -148,6 +149,27 @@ TEST(Fence, ANewerSnapshotSaysNothingAboutAnOlderOneThatArrivesLater) {
   fence.abandon();
   fence.prove(of_another);
   EXPECT_TRUE(fence.skipped().empty());
+}
+
+RangeRecord whole_table(std::uint64_t id, RangePhase phase) {
+  return {.id = RangeId(id), .range = {}, .phase = phase};
+}
+
+TEST(FenceBook, ACohortHasSettledOnceAllRangesOfItsJobsHave) {
+  FenceBook fences({}, {});
+  EXPECT_FALSE(fences.has_settled(CohortId(0))) << "nobody copies it";
+  fences.add_job(1, {CohortId(0), CohortId(1)}, {whole_table(1, RangePhase::settled)}, {});
+  fences.add_job(2, {CohortId(2)}, {whole_table(2, RangePhase::pending)}, {});
+  EXPECT_TRUE(fences.has_settled(CohortId(0)));
+  EXPECT_TRUE(fences.has_settled(CohortId(1)));
+  auto& fence = fences.find(RangeId(2))->fence;
+  fence.open();
+  fence.close(snapshot("10:10:"), Lsn(5));
+  EXPECT_FALSE(fences.has_settled(CohortId(2))) << "the copy may still be undone";
+  (void)fences.settle(Lsn(6));
+  EXPECT_TRUE(fences.has_settled(CohortId(2)));
+  (void)fences.restart(Xid(11));
+  EXPECT_FALSE(fences.has_settled(CohortId(0))) << "a truncated table is copied again";
 }
 
 TEST(KeyOrder, ComparesAsTheDatabaseDoes) {

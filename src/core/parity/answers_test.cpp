@@ -5,8 +5,6 @@
 
 #include <array>
 
-#include "core/parity/signature.hpp"
-
 namespace oxbow {
 namespace {
 
@@ -120,22 +118,6 @@ TEST(CompareAnswers, PassesOnWhyABodyIsNotThere) {
   EXPECT_EQ(compare_answers(zstd, bomb, {}, {}).skipped,
             (SkippedBody{.reason = SkipReason::content_encoding_unsupported, .side = Side::legacy}));
   EXPECT_EQ(compare_answers(bomb, bomb, {}, {}).verdict, Verdict::skipped);
-}
-
-TEST(Signature, IsTheSameForEqualDifferencesOfARoute) {
-  auto one = compare(R"({"items":[{"price":1}]})", R"({"items":[{"price":2}]})").differences.front();
-  auto other = compare(R"({"items":[0,{"price":3}]})", R"({"items":[0,{"price":4}]})").differences.front();
-  auto signature = signature_of("GET /orders/{id}", one);
-  EXPECT_EQ(signature, signature_of("GET /orders/{id}", other));
-  EXPECT_EQ(signature.text, "GET /orders/{id} $.items[*].price value number/number");
-  EXPECT_EQ(signature.hash, signature_of("GET /orders/{id}", one).hash);
-  EXPECT_NE(signature.hash, signature_of("GET /orders", one).hash);
-}
-
-TEST(Signature, HashesAsItDidInEveryReleaseBefore) {
-  AnswerDifference difference{
-      .signature_path = "$.a", .legacy_class = ValueClass::null, .new_class = ValueClass::string};
-  EXPECT_EQ(fmt::format("{:016x}", signature_of("GET /", difference).hash), "2cfaa9f5f961b4ea");
 }
 
 }  // namespace

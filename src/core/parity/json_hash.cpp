@@ -16,6 +16,10 @@ std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
   return XXH3_64bits(both, sizeof both);
 }
 
+std::uint64_t hash_of_text(std::string_view text) {
+  return XXH3_64bits(text.data(), text.size());
+}
+
 class Hasher {
  public:
   explicit Hasher(std::string_view value) : scanner_(value, 0) {}
@@ -82,10 +86,6 @@ class Hasher {
 };
 
 }  // namespace
-
-std::uint64_t hash_of_text(std::string_view text) {
-  return XXH3_64bits(text.data(), text.size());
-}
 
 std::uint64_t hash_of_json(std::string_view value) {
   Hasher hasher(value);

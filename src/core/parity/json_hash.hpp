@@ -7,8 +7,6 @@
 
 namespace oxbow {
 
-std::uint64_t hash_of_text(std::string_view text);
-
 // REQUIRES: `value` is one JSON value, found sound before, without blanks around it.
 std::uint64_t hash_of_json(std::string_view value);
 

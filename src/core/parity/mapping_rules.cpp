@@ -1,17 +1,26 @@
 #include "core/parity/mapping_rules.hpp"
 
 #include <algorithm>
+#include <set>
 
-#include "core/parity/rule_path.hpp"
+#include "core/spec/answer_path.hpp"
 
 namespace oxbow {
 namespace {
 
 using Kind = CompareRule::Kind;
 
+// One legacy column becomes one new column, which is compared.
+bool carries_one(ColumnOp op) {
+  return op == ColumnOp::rename || op == ColumnOp::cast || op == ColumnOp::scale || op == ColumnOp::map;
+}
+
 class Derivation {
  public:
-  explicit Derivation(std::string_view prefix_path) : prefix_path_(prefix_path) {}
+  Derivation(std::string_view prefix_path, const TableSpec& table) : prefix_path_(prefix_path) {
+    for (const auto& column : table.columns)
+      if (carries_one(column.op)) carried_.insert(column.legacy.front());
+  }
 
   void add(const ColumnRule& column) {
     switch (column.op) {
@@ -70,13 +79,16 @@ class Derivation {
   }
 
   void ignore(const ColumnRule& column, const std::string& why) {
-    for (const auto* names : {&column.legacy, &column.new_side})
-      for (const auto& each : *names)
-        if (names == &column.legacy || std::ranges::find(column.legacy, each) == column.legacy.end())
-          at(each, Kind::ignore, column).why = why;
+    for (const auto* names : {&column.legacy, &column.new_side}) {
+      for (const auto& each : *names) {
+        bool is_told = names == &column.new_side && std::ranges::count(column.legacy, each) > 0;
+        if (!is_told && !carried_.contains(each)) at(each, Kind::ignore, column).why = why;
+      }
+    }
   }
 
   std::string_view prefix_path_;
+  std::set<std::string_view> carried_;  // legacy columns that are compared whatever else reads them
   std::vector<CompareRule> rules_;
 };
 
@@ -84,7 +96,7 @@ class Derivation {
 
 std::vector<CompareRule> rules_from_mapping(const TableSpec& table, std::string_view prefix_path,
                                             std::chrono::year_month_day today) {
-  Derivation derivation(prefix_path);
+  Derivation derivation(prefix_path, table);
   for (const auto& column : table.columns) derivation.add(column);
   for (const auto& each : table.may_differ)
     if (today <= each.until) derivation.may_differ(each, table);

@@ -13,7 +13,7 @@ namespace oxbow {
 
 // `prefix_path` is where the object stands whose members are the table's columns: "$", "$.items[*]". A column
 // that both databases fill apart from each other, or that only SQL could recompute, is ignored, and `why`
-// says so; what may differ is ignored up to and with its day. `today` in UTC.
+// says so, unless another rule carries it; what may differ is ignored up to and with its day. `today` in UTC.
 std::vector<CompareRule> rules_from_mapping(const TableSpec& table, std::string_view prefix_path,
                                             std::chrono::year_month_day today);
 

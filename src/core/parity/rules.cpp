@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "core/parity/rule_path.hpp"
+#include "core/spec/answer_path.hpp"
 #include "core/value/scan.hpp"
 #include "model/http_message.hpp"
 
@@ -158,7 +158,7 @@ std::expected<CompareRules, std::vector<RuleProblem>> CompareRules::compile(
 std::optional<std::string> CompareRules::add(ReadyRule ready) {
   const auto kind = ready.rule.kind;
   if (ready.rule.header.empty()) {
-    auto parts = parse_rule_path(ready.rule.path);
+    auto parts = parse_answer_path(ready.rule.path);
     if (!parts) return fmt::format("the path '{}' is not understood: {}", ready.rule.path, parts.error());
     if (kind == Kind::rename && (parts->empty() || parts->back().kind != PathPart::Kind::member))
       return fmt::format("a rename needs one member at the end of its path, and '{}' has none",

@@ -1,12 +1,13 @@
 #include "core/parity/rules.hpp"
 
 #include <fmt/ranges.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/parity/instant_reader.hpp"
 #include "core/parity/mapping_rules.hpp"
-#include "core/parity/rule_path.hpp"
 #include "core/parity/ruled_scalar.hpp"
+#include "core/spec/answer_path.hpp"
 
 namespace oxbow {
 namespace {
@@ -43,24 +44,24 @@ std::string holding(const std::vector<std::string>& patterns, const std::vector<
 
 TEST(RulePath, IsReadPartByPart) {
   using enum PathPart::Kind;
-  EXPECT_EQ(parse_rule_path("$"), std::vector<PathPart>());
-  EXPECT_EQ(parse_rule_path("$.items[*].price"),
+  EXPECT_EQ(parse_answer_path("$"), std::vector<PathPart>());
+  EXPECT_EQ(parse_answer_path("$.items[*].price"),
             (std::vector<PathPart>{{member, "items"}, {element, ""}, {member, "price"}}));
-  EXPECT_EQ(parse_rule_path("$..id"), (std::vector<PathPart>{{descend, ""}, {member, "id"}}));
-  EXPECT_EQ(parse_rule_path("$..[*].*"),
+  EXPECT_EQ(parse_answer_path("$..id"), (std::vector<PathPart>{{descend, ""}, {member, "id"}}));
+  EXPECT_EQ(parse_answer_path("$..[*].*"),
             (std::vector<PathPart>{{descend, ""}, {element, ""}, {any_member, ""}}));
-  EXPECT_EQ(parse_rule_path(R"($["a.b"]['c"d'].é)"),
+  EXPECT_EQ(parse_answer_path(R"($["a.b"]['c"d'].é)"),
             (std::vector<PathPart>{{member, "a.b"}, {member, "c\"d"}, {member, "é"}}));
   for (std::string_view bad :
        {"", "items", "$.", "$..", "$items", "$[3]", "$.a[", "$[\"a\"", "$.a.*b", "$...a"})
-    EXPECT_FALSE(parse_rule_path(bad)) << bad;
+    EXPECT_FALSE(parse_answer_path(bad)) << bad;
 }
 
 TEST(RulePath, StepIsReadBack) {
   for (std::string_view name : {"price", "a.b", "", "a\"b\\", "é", "x y", "*", "$ref", "4711"}) {
     std::string path = "$";
     append_path_step(name, path);
-    auto parts = parse_rule_path(path);
+    auto parts = parse_answer_path(path);
     ASSERT_TRUE(parts) << name;
     EXPECT_EQ(parts->front().name, name);
   }
@@ -173,6 +174,18 @@ TEST(MappingRules, FollowFromTheColumns) {
                   "{2} $.rows[*].state1\n0 $.rows[*].note0\n0 $.rows[*].created_at0\n0 $.rows[*].first0\n"
                   "0 $.rows[*].last0\n0 $.rows[*].name0\n0 $.rows[*].payment_id0",
                   rename, scale, map));
+}
+
+TEST(MappingRules, CompareAColumnThatIsCarriedAlthoughAnotherRuleReadsIt) {
+  TableSpec table;
+  table.columns = {{.op = ColumnOp::rename, .legacy = {"first"}, .new_side = {"first"}},
+                   {.op = ColumnOp::scale, .legacy = {"net"}, .new_side = {"net_minor"}, .argument = "100"},
+                   {.op = ColumnOp::concat, .legacy = {"first", "last"}, .new_side = {"name"}},
+                   {.op = ColumnOp::sql, .legacy = {"net", "vat"}, .new_side = {"total"}}};
+  std::vector<std::string> ignored;
+  for (const auto& each : rules_from_mapping(table, "$", std::chrono::year(2026) / 11 / 21))
+    if (each.kind == Kind::ignore) ignored.push_back(each.path);
+  EXPECT_THAT(ignored, testing::ElementsAre("$.last", "$.name", "$.vat", "$.total"));
 }
 
 }  // namespace

@@ -1,11 +1,8 @@
 #include "core/parity/signature.hpp"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 
-#include "core/parity/json_hash.hpp"
-#include "core/parity/rule_path.hpp"
+#include "core/spec/answer_path.hpp"
 #include "core/value/scan.hpp"
 
 namespace oxbow {
@@ -52,12 +49,6 @@ std::string excerpt_of(std::string_view text, std::size_t bytes_max) {
   auto end = bytes_max;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
   return std::string(text.substr(0, end)) + "...";
-}
-
-DifferenceSignature signature_of(std::string_view route, const AnswerDifference& difference) {
-  auto text = fmt::format("{} {} {} {}/{}", route, difference.signature_path, name(difference.kind),
-                          name(difference.legacy_class), name(difference.new_class));
-  return {hash_of_text(text), text};
 }
 
 }  // namespace oxbow

@@ -1,12 +1,9 @@
-// How a difference is named: its path in this answer, its path in all answers of a route, and the signature
-// under which equal differences are counted together. Pure functions and values.
+// How a difference is named: its path in this answer, and its path in all answers of a route, under which
+// equal differences are counted together. Pure functions and values.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "model/comparison.hpp"
 
 namespace oxbow {
 
@@ -24,15 +21,5 @@ struct DifferencePath {
 
 // What the body holds there, cut at a character to at most `bytes_max` and "..." behind it.
 std::string excerpt_of(std::string_view text, std::size_t bytes_max);
-
-struct DifferenceSignature {
-  std::uint64_t hash = 0;  // of the text; the same in every process and release
-  std::string text;        // "GET /orders/{id} $.items[*].price value number/number"
-
-  friend bool operator==(const DifferenceSignature&, const DifferenceSignature&) = default;
-};
-
-// `route` as the spec names it: "GET /orders/{id}".
-DifferenceSignature signature_of(std::string_view route, const AnswerDifference& difference);
 
 }  // namespace oxbow

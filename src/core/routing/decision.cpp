@@ -13,9 +13,14 @@ struct Answer {
   Because because;
 };
 
+bool has_rows_on_both(const CohortRouting& cohort) {
+  return cohort.state != State::mirrored || cohort.copied;
+}
+
 Answer answer_of_read(const CohortRouting& cohort, State moves_at) {
   if (cohort.state == State::fully_cutover) return {Side::new_side, Because::cutover};
   if (cohort.state < moves_at) return {Side::legacy, Because::class_stays};
+  if (!has_rows_on_both(cohort)) return {Side::legacy, Because::not_copied};
   if (cohort.state == State::mirrored && !cohort.proven) return {Side::legacy, Because::not_proven};
   return {Side::new_side, Because::class_moved};
 }
@@ -25,7 +30,7 @@ Answer answer_in(const CohortRouting& cohort, const RoutedRoute& routed) {
   return answer_of_read(cohort, routed.moves_at);
 }
 
-// Both sides hold the cohort's rows.
+// Both sides hold the cohort's rows, or will once they are copied.
 bool has_two_sides(State state) {
   return state != State::legacy && state != State::fully_cutover;
 }
@@ -47,21 +52,23 @@ bool is_sampled(const RouteTable& table, const ShadowRule& rule, std::string_vie
   return rule.buckets == kBucketCount || bucket_of(table.shadow_salt(), by) < rule.buckets;
 }
 
-// `state` is that of the request's cohort, or one that stands for all of them.
-ShadowWhy shadow_in(State state, const RouteTable& table, const RoutedRoute& routed,
+// `cohort` is that of the request, or one that stands for all of them.
+ShadowWhy shadow_in(const CohortRouting& cohort, const RouteTable& table, const RoutedRoute& routed,
                     std::string_view sampled_by) {
   const auto& rule = routed.route.shadow;
   if (routed.route.write && rule.path.empty()) return ShadowWhy::no_safe_way;
   if (rule.buckets == 0) return ShadowWhy::off;
-  bool shadowed = routed.route.write ? state == State::mirrored : has_two_sides(state);
+  bool shadowed = routed.route.write ? cohort.state == State::mirrored : has_two_sides(cohort.state);
   if (!shadowed) return ShadowWhy::by_state;
-  return is_sampled(table, rule, sampled_by) ? ShadowWhy::sent : ShadowWhy::sampled_out;
+  if (!is_sampled(table, rule, sampled_by)) return ShadowWhy::sampled_out;
+  return has_rows_on_both(cohort) ? ShadowWhy::sent : ShadowWhy::not_copied;
 }
 
 ShadowWhy shadow_without_key(const std::vector<CohortRouting>& cohorts, const RouteTable& table,
                              const RoutedRoute& routed, std::string_view target) {
-  auto why = shadow_in(State::mirrored, table, routed, target);
-  if (why != ShadowWhy::sent && why != ShadowWhy::sampled_out) return why;
+  CohortRouting all{.state = State::mirrored, .copied = std::ranges::all_of(cohorts, has_rows_on_both)};
+  auto why = shadow_in(all, table, routed, target);
+  if (why == ShadowWhy::no_safe_way || why == ShadowWhy::off) return why;
   auto two_sides = [&](const auto& cohort) {
     return routed.route.write ? cohort.state == State::mirrored : has_two_sides(cohort.state);
   };
@@ -80,7 +87,7 @@ void decide_in(const KeyPlace& place, const RouteTable& table, const RoutingStat
   auto answer = answer_in(routing, routed);
   decision.side = answer.side;
   decision.because = answer.because;
-  decision.shadow_why = shadow_in(routing.state, table, routed, sampled_by);
+  decision.shadow_why = shadow_in(routing, table, routed, sampled_by);
 }
 
 void decide_without_key(const RouteTable& table, const RoutingState& state, std::string_view target,

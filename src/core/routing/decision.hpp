@@ -2,9 +2,9 @@
 //
 // Reads follow their class: it moves to the new side in the state that the spec names (`reads`). A route of a
 // switch_group moves in the same state as the others of its group, which parse_spec() has checked. In
-// `mirrored` a class that may move there does so only for cohorts that are proven equal. Writes follow the
-// authority. A request without a usable key goes to legacy until nothing is left there that it could need; an
-// entity with one cohort needs no key.
+// `mirrored` a class that may move there does so only for cohorts that are copied and proven equal, and who
+// is not copied yet has no shadow. Writes follow the authority. A request without a usable key goes to legacy
+// until nothing is left there that it could need; an entity with one cohort needs no key.
 #pragma once
 
 #include <array>
@@ -24,15 +24,16 @@ enum class Because {
   class_stays,  // the state in which its reads move is not reached
   class_moved,
   not_proven,    // its reads may move, once both sides were found equal
+  not_copied,    // its reads may move, once its rows are on the new side
   cutover,       // legacy is locked
   no_key_stays,  // without a key, and some cohort is still on legacy
   no_key_moved   // without a key, and every cohort is past that
 };
 
 inline constexpr std::array kBecauseNames = {
-    std::string_view("unlisted"),     std::string_view("authority"),   std::string_view("class-stays"),
-    std::string_view("class-moved"),  std::string_view("not-proven"),  std::string_view("cutover"),
-    std::string_view("no-key-stays"), std::string_view("no-key-moved")};
+    std::string_view("unlisted"),    std::string_view("authority"),    std::string_view("class-stays"),
+    std::string_view("class-moved"), std::string_view("not-proven"),   std::string_view("not-copied"),
+    std::string_view("cutover"),     std::string_view("no-key-stays"), std::string_view("no-key-moved")};
 
 constexpr std::string_view name(Because because) {
   return kBecauseNames[static_cast<std::size_t>(because)];
@@ -46,13 +47,14 @@ enum class ShadowWhy {
   sampled_out,
   by_state,     // the other side is not mirrored in this state
   no_safe_way,  // a write that would change something
-  mixed         // without a key, and the cohorts do not all have two sides to compare
+  mixed,        // without a key, and the cohorts do not all have two sides to compare
+  not_copied    // it would have one, but the other side cannot know all rows yet
 };
 
 inline constexpr std::array kShadowWhyNames = {std::string_view("sent"),     std::string_view("unlisted"),
                                                std::string_view("off"),      std::string_view("sampled-out"),
                                                std::string_view("by-state"), std::string_view("no-safe-way"),
-                                               std::string_view("mixed")};
+                                               std::string_view("mixed"),    std::string_view("not-copied")};
 
 constexpr std::string_view name(ShadowWhy why) {
   return kShadowWhyNames[static_cast<std::size_t>(why)];

@@ -140,6 +140,50 @@ TEST(Decisions, WithoutAKeyDependOnAllCohorts) {
   EXPECT_EQ(seen.size(), 25u);
 }
 
+// The new side would answer 404 for rows that are still on their way.
+TEST(Decisions, GiveNoShadowToACohortWhoseRowsAreNotCopied) {
+  auto table = RouteTable::compile(spec_with({rest()}));
+  auto state = all_in(State::mirrored, table);
+  state.cohorts[0][0].copied = false;
+  auto read = decide_for(table, state, "GET", "/new-read/1");
+  EXPECT_EQ(shown(read, "+"), "legacy");
+  EXPECT_EQ(read.shadow_why, ShadowWhy::not_copied);
+  EXPECT_EQ(decide_for(table, state, "POST", "/safe-write/1").shadow_why, ShadowWhy::not_copied);
+  EXPECT_EQ(decide_for(table, state, "POST", "/write/1").shadow_why, ShadowWhy::no_safe_way);
+  auto moved = decide_for(table, state, "GET", "/mirrored/1");
+  EXPECT_EQ(shown(moved, "+"), "legacy") << "nor does it answer users, whatever was proven before";
+  EXPECT_EQ(moved.because, Because::not_copied);
+  state.cohorts[0][0].state = State::legacy;
+  EXPECT_EQ(decide_for(table, state, "GET", "/new-read/1").shadow_why, ShadowWhy::by_state);
+}
+
+TEST(Decisions, WithoutAKeyGiveNoShadowUntilEveryCohortIsCopied) {
+  auto table = RouteTable::compile(spec_with({slice("one", 100), rest()}));
+  auto state = all_in(State::mirrored, table);
+  RequestKey none{KeyFound::none_declared, {}};
+  state.cohorts[0][1].copied = false;
+  EXPECT_EQ(decide_for(table, state, "GET", "/new-read/1", none).shadow_why, ShadowWhy::not_copied);
+  state.cohorts[0][0].state = State::legacy;
+  EXPECT_EQ(decide_for(table, state, "GET", "/new-read/1", none).shadow_why, ShadowWhy::mixed);
+}
+
+// Only what would have had a shadow counts as a miss.
+TEST(ShadowSampling, ComesBeforeTheQuestionWhetherTheRowsAreCopied) {
+  auto spec = spec_with({rest()});
+  spec.entities[0].routes[2].shadow.buckets = 2500;
+  auto table = RouteTable::compile(spec);
+  auto state = all_in(State::mirrored, table);
+  state.cohorts[0][0].copied = false;
+  std::set<ShadowWhy> seen;
+  for (int key = 0; key < 100; ++key) {
+    auto why = decide_for(table, state, "GET", fmt::format("/new-read/{}", key)).shadow_why;
+    bool sampled = bucket_of("billing:shadow", std::to_string(key)) < 2500;
+    EXPECT_EQ(why, sampled ? ShadowWhy::not_copied : ShadowWhy::sampled_out);
+    seen.insert(why);
+  }
+  EXPECT_EQ(seen.size(), 2u);
+}
+
 TEST(Decisions, OfUnlistedRequestsAreLegacyInEveryState) {
   auto table = RouteTable::compile(spec_with({rest()}));
   for (std::size_t i = 0; i < kStateNames.size(); ++i) {
@@ -252,11 +296,22 @@ TEST(RoutingState, IsWhatTheLifecycleSays) {
                                            .proof = ProofSummary{.result = VerifyState::equal}};
   lifecycle.cohorts[{"payment", "two"}] = {.state = State::mirrored,
                                            .proof = ProofSummary{.result = VerifyState::differs}};
-  auto state = routing_state(spec, lifecycle, 42);
+  auto state = routing_state(spec, lifecycle, {}, 42);
   EXPECT_EQ(state.revision, 42u);
-  EXPECT_EQ(state.cohorts[0][0], (CohortRouting{State::mirrored, true})) << "it has not moved yet";
-  EXPECT_EQ(state.cohorts[0][1], (CohortRouting{State::mirrored, false}));
-  EXPECT_EQ(state.cohorts[0][2], (CohortRouting{State::legacy, false}));
+  EXPECT_EQ(state.cohorts[0][0], (CohortRouting{State::mirrored, true, false})) << "it has not moved yet";
+  EXPECT_EQ(state.cohorts[0][1], (CohortRouting{State::mirrored, false, false}));
+  EXPECT_EQ(state.cohorts[0][2], (CohortRouting{State::legacy, false, false}));
+}
+
+TEST(RoutingState, KnowsFromTheDataPlaneWhoseRowsAreCopied) {
+  auto spec = spec_with({slice("one", 100), slice("two", 100), rest()});
+  DataFacts facts{.key_kinds = {}, .copied = {{"payment", {CohortId(0)}}, {"refund", {CohortId(1)}}}};
+  Lifecycle lifecycle;
+  for (const auto* cohort : {"one", "two"})
+    lifecycle.cohorts[{"payment", cohort}] = {.state = State::mirrored};
+  auto state = routing_state(spec, lifecycle, facts, 1);
+  EXPECT_TRUE(state.cohorts[0][0].copied);
+  EXPECT_FALSE(state.cohorts[0][1].copied);
 }
 
 TEST(RoutingStateDeathTest, OfAnotherSpecIsABrokenInvariant) {

@@ -49,7 +49,7 @@ std::string why_unlisted(const RouteMatch& match) {
   return "";
 }
 
-std::string why_no_key(KeyFound found) {
+std::string why_no_key(KeyFound found, KeyKind kind) {
   switch (found) {
     case KeyFound::yes:
       return "";
@@ -64,6 +64,9 @@ std::string why_no_key(KeyFound found) {
     case KeyFound::malformed:
       return "it is malformed";
     case KeyFound::not_plain:
+      if (kind == KeyKind::unknown)
+        return "it may not be how the database prints it, which could not be asked, so its cohort is not "
+               "known";
       return "it is not written as the database prints it, so its cohort is not known";
     case KeyFound::not_json:
       return "the body is not JSON";
@@ -80,11 +83,11 @@ std::string route_line(const RoutedRoute& routed, const RoutedEntity& entity) {
                      route.mark.line, kind);
 }
 
-std::string key_line(const RoutedRoute& routed, const RequestKey& key) {
+std::string key_line(const RoutedRoute& routed, KeyKind kind, const RequestKey& key) {
   auto source = routed.route.key.value_or(KeySource());
-  if (key.found == KeyFound::none_declared) return fmt::format("key: {}", why_no_key(key.found));
+  if (key.found == KeyFound::none_declared) return fmt::format("key: {}", why_no_key(key.found, kind));
   if (key.found == KeyFound::yes) return fmt::format("key: {} is {}", to_string(source), key.text);
-  return fmt::format("key: {}: {}", to_string(source), why_no_key(key.found));
+  return fmt::format("key: {}: {}", to_string(source), why_no_key(key.found, kind));
 }
 
 std::string cohort_line(const RoutedEntity& entity, const Decision& decision) {
@@ -108,6 +111,8 @@ std::string why_side(const RoutedRoute& routed, const Decision& decision) {
       return fmt::format("this class of reads moved in {}", name(routed.moves_at));
     case Because::not_proven:
       return "this class of reads may move now, once a verification finds both sides equal";
+    case Because::not_copied:
+      return "this class of reads may move now, once all rows are copied";
     case Because::cutover:
       return "legacy is locked";
     case Because::no_key_stays:
@@ -135,6 +140,8 @@ std::string shadow_line(const RoutedRoute& routed, const Decision& decision) {
       return "shadow: none; the route names no safe way to repeat this write";
     case ShadowWhy::mixed:
       return "shadow: none; not all cohorts are on both sides";
+    case ShadowWhy::not_copied:
+      return "shadow: none; until all rows of its cohort are copied, the new side cannot know them";
   }
   return "";
 }
@@ -153,7 +160,7 @@ std::vector<std::string> explain(const RouteTable& table, const RequestHead& hea
   const auto& routed = table.routes()[*decision.route];
   const auto& entity = table.entities()[decision.entity];
   lines.push_back(route_line(routed, entity));
-  lines.push_back(key_line(routed, key));
+  lines.push_back(key_line(routed, entity.key_kind, key));
   lines.push_back(cohort_line(entity, decision));
   if (decision.state) lines.push_back(fmt::format("state: {}", name(*decision.state)));
   lines.push_back(fmt::format("answers: {}; {}", name(decision.side), why_side(routed, decision)));

@@ -25,13 +25,16 @@ entities:
       - {route: "POST /payments", write: true, operation_key: [body.ref], key: body.payment_id}
 )";
 
-std::vector<std::string> explained(std::string_view method, std::string_view target, State state) {
-  auto table = RouteTable::compile(*parse_spec_text(kSpec).spec);
+std::vector<std::string> explained(std::string_view method, std::string_view target, State state,
+                                   bool copied = true, const KeyKinds& kinds = {}) {
+  auto table = RouteTable::compile(*parse_spec_text(kSpec).spec, kinds);
   RequestHead head{.method = method, .target = target, .host = {}, .minor_version = 1, .fields = {}};
   auto match = table.match(head);
   std::string buffer;
   auto key = match.route ? find_key(table, match, head, buffer) : RequestKey();
-  return explain(table, head, match, key, decide(table, all_in(state, table), match, key, target));
+  auto states = all_in(state, table);
+  for (auto& cohort : states.cohorts.front()) cohort.copied = copied;
+  return explain(table, head, match, key, decide(table, states, match, key, target));
 }
 
 TEST(Explanation, NamesEachStep) {
@@ -63,6 +66,24 @@ TEST(Explanation, SaysWhatIsMissing) {
                   "cohort: not known without a key; all of them count",
                   "answers: new; without a key, because no cohort needs legacy any more",
                   "shadow: none; the route says off"));
+}
+
+TEST(Explanation, SaysWhoseRowsAreStillBeingCopied) {
+  EXPECT_EQ(explained("GET", "/payments/4711", State::mirrored, false).back(),
+            "shadow: none; until all rows of its cohort are copied, the new side cannot know them");
+}
+
+TEST(Explanation, TellsAKeyThatIsWrittenWronglyFromOneThatNobodyKnows) {
+  auto key_line = [](const KeyKinds& kinds) {
+    return explained("GET", "/payments/007", State::mirrored, true, kinds)[2];
+  };
+  EXPECT_EQ(
+      key_line({}),
+      "key: path.payment_id: it may not be how the database prints it, which could not be asked, so its "
+      "cohort is not known");
+  EXPECT_EQ(key_line({{"payment", KeyKind::integer}}),
+            "key: path.payment_id: it is not written as the database prints it, so its cohort is not known");
+  EXPECT_EQ(key_line({{"payment", KeyKind::text}}), "key: path.payment_id is 007");
 }
 
 TEST(Explanation, OfAnUnlistedRequestIsShort) {

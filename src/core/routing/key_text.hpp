@@ -2,6 +2,7 @@
 // key (04711, an upper-case UUID); only the one that the database prints is taken.
 #pragma once
 
+#include <array>
 #include <string_view>
 
 #include "model/catalog.hpp"
@@ -12,6 +13,14 @@ namespace oxbow {
 // not taken, although it might be right for a text. Of a `decimal`, a number with digits behind the point, no
 // text is taken: 1.5 and 1.50 are one key.
 enum class KeyKind { unknown, text, integer, uuid, decimal };
+
+inline constexpr std::array kKeyKindNames = {std::string_view("unknown"), std::string_view("text"),
+                                             std::string_view("integer"), std::string_view("uuid"),
+                                             std::string_view("decimal")};
+
+constexpr std::string_view name(KeyKind kind) {
+  return kKeyKindNames[static_cast<std::size_t>(kind)];
+}
 
 // REQUIRES: is_entity_key_type(type)
 KeyKind key_kind(const Type& type);

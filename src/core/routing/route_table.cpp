@@ -77,9 +77,7 @@ struct RouteTable::Search {
   RouteMatch& match;
 };
 
-RouteTable RouteTable::compile(const Spec& spec, std::span<const KeyKind> key_kinds) {
-  OXBOW_ASSERT(key_kinds.empty() || key_kinds.size() == spec.entities.size(),
-               "{} kinds of keys for {} entities", key_kinds.size(), spec.entities.size());
+RouteTable RouteTable::compile(const Spec& spec, const KeyKinds& kinds) {
   RouteTable table;
   table.spec_hash_ = spec.hash;
   table.shadow_salt_ = fmt::format("{}:shadow", spec.migration);
@@ -89,7 +87,7 @@ RouteTable RouteTable::compile(const Spec& spec, std::span<const KeyKind> key_ki
     RoutedEntity routed{.name = entity.name,
                         .cohorts = resolve_cohorts(entity, spec.migration),
                         .cohort_names = {},
-                        .key_kind = key_kinds.empty() ? KeyKind::unknown : key_kinds[i]};
+                        .key_kind = kind_in(kinds, entity.name)};
     for (const auto& cohort : entity.cohorts) routed.cohort_names.push_back(cohort.name);
     table.entities_.push_back(std::move(routed));
     for (const auto& route : entity.routes) table.add(compile_route(entity, i, route));

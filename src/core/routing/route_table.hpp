@@ -9,12 +9,11 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "core/routing/key_text.hpp"
+#include "core/routing/key_kinds.hpp"
 #include "core/routing/request_path.hpp"
 #include "core/spec/route_text.hpp"
 #include "model/cohort.hpp"
@@ -61,9 +60,8 @@ struct RouteMatch {
 
 class RouteTable {
  public:
-  // REQUIRES: a spec without mistakes. `key_kinds`, one per entity, is what the legacy database says of their
-  // keys; empty as long as nobody has asked it.
-  static RouteTable compile(const Spec& spec, std::span<const KeyKind> key_kinds = {});
+  // REQUIRES: a spec without mistakes. `kinds` is empty as long as nobody has asked the database.
+  static RouteTable compile(const Spec& spec, const KeyKinds& kinds = {});
 
   RouteMatch match(const RequestHead& head) const;
 

@@ -2,11 +2,13 @@
 
 namespace oxbow {
 
-RoutingState routing_state(const Spec& spec, const Lifecycle& lifecycle, std::uint64_t revision) {
+RoutingState routing_state(const Spec& spec, const Lifecycle& lifecycle, const DataFacts& facts,
+                           std::uint64_t revision) {
   RoutingState state{.revision = revision, .spec_hash = spec.hash, .cohorts = {}};
   for (const auto& entity : spec.entities) {
     auto& cohorts = state.cohorts.emplace_back();
-    for (const auto& cohort : entity.cohorts) {
+    for (std::uint32_t i = 0; i < entity.cohorts.size(); ++i) {
+      const auto& cohort = entity.cohorts[i];
       auto life = lifecycle.cohorts.find(Scope{entity.name, cohort.name});
       auto& routing = cohorts.emplace_back();
       if (life == lifecycle.cohorts.end()) continue;
@@ -14,7 +16,8 @@ RoutingState routing_state(const Spec& spec, const Lifecycle& lifecycle, std::ui
       // What was called back is not read any more, however long it takes to be taken away.
       bool goes_back = life->second.state == State::mirrored && life->second.moving_to == State::legacy;
       routing = {.state = goes_back ? State::legacy : life->second.state,
-                 .proven = proof && proof->result == VerifyState::equal};
+                 .proven = proof && proof->result == VerifyState::equal,
+                 .copied = facts.has_copied(entity.name, CohortId(i))};
     }
   }
   return state;
@@ -23,7 +26,8 @@ RoutingState routing_state(const Spec& spec, const Lifecycle& lifecycle, std::ui
 RoutingState all_in(State state, const RouteTable& table) {
   RoutingState all{.revision = 0, .spec_hash = table.spec_hash(), .cohorts = {}};
   for (const auto& entity : table.entities())
-    all.cohorts.emplace_back(entity.cohort_names.size(), CohortRouting{.state = state, .proven = true});
+    all.cohorts.emplace_back(entity.cohort_names.size(),
+                             CohortRouting{.state = state, .proven = true, .copied = true});
   return all;
 }
 

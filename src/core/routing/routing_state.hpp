@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/lifecycle/state.hpp"
+#include "core/routing/data_facts.hpp"
 #include "core/routing/route_table.hpp"
 #include "model/spec.hpp"
 
@@ -15,6 +16,7 @@ namespace oxbow {
 struct CohortRouting {
   State state = State::legacy;
   bool proven = false;  // its last verification found both sides equal
+  bool copied = false;  // its rows are on the new side; counts in `mirrored`, later states presuppose it
 
   friend bool operator==(const CohortRouting&, const CohortRouting&) = default;
 };
@@ -29,9 +31,10 @@ struct RoutingState {
 
 // A cohort that the lifecycle does not know is in `legacy`. One that is moving is still where it was, but for
 // one that is called back from `mirrored`.
-RoutingState routing_state(const Spec& spec, const Lifecycle& lifecycle, std::uint64_t revision);
+RoutingState routing_state(const Spec& spec, const Lifecycle& lifecycle, const DataFacts& facts,
+                           std::uint64_t revision);
 
-// Every cohort in one state, proven.
+// Every cohort in one state, copied and proven.
 RoutingState all_in(State state, const RouteTable& table);
 
 }  // namespace oxbow

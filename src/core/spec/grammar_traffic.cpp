@@ -89,7 +89,9 @@ constexpr ScalarShape kMargin = {.expected = "a margin above 0, such as 0.01",
 constexpr ScalarShape kAnswerPath = {
     .expected = "a path into legacy's answer, such as $.items[*].price or $[\"unit price\"]",
     .accepts = is_answer_path,
-    .pattern = R"re(^[$]([.][.]?([A-Za-z0-9_@$-]+|[*])|\[([*]|"[^"]+")\])*$)re"};
+    // A member's name without quotes has letters of any language, digits and _@$-.
+    .pattern =
+        R"re(^[$]([.][.]?([^ -#%-,./:-?[-^`{-~]+|[*])|([.][.])?\[([*]|"([^"\\]|\\.)*"|'([^'\\]|\\.)*')\])*$)re"};
 
 constexpr std::array<std::string_view, 4> kClassWords = {"latency", "consistency", "historical", "bulk"};
 constexpr std::array<std::string_view, 2> kSwitchWords = {"true", "false"};

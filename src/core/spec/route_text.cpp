@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/spec/answer_path.hpp"
 #include "core/spec/scalars.hpp"
 
 namespace oxbow {
@@ -17,9 +18,6 @@ bool is_digit(char c) {
 }
 bool is_name_char(char c) {
   return is_letter(c) || is_digit(c) || c == '-';
-}
-bool is_member_char(char c) {
-  return is_name_char(c) || c == '@' || c == '$';
 }
 
 using SegmentOrFault = std::expected<PathSegment, std::string>;
@@ -95,28 +93,7 @@ std::string to_string(const KeySource& source) {
 }
 
 bool is_answer_path(std::string_view text) {
-  if (!text.starts_with('$')) return false;
-  for (auto rest = text.substr(1); !rest.empty();) {
-    std::size_t size = 0;
-    if (rest.starts_with("[*]")) {
-      size = 3;
-    } else if (rest.starts_with("[\"")) {
-      auto end = rest.find_first_of("\"\\", 2);
-      bool closed = end != std::string_view::npos && end > 2 && rest.substr(end).starts_with("\"]");
-      size = closed ? end + 2 : 0;
-    } else if (rest.starts_with('.')) {
-      auto name = rest.substr(rest.starts_with("..") ? 2 : 1);
-      auto dots = rest.size() - name.size();
-      auto plain =
-          std::min(name.size(),
-                   static_cast<std::size_t>(std::ranges::find_if_not(name, is_member_char) - name.begin()));
-      if (name.starts_with('*')) plain = 1;
-      size = plain > 0 ? dots + plain : 0;
-    }
-    if (size == 0) return false;
-    rest.remove_prefix(size);
-  }
-  return true;
+  return parse_answer_path(text).has_value();
 }
 
 bool is_field_name(std::string_view text) {

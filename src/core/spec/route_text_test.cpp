@@ -48,10 +48,11 @@ TEST(KeySource, IsAPartOfTheRequest) {
 
 TEST(AnswerPath, StartsAtTheRoot) {
   for (const auto* text :
-       {"$", "$.a", "$.items[*].price", "$[*][\"unit price\"].x-y", "$..at", "$.*", "$..*.x", "$.@type"})
+       {"$", "$.a", "$.items[*].price", "$[*][\"unit price\"].x-y", "$..at", "$.*", "$..*.x", "$.@type",
+        "$..[*]", "$.stra\u00dfe", "$[\"a\\\"b\"]", "$['a b']", "$[\"\"]"})
     EXPECT_TRUE(is_answer_path(text)) << text;
   for (const auto* text :
-       {"", "a", "$a", "$.", "$..", "$...a", "$[", "$[]", "$[0]", "$[\"\"]", "$[\"a]", "$[*", "$. a", "$.*a"})
+       {"", "a", "$a", "$.", "$..", "$...a", "$[", "$[]", "$[0]", "$[\"a]", "$[*", "$. a", "$.a b", "$.*a"})
     EXPECT_FALSE(is_answer_path(text)) << text;
 }
 

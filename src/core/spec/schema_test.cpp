@@ -58,7 +58,7 @@ entities:
           - {ignore_header: X-Id, why: w}
           - {unordered: '$.c["d e"]', why: w}
           - {keyed: '$.items[*]', by: [x], why: w}
-          - {tolerance: '$..y', absolute: 0.01, relative: 0.001, why: w}
+          - {tolerance: '$..["y\"z"].straße', absolute: 0.01, relative: 0.001, why: w}
           - {time_skew: $.at, by: 2s, why: w}
           - {same_class: $.error, classes: [a, b], why: w}
           - {map: $.state, values: {A: authorised}, why: w}

@@ -23,6 +23,7 @@ namespace asio = boost::asio;
 
 constexpr Duration kRetryAfter = std::chrono::seconds(1);
 constexpr Duration kLookAgainAfter = std::chrono::milliseconds(100);
+constexpr Duration kFactsEvery = std::chrono::milliseconds(500);
 
 const std::string kOurselves = "oxbow";
 
@@ -78,6 +79,7 @@ struct ControlService::Impl {
   ControlParts parts;
   Journal journal;
   WallTime started_at;
+  DataFacts facts;
   asio::steady_timer woken;
   std::set<Scope> running;  // mirrored by the data plane of this process
   std::map<Scope, Trouble> troubles;
@@ -119,10 +121,15 @@ struct ControlService::Impl {
   Result<std::vector<Event>> execute(const Command& command) {
     auto events = TRY(journal.execute(command, parts.now()));
     for (const auto& event : events) act(event);
-    parts.on_change(lifecycle());
+    tell();
     if (is_new_order(command.wish)) try_again();
     woken.cancel();
     return events;
+  }
+
+  void tell() {
+    facts = parts.plane.facts();
+    parts.on_change(lifecycle(), facts);
   }
 
   // A data plane that has given up goes on; what an operator holds stays held.
@@ -265,6 +272,15 @@ struct ControlService::Impl {
     }
   }
 
+  // The data plane comes to know them by itself, without an order of anybody.
+  Task<void> watch_facts() {
+    while (!co_await is_cancelled()) {
+      if (parts.plane.facts() != facts) tell();
+      CO_TRY(co_await sleep_for(kFactsEvery));
+    }
+    co_return Err(ErrorCode::cancelled);
+  }
+
   Task<void> watch_verifications() {
     while (!co_await is_cancelled()) {
       std::erase_if(verifications, [&](const Verification& each) { return settle(each); });
@@ -307,6 +323,7 @@ Task<void> ControlService::run() {
   TaskGroup group(impl_->executor);
   group.spawn(impl_->follow_transitions());
   group.spawn(impl_->watch_verifications());
+  group.spawn(impl_->watch_facts());
   co_return co_await group.wait();
 }
 
@@ -351,6 +368,9 @@ Result<std::uint64_t> ControlService::close_findings(const Command& command, con
 
 const Lifecycle& ControlService::lifecycle() const {
   return impl_->lifecycle();
+}
+const DataFacts& ControlService::facts() const {
+  return impl_->facts;
 }
 const Journal& ControlService::journal() const {
   return impl_->journal;

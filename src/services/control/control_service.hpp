@@ -24,8 +24,10 @@ struct ControlParts {
   FindingStore& findings;
   DataPlane& plane;
   std::function<WallTime()> now;
-  std::function<void(const Lifecycle&)> on_change = [](const Lifecycle&) {};  // once it is in the journal
-  const TrafficPlane* traffic = nullptr;                                      // none: there is no gateway
+  // What requests are decided by: an order once it is in the journal, facts within half a second.
+  std::function<void(const Lifecycle&, const DataFacts&)> on_change = [](const Lifecycle&, const DataFacts&) {
+  };
+  const TrafficPlane* traffic = nullptr;  // none: there is no gateway
 };
 
 class ControlService {
@@ -57,6 +59,7 @@ class ControlService {
   Result<std::uint64_t> close_findings(const Command& command, const FindingSelection& which);
 
   const Lifecycle& lifecycle() const;
+  const DataFacts& facts() const;  // as told to on_change()
   const Journal& journal() const;
   const ControlParts& parts() const;
   WallTime started_at() const;

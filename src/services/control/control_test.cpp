@@ -113,6 +113,7 @@ class FakePlane : public DataPlane {
     return 3;
   }
   PlaneStatus status() const override { return plane_status; }
+  DataFacts facts() const override { return data_facts; }
   Task<KeyExplanation> explain_key(std::string key) override {
     KeyExplanation explanation;
     if (key != "9") explanation.lines = {"key " + key + " is settled"};
@@ -134,6 +135,7 @@ class FakePlane : public DataPlane {
   std::uint64_t verify_rate = 0;
   VerifyReport report;
   PlaneStatus plane_status;
+  DataFacts data_facts;
 };
 
 class Control : public testing::Test {
@@ -150,9 +152,11 @@ class Control : public testing::Test {
   ~Control() override { stop(); }
 
   void start() {
-    auto opened =
-        ControlService::open(context.get_executor(),
-                             {spec, store, store, plane, [this] { return now += std::chrono::seconds(1); }});
+    auto opened = ControlService::open(
+        context.get_executor(), {spec, store, store, plane, [this] { return now += std::chrono::seconds(1); },
+                                 [this](const Lifecycle& lifecycle, const DataFacts& facts) {
+                                   told.push_back({lifecycle.cohorts.at({"payment", "pilot"}).state, facts});
+                                 }});
     ASSERT_TRUE(opened) << to_string(opened.error());
     service = std::move(*opened);
     api.emplace(*service);
@@ -216,6 +220,7 @@ class Control : public testing::Test {
   Spec spec;
   MemoryStore store;
   FakePlane plane;
+  std::vector<std::pair<State, DataFacts>> told;  // to those who decide requests
   WallTime now{std::chrono::seconds(1'800'000'000)};
   std::unique_ptr<ControlService> service;
   std::optional<ControlApi> api;
@@ -230,6 +235,23 @@ TEST_F(Control, AnAdvanceIsJournaledBeforeTheDataPlaneIsAsked) {
   store.full = false;
   mirror_pilot();
   EXPECT_THAT(plane.calls, ElementsAre("rate 0 2", "resume all", "start payment 0"));
+}
+
+TEST_F(Control, RequestsAreDecidedByAStateAtOnceAndByWhatThePlaneLearnsSoon) {
+  DataFacts copied{.key_kinds = {{"payment", KeyKind::text}}, .copied = {{"payment", {CohortId(0)}}}};
+  mirror_pilot();
+  EXPECT_EQ(told.back(), std::pair(State::mirrored, DataFacts()));
+  EXPECT_EQ(cohort(0).at("copied"), false);
+  auto before = told.size();
+  plane.data_facts = copied;
+  until([&] { return told.size() > before; });
+  EXPECT_EQ(told.back(), std::pair(State::mirrored, copied));
+  EXPECT_EQ(cohort(0).at("copied"), true);
+  EXPECT_EQ(cohort(1).at("copied"), false);
+  EXPECT_EQ(get("status").at("entities").at(0).at("key_kind"), "text");
+  EXPECT_EQ(get("status").at("entities").at(1).at("key_kind"), "unknown");
+  context.run_for(1200ms);
+  EXPECT_EQ(told.size(), before + 1) << "what is known is not told again";
 }
 
 TEST_F(Control, AllCohortsOfAnEntityAreStartedTogether) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/routing/data_facts.hpp"
 #include "model/cohort.hpp"
 #include "model/plane_status.hpp"
 #include "runtime/task.hpp"
@@ -74,6 +75,9 @@ class DataPlane {
   virtual Result<std::uint64_t> retry_quarantined(std::optional<std::string> key) = 0;
 
   virtual PlaneStatus status() const = 0;
+
+  // While no stream is followed, what was known last. Quick enough to be asked often.
+  virtual DataFacts facts() const = 0;
 
   // What is known of the rows with this key, see core/asked/asked_key.hpp, for `oxbow why`.
   virtual Task<KeyExplanation> explain_key(std::string key) = 0;

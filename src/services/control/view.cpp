@@ -68,7 +68,7 @@ std::string waits_for(const ControlService& service, const Scope& scope, const P
 }
 
 json::value cohort_value(const ControlService& service, const Scope& scope, const PlaneStatus& plane,
-                         WallTime now) {
+                         bool is_copied, WallTime now) {
   const auto& life = service.lifecycle().cohorts.at(scope);
   return {{"entity", scope.entity},
           {"cohort", scope.cohort},
@@ -79,6 +79,7 @@ json::value cohort_value(const ControlService& service, const Scope& scope, cons
           {"epoch", life.epoch},
           {"since", to_string(life.since)},
           {"paused", life.paused},
+          {"copied", is_copied},
           {"envelope", "full"},  // in every state that can be reached without a handover
           {"proof", proof_value(life.proof, now)},
           {"problem", error_or_null(service.problem(scope))},
@@ -88,10 +89,20 @@ json::value cohort_value(const ControlService& service, const Scope& scope, cons
 // In the order of the spec, which is the order in which its readers think.
 json::array cohort_values(const ControlService& service, const PlaneStatus& plane, WallTime now) {
   json::array values;
-  for (const auto& entity : service.parts().spec.entities)
-    for (const auto& cohort : entity.cohorts)
-      values.push_back(cohort_value(service, {entity.name, cohort.name}, plane, now));
+  for (const auto& entity : service.parts().spec.entities) {
+    for (std::uint32_t i = 0; i < entity.cohorts.size(); ++i) {
+      bool is_copied = service.facts().has_copied(entity.name, CohortId(i));
+      values.push_back(cohort_value(service, {entity.name, entity.cohorts[i].name}, plane, is_copied, now));
+    }
+  }
   return values;
+}
+
+json::array entity_values(const ControlService& service) {
+  return each(service.parts().spec.entities, [&](const EntitySpec& entity) -> json::value {
+    auto kind = kind_in(service.facts().key_kinds, entity.name);
+    return {{"entity", entity.name}, {"key_kind", name(kind)}};
+  });
 }
 
 json::value rate_value(const Rate& rate) {
@@ -218,6 +229,7 @@ std::string status_json(const StatusInput& input) {
                         {"started_at", to_string(service.started_at())},
                         {"halted", halted},
                         {"rate", rate_value(service.rate())},
+                        {"entities", entity_values(service)},
                         {"cohorts", cohort_values(service, input.plane, now)},
                         {"tables", each(input.plane.tables, table_value)},
                         {"stream", stream_value(input.plane.stream)},

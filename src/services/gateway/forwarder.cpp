@@ -76,6 +76,7 @@ boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
     visit.shadow = ShadowSkip::no_answer;
     shadows_.drop(std::move(exchange.copy), visit.shadow);
   }
+  if (visit.shadow == ShadowSkip::not_copied) shadows_.pass_over(exchange.destination);
   co_return std::move(visit);
 }
 
@@ -139,12 +140,9 @@ void Forwarder::decide(Exchange& exchange, Router::Question& question) {
   visit.cohort = destination.cohort;
   visit.reason = destination.reason;
   visit.shadow = destination.shadow_skip;
-  if (visit.shadow == ShadowSkip::none) {
-    if (wants_upgrade(head))
-      visit.shadow = ShadowSkip::upgraded;
-    else
-      exchange.copy = shadows_.begin(destination);
-  }
+  bool is_wanted = visit.shadow == ShadowSkip::none || visit.shadow == ShadowSkip::not_copied;
+  if (is_wanted && wants_upgrade(head)) visit.shadow = ShadowSkip::upgraded;
+  if (visit.shadow == ShadowSkip::none) exchange.copy = shadows_.begin(destination);
   if (!find_field(head.fields, "traceparent")) {
     std::array<unsigned char, 24> random;
     for (std::size_t i = 0; i < random.size(); i += 8) {

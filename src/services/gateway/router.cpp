@@ -9,6 +9,8 @@ ShadowSkip skip_of(ShadowWhy why) {
       return ShadowSkip::none;
     case ShadowWhy::sampled_out:
       return ShadowSkip::sampled_out;
+    case ShadowWhy::not_copied:
+      return ShadowSkip::not_copied;
     case ShadowWhy::no_safe_way:
       return ShadowSkip::method;
     case ShadowWhy::unlisted:

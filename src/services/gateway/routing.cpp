@@ -23,8 +23,9 @@ std::vector<CompareRule> rules_of(const RoutedRoute& routed, const Spec& spec,
 
 }  // namespace
 
-Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, std::chrono::year_month_day today) {
-  auto routes = std::make_shared<Routes>(Routes{RouteTable::compile(spec), {}, {}});
+Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, const KeyKinds& kinds,
+                                                     std::chrono::year_month_day today) {
+  auto routes = std::make_shared<Routes>(Routes{RouteTable::compile(spec, kinds), {}, {}});
   std::string problems;
   for (const auto& routed : routes->table.routes()) {
     routes->texts.push_back(routed.route.method + " " + routed.route.path);

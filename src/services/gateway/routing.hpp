@@ -20,7 +20,8 @@ struct Routes {
 
 // `spec_invalid` with every rule of comparison that makes no sense. `today` in UTC: what may differ for a
 // time counts again behind it.
-Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, std::chrono::year_month_day today);
+Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, const KeyKinds& kinds,
+                                                     std::chrono::year_month_day today);
 
 struct Routing {
   std::shared_ptr<const Routes> routes;

@@ -12,6 +12,7 @@ enum class ShadowSkip {
   not_wanted,  // unlisted, or its state or route has no shadow
   method,      // it may change something, and the route declares no safe way
   sampled_out,
+  not_copied,  // rows of its cohort are still on their way to the other side
   body_too_large,
   budget,       // the memory of all shadows is used up
   connections,  // all connections for shadows are busy
@@ -26,13 +27,11 @@ enum class ShadowSkip {
 };
 
 inline constexpr std::array kShadowSkipNames = {
-    std::string_view("none"),           std::string_view("not_wanted"),
-    std::string_view("method"),         std::string_view("sampled_out"),
-    std::string_view("body_too_large"), std::string_view("budget"),
-    std::string_view("connections"),    std::string_view("left_alone"),
-    std::string_view("no_answer"),      std::string_view("upgraded"),
-    std::string_view("unreachable"),    std::string_view("timeout"),
-    std::string_view("broken_off"),     std::string_view("answer_too_large"),
+    std::string_view("none"),          std::string_view("not_wanted"),  std::string_view("method"),
+    std::string_view("sampled_out"),   std::string_view("not_copied"),  std::string_view("body_too_large"),
+    std::string_view("budget"),        std::string_view("connections"), std::string_view("left_alone"),
+    std::string_view("no_answer"),     std::string_view("upgraded"),    std::string_view("unreachable"),
+    std::string_view("timeout"),       std::string_view("broken_off"),  std::string_view("answer_too_large"),
     std::string_view("not_comparable")};
 
 constexpr std::string_view name(ShadowSkip skip) {

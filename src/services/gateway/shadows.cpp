@@ -65,6 +65,10 @@ ShadowSkip Shadows::skip(const ShadowCopy& copy, ShadowSkip why) {
   return why;
 }
 
+void Shadows::pass_over(const Destination& destination) {
+  on_skip_(destination.routing, *destination.route, destination.shadow_skip);
+}
+
 void Shadows::drop(std::unique_ptr<ShadowCopy> copy, ShadowSkip why) {
   skip(*copy, copy->skip() == ShadowSkip::none ? why : copy->skip());
 }

@@ -41,6 +41,9 @@ class Shadows {
   // The user got no whole answer, so there is nothing to compare with.
   void drop(std::unique_ptr<ShadowCopy> copy, ShadowSkip why);
 
+  // A request that would have been copied, but for the reason that its destination has.
+  void pass_over(const Destination& destination);
+
   // Asks both sides once more, and hands the pair over again.
   void look_again(std::unique_ptr<ShadowCopy> copy, Duration after);
 

@@ -5,11 +5,9 @@ namespace oxbow {
 void SkewKeeper::record(const std::shared_ptr<const Routes>& routes, std::uint32_t entity, CohortId cohort,
                         std::string_view key, bool is_write) {
   std::lock_guard lock(mutex_);
-  if (routes_ != routes) {
-    routes_ = routes;
-    books_.clear();
+  routes_ = routes;
+  if (books_.empty())
     for (const auto& each : routes->table.entities()) books_.emplace_back(each.cohort_names.size());
-  }
   books_[entity].record(cohort, key, is_write);
 }
 

@@ -12,7 +12,7 @@ namespace oxbow {
 
 class SkewKeeper {
  public:
-  // Begins anew where the routes are others than before: cohorts may be.
+  // Routes may become others, entities and their cohorts may not.
   void record(const std::shared_ptr<const Routes>& routes, std::uint32_t entity, CohortId cohort,
               std::string_view key, bool is_write);
 

@@ -31,13 +31,15 @@ bool may_pass(ErrorCode code) {
 }  // namespace
 
 Pipeline::Pipeline(boost::asio::any_io_executor executor, const Spec& spec, PipelinePorts ports,
-                   std::function<void(Finding)> report, FindingCloser close_findings, Protections protections)
+                   std::function<void(Finding)> report, FindingCloser close_findings, DataFacts known,
+                   Protections protections)
     : executor_(executor),
       spec_(spec),
       ports_(std::move(ports)),
       report_(std::move(report)),
       close_findings_(std::move(close_findings)),
       protections_(protections),
+      facts_(std::move(known)),
       control_(spec.limits),
       watch_({.executor = executor_,
               .spec = spec_,
@@ -123,6 +125,7 @@ Task<void> Pipeline::make_ready() {
                        may_leave_out ? UndecidedColumns::are_left_out : UndecidedColumns::are_problems));
   if (!has_stream) CO_TRY(co_await refuse_if_unprepared(legacy, new_side));
   plan_ = std::move(plan);
+  facts_.key_kinds = key_kinds(spec_, plan_->legacy);
   co_return Status{};
 }
 
@@ -160,6 +163,7 @@ Task<void> Pipeline::run_session() {
     if (joining_) joining_->cancel();
     while (joining_) co_await sleep_for(milliseconds(10));
     last_stream_ = session_->stream_status();
+    if (session_->has_followed()) facts_.copied = session_->copied_cohorts();
     if (last_stream_.lag) last_lag_ = {.lag = *last_stream_.lag, .measured_at = monotonic_now()};
     session_tasks_.reset();
     session_.reset();
@@ -236,7 +240,9 @@ Task<void> Pipeline::stop_mirror(MirrorScope scope, Others others) {
   }
   stopping_cohorts_ = true;
   auto entity = scope.entity;
+  auto cohorts = scope.cohorts;
   auto stopped = co_await forget(std::move(scope), others);
+  for (auto cohort : cohorts) facts_.copied[entity].erase(cohort);
   if (!stopped && stopped.error().code == ErrorCode::illegal_transition) mirrored_ = before;
   stopping_cohorts_ = false;
   if (stopped) failure_.reset();  // which may have been theirs
@@ -285,6 +291,7 @@ Task<void> Pipeline::forget_all() {
   is_clean_ = true;
   begins_anew_ = false;
   mirrored_.clear();
+  facts_.copied.clear();
   failure_.reset();
   last_stream_ = {};
   last_lag_.reset();
@@ -490,6 +497,12 @@ PlaneStatus Pipeline::status() const {
   status.stream.throttle_reason = control_.throttle().reason;
   status.verifications = reports_;
   return status;
+}
+
+DataFacts Pipeline::facts() const {
+  auto facts = facts_;
+  if (session_ && session_->has_followed()) facts.copied = session_->copied_cohorts();
+  return facts;
 }
 
 Result<std::uint64_t> Pipeline::retry_quarantined(std::optional<std::string> key) {

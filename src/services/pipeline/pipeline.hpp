@@ -29,7 +29,8 @@ namespace oxbow {
 class Pipeline final : public DataPlane {
  public:
   Pipeline(boost::asio::any_io_executor executor, const Spec& spec, PipelinePorts ports,
-           std::function<void(Finding)> report, FindingCloser close_findings, Protections protections = {});
+           std::function<void(Finding)> report, FindingCloser close_findings, DataFacts known,
+           Protections protections);
   ~Pipeline() override;
 
   // Works until it is asked to stop.
@@ -47,6 +48,7 @@ class Pipeline final : public DataPlane {
   Result<VerifyReport> verify_report(VerifyId id) const override;
   Result<std::uint64_t> retry_quarantined(std::optional<std::string> key) override;
   PlaneStatus status() const override;
+  DataFacts facts() const override;
   Task<KeyExplanation> explain_key(std::string key) override;
 
  private:
@@ -84,6 +86,7 @@ class Pipeline final : public DataPlane {
   BackfillControl control_;
   DatabaseWatch watch_;
   std::map<std::string, std::set<CohortId>> mirrored_;
+  DataFacts facts_;  // cohorts as the session before has left them
   std::unique_ptr<StreamSession> session_;
   bool is_clean_ = false;         // nothing is followed, and nothing has to be taken back
   bool begins_anew_ = false;      // whatever the databases hold of a stream is nobody's any more

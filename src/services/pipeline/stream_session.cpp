@@ -119,7 +119,7 @@ Task<void> StreamSession::set_up() {
   doing.clear();
   close_what_is_over();
   parts_.status.phase = StreamPhase::running;
-  following_ = true;
+  following_ = has_followed_ = true;
   log_info("the stream runs, from {} on", to_string(parts_.applier->position().lsn));
   co_return Status{};
 }
@@ -442,6 +442,17 @@ std::vector<TableStatus> StreamSession::table_status() const {
     out.push_back(std::move(status));
   }
   return out;
+}
+
+std::map<std::string, std::set<CohortId>> StreamSession::copied_cohorts() const {
+  auto copied = parts_.context.mirrored;
+  for (const auto& table : parts_.context.plan.tables) {
+    auto of_entity = copied.find(table.entity);
+    if (of_entity == copied.end()) continue;
+    const auto& fences = parts_.applier->fences(table.id);
+    std::erase_if(of_entity->second, [&](CohortId cohort) { return !fences.has_settled(cohort); });
+  }
+  return copied;
 }
 
 StreamStatus StreamSession::stream_status() const {

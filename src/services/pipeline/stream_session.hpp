@@ -4,6 +4,7 @@
 // executor with one thread.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -31,6 +32,7 @@ class StreamSession {
   // Brings in cohorts that were added to `mirrored`. REQUIRES: is_following().
   Task<void> add_missing_jobs();
   bool is_following() const { return following_; }
+  bool has_followed() const { return has_followed_; }  // now or until it ended
 
   // Runs `at_barrier` when the target holds exactly what the source's log has before a new marker, and
   // nothing of the log is applied meanwhile. Returns the marker's position.
@@ -40,6 +42,9 @@ class StreamSession {
 
   // Which cohorts of an entity are mirrored; none: all of them.
   std::optional<std::vector<CohortId>> mirrored_cohorts(const std::string& entity) const;
+
+  // Of every entity, the mirrored cohorts of which all rows have come over for good. REQUIRES: has_followed()
+  std::map<std::string, std::set<CohortId>> copied_cohorts() const;
 
   // Reads quarantined rows again: those of this key, or all. Returns how many; `not_found` if none waits.
   Result<std::uint64_t> retry_quarantined(const std::optional<std::string>& key);
@@ -70,6 +75,7 @@ class StreamSession {
   PartWatch part_watch_;
   StreamWatch watch_;
   bool following_ = false;
+  bool has_followed_ = false;
   std::uint32_t next_job_ = 0;
   std::set<std::pair<std::uint32_t, std::string>> retries_;  // ordered and not begun: table and key
 };

@@ -159,8 +159,7 @@ std::string insert_row(const Table& table, std::string_view row) {
 std::vector<Case> golden_cases() {
   std::vector<Case> cases;
   for (const auto* file : {"rules.txt", "conversions.txt", "identity.txt"}) {
-    for (auto& test :
-         mapping_case::read_cases(fmt::format(OXBOW_SOURCE_DIR "/test/golden/mapping/{}", file))) {
+    for (auto& test : golden::read_cases<Case>(golden::path_of(fmt::format("mapping/{}", file)))) {
       bool compiles = compile_mapping(test.entity, test.spec, test.legacy, test.new_side).problems.empty();
       if (compiles && !test.rows.empty()) cases.push_back(std::move(test));
     }

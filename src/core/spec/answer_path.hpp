@@ -1,5 +1,5 @@
-// Where a rule holds: "$.items[*].price". `.name` and `["any name"]` are a member, `.*` any member, `[*]` any
-// element of an array, and `..` any number of steps, also none. Plain values.
+// A path into an answer, as rules are written: "$.items[*].price". `.name` and `["any name"]` are a member,
+// `.*` any member, `[*]` any element of an array, and `..` any number of steps, also none. Plain values.
 #pragma once
 
 #include <expected>
@@ -19,7 +19,7 @@ struct PathPart {
 };
 
 // The parts behind '$', or what is wrong, as the end of a sentence.
-std::expected<std::vector<PathPart>, std::string> parse_rule_path(std::string_view path);
+std::expected<std::vector<PathPart>, std::string> parse_answer_path(std::string_view path);
 
 // ".price", or ["..."] for names that would not be read back otherwise.
 void append_path_step(std::string_view member_name, std::string& out);

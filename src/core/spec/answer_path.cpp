@@ -1,4 +1,4 @@
-#include "core/parity/rule_path.hpp"
+#include "core/spec/answer_path.hpp"
 
 #include <fmt/core.h>
 
@@ -32,14 +32,14 @@ bool take_quoted_name(std::string_view& rest, char quote, std::string& name) {
 }
 
 bool take_plain_name(std::string_view& rest, std::string& name) {
-  name = rest.substr(0, rest.find_first_of(".["));
+  name.assign(rest.begin(), std::ranges::find_if_not(rest, is_plain));
   rest.remove_prefix(name.size());
-  return !name.empty() && name != "*";
+  return !name.empty();
 }
 
 }  // namespace
 
-std::expected<std::vector<PathPart>, std::string> parse_rule_path(std::string_view path) {
+std::expected<std::vector<PathPart>, std::string> parse_answer_path(std::string_view path) {
   auto rest = path;
   if (!take(rest, "$")) return std::unexpected("a path begins with '$', the whole body");
   std::vector<PathPart> parts;
