@@ -51,6 +51,7 @@ struct GatewaySpec {
   GatewayLimits limits;
   ShadowLimits shadow;
   HealthRule health;
+  std::vector<std::string> redact;  // of every route, as in Route
   Mark mark;
 };
 

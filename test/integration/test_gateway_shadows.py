@@ -3,6 +3,7 @@ shadow, whatever it does, is noticed by a user."""
 
 import gzip
 import json
+import os
 import random
 import threading
 import time
@@ -69,7 +70,8 @@ class Gateway(Migration):
 def make_gateway(tmp_path, databases):
     opened = []
 
-    def make(legacy_answer, new_answer, rules="", recheck="100ms", shadow="time: 2s", mirrored=("pilot", "rest")):
+    def make(legacy_answer, new_answer, rules="", recheck="100ms", shadow="time: 2s", mirrored=("pilot", "rest"),
+             spec=lambda text: text):
         for url in (databases.legacy, databases.new):
             execute(url, "CREATE TABLE payments (payment_id bigint PRIMARY KEY, note text)")
         legacy, new = ScriptedService(legacy_answer), ScriptedService(new_answer)
@@ -77,7 +79,7 @@ def make_gateway(tmp_path, databases):
         port = free_port()
         text = SPEC.format(legacy=databases.legacy, new=databases.new, legacy_service=legacy.url, new_service=new.url,
                            port=port, recheck=recheck, rules=f", compare: [ {rules} ]" if rules else "", shadow=shadow)
-        gateway = Gateway(tmp_path, text, databases.legacy, databases.new, [])
+        gateway = Gateway(tmp_path, spec(text), databases.legacy, databases.new, [])
         gateway.port, gateway.legacy_service, gateway.new_service = port, legacy, new
         opened.append(gateway)
         gateway.up()
@@ -130,6 +132,44 @@ def test_a_difference_is_told_with_both_answers(make_gateway):
     shown = gateway.oxbow("diff", cluster["id"]).stdout
     assert "12.5" in shown and "12.6" in shown and "GET /payments/4711" in shown
     assert "oxbow_answers_differed_total{route=\"GET /payments/{payment_id}\"} 3" in gateway.metrics()
+
+
+def files_of(gateway):
+    return b"".join(open(os.path.join(gateway.directory, name), "rb").read()
+                    for name in os.listdir(gateway.directory) if name.startswith("exemplars.db"))
+
+
+def with_gateway_key(gateway, line):
+    with open(f"{gateway.directory}/oxbow.yaml", encoding="utf-8") as file:
+        text = file.read()
+    gateway.write_spec(f"{text}  {line}\n")
+
+
+def test_what_the_spec_redacts_is_nowhere_in_an_example(make_gateway):
+    legacy = '{"id": 1, "payer": {"iban": "DE89370400"}, "n": 1, "note": "<legacy>"}'
+    new = '{"id": 1, "payer": {"account": "DE89370401"}, "n": {"iban": "DE89370402"}, "note": "<new>"}'
+    gateway = make_gateway(answering(legacy), answering(new), recheck="0ms", spec=lambda text: text.replace(
+        "recheck_after: 0ms", "recheck_after: 0ms, compare: [ { rename: $.payer.iban, to: account } ], redact: [ $..iban, query.by ]"))
+    gateway.get("/payments/4711?by=DE89370403&full=1")
+    gateway.wait_until(lambda: len(gateway.api("differences")["clusters"]) == 3, 10, "three kinds of differences")
+    told = ""
+    for cluster in gateway.api("differences")["clusters"]:
+        told += json.dumps(gateway.api("differences", cluster=cluster["id"]))
+        told += gateway.oxbow("diff", cluster["id"]).stdout
+    gateway.stop()
+    kept = files_of(gateway)
+    assert "DE8937" not in told and b"DE8937" not in kept
+    assert "<legacy>" in told and b"<legacy>" in kept and b"[redacted]" in kept, "the rest is there"
+
+
+def test_what_a_later_spec_redacts_is_taken_out_of_the_examples(make_gateway):
+    gateway = make_gateway(answering('{"a": 1, "iban": "DE89370400"}'), answering('{"a": 2, "iban": "DE89370400"}'), recheck="0ms")
+    gateway.get("/payments/4711")
+    gateway.wait_until(lambda: b"DE89370400" in files_of(gateway), 15, "an example is kept")
+    with_gateway_key(gateway, "redact: [ $.iban ]")
+    gateway.wait_until(lambda: b"DE89370400" not in files_of(gateway), 15, "it is taken out")
+    cluster = gateway.api("differences")["clusters"][0]
+    assert "DE8937" not in json.dumps(gateway.api("differences", cluster=cluster["id"]))
 
 
 def test_examples_of_differences_survive_a_restart(make_gateway):

@@ -95,6 +95,7 @@ GatewaySpec bind_gateway(const SpecNode& node, Mistakes& mistakes) {
     check_shadow_budget(*shadow, gateway.shadow, mistakes);
   }
   if (const auto* health = decided(node, "health")) gateway.health = bind_health(*health);
+  gateway.redact = bind_redact(node);
   return gateway;
 }
 

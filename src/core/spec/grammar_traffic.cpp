@@ -91,6 +91,11 @@ constexpr ScalarShape kAnswerPath = {
     .accepts = is_answer_path,
     .pattern = R"re(^[$]([.][.]?([A-Za-z0-9_@$-]+|[*])|\[([*]|"[^"]+")\])*$)re"};
 
+constexpr ScalarShape kRedacted = {
+    .expected = "what is never kept: a path into an answer such as $..iban, or header.x, query.x or path.x",
+    .accepts = is_redactable,
+    .pattern = R"re(^([$]([.][.]?([A-Za-z0-9_@$-]+|[*])|\[([*]|"[^"]+")\])*|(header|query|path)[.].+)$)re"};
+
 constexpr std::array<std::string_view, 4> kClassWords = {"latency", "consistency", "historical", "bulk"};
 constexpr std::array<std::string_view, 2> kSwitchWords = {"true", "false"};
 constexpr std::array<std::string_view, 1> kOffWords = {"off"};
@@ -113,6 +118,7 @@ constexpr Shape kShareValue = one(kShare, "share");
 constexpr Shape kSliceValue = one(kSlice, "sampled");
 constexpr Shape kMarginValue = one(kMargin, "margin");
 constexpr Shape kAnswerPathValue = one(kAnswerPath, "answer_path");
+constexpr Shape kRedactedValue = one(kRedacted, "redacted");
 constexpr Shape kClassValue = one(kClass, "read_class");
 constexpr Shape kSwitchValue = one(kSwitch, "switch");
 constexpr Shape kOffValue = one(kOff, "off");
@@ -194,6 +200,9 @@ constexpr KeyShape kKeyKey = {
     "Where a request carries the entity's key; left out: the part of the path that is named like it."};
 constexpr KeyShape kCompareKey = {"compare", &kCompare, kOptional,
                                   "In what the answers of the two sides may differ."};
+constexpr Shape kRedact = list_of(kRedactedValue, "redact", "a list such as [$..iban, header.X-Account]");
+constexpr KeyShape kRedactKey = {"redact", &kRedact, kOptional,
+                                 "What examples of differences never hold, beside what looks like a secret."};
 constexpr KeyShape kRecheckKey = {
     "recheck_after", &kDurationValue, kOptional,
     "A difference is looked at again after this; 500ms if left out, 0s: never."};
@@ -218,6 +227,7 @@ constexpr std::array kReadRouteKeys = {
     KeyShape{"shadow", &kShareValue, kOptional,
              "The share of requests that is copied to the side that does not answer; all if left out."},
     kCompareKey,
+    kRedactKey,
     kRecheckKey};
 constexpr std::array kWriteRouteKeys = {
     KeyShape{"write", &kTrueValue, kRequired, "This path writes."},
@@ -229,6 +239,7 @@ constexpr std::array kWriteRouteKeys = {
     kKeyKey,
     KeyShape{"shadow", &kWriteShadow, kOptional, "A safe way to shadow this write; off if left out."},
     kCompareKey,
+    kRedactKey,
     kRecheckKey};
 constexpr Shape kReadRoute = object("read_route", "a route that reads", kReadRouteKeys, "read");
 constexpr Shape kWriteRoute = object("write_route", "a route that writes", kWriteRouteKeys, "write");
@@ -295,7 +306,8 @@ constexpr std::array kGatewayKeys = {
              "The file with a line of JSON for each request; - is the standard output."},
     KeyShape{"limits", &kGatewayLimits, kOptional, "How much users may ask of the gateway."},
     KeyShape{"shadow", &kShadowLimits, kOptional, "How much shadows may cost."},
-    KeyShape{"health", &kHealth, kOptional, "When an address of a service is left alone."}};
+    KeyShape{"health", &kHealth, kOptional, "When an address of a service is left alone."},
+    kRedactKey};
 
 }  // namespace
 

@@ -239,6 +239,26 @@ TEST(SpecGateway, ReadsEverythingThatItIsTold) {
   EXPECT_EQ(gateway.health.failures, 2u);
 }
 
+TEST(SpecRedaction, NamesWhatIsNeverKept) {
+  auto spec = spec_of(with_routes(
+      "      - {route: 'GET /p/{payment_id}', read: latency, redact: [\"$.holder.*\", path.payment_id]}",
+      "gateway: {listen: [\"a:1\"], redact: [$..iban, header.X-Account, query.iban]}\n"));
+  EXPECT_THAT(spec.gateway->redact, ElementsAre("$..iban", "header.x-account", "query.iban"));
+  EXPECT_THAT(spec.entities[0].routes[0].redact, ElementsAre("$.holder.*", "path.payment_id"));
+}
+
+TEST(SpecRedaction, RefusesWhatIsNowhere) {
+  auto mistakes = [](std::string_view what) {
+    return mistakes_in_route(
+        fmt::format("{{route: 'GET /p/{{payment_id}}', read: latency, redact: [{}]}}", what));
+  };
+  EXPECT_THAT(mistakes("iban"), ElementsAre(HasSubstr("must be what is never kept: a path into an answer")));
+  EXPECT_THAT(mistakes("body.iban"), ElementsAre(HasSubstr("must be what is never kept")));
+  EXPECT_THAT(mistakes("\"header.X Y\""), ElementsAre(HasSubstr("must be what is never kept")));
+  EXPECT_THAT(mistakes("path.paymentid"),
+              ElementsAre(HasSubstr("has no parameter 'paymentid'; did you mean")));
+}
+
 TEST(SpecGateway, NeedsToKnowWhomARequestTouches) {
   EXPECT_THAT(
       mistakes_in(with_routes("      - {route: GET /p, read: bulk}", kGateway)),

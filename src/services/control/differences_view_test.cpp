@@ -22,7 +22,8 @@ class DifferencesDocument : public testing::Test {
                       .new_status = 201,
                       .legacy_body = "{\"a\":1}",
                       .new_body = "\xff",
-                      .differences = differences},
+                      .differences = differences,
+                      .redactor = redactor_},
                      WallTime(10s));
     coverage_.compared();
     coverage_.skipped("too_large");
@@ -39,7 +40,8 @@ class DifferencesDocument : public testing::Test {
   }
 
   FieldBook fields_;
-  ClusterBook clusters_{Redactor(), Random(1)};
+  Redactor redactor_;
+  ClusterBook clusters_{Random(1)};
   Coverage coverage_;
 };
 

@@ -65,9 +65,20 @@ Gateway::Gateway(GatewayParts parts)
           }),
       forwarder_(parts_.executor, upstreams_, router_, shadows_, deadlines_, parts_.seed),
       access_log_(settings_.access_log),
-      connections_(parts_.executor) {}
+      connections_(parts_.executor),
+      routes_(parts_.routing->routes) {
+  judge_.take_over(*routes_);
+}
 
 Gateway::~Gateway() = default;
+
+// First what users wait for.
+void Gateway::publish(std::shared_ptr<const Routing> routing) {
+  router_.publish(routing);
+  if (routing->routes == routes_) return;
+  routes_ = routing->routes;
+  judge_.take_over(*routes_);
+}
 
 // The judge has its own thread; shadows belong to ours.
 void Gateway::look_again(std::unique_ptr<ShadowCopy> copy, Duration after) {

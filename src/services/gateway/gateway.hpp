@@ -38,7 +38,7 @@ class Gateway final : public TrafficPlane {
   Task<void> run();
 
   // From now on requests are decided by this. Any thread.
-  void publish(std::shared_ptr<const Routing> routing) { router_.publish(std::move(routing)); }
+  void publish(std::shared_ptr<const Routing> routing);
 
   // Any thread.
   void look(const std::function<void(const AnswersKnown&)>& read) const override { judge_.look(read); }
@@ -68,6 +68,7 @@ class Gateway final : public TrafficPlane {
   AccessLog access_log_;
   TaskGroup connections_;
   std::list<ClientSession*> open_;
+  std::shared_ptr<const Routes> routes_;  // as the judge knows them
   bool draining_ = false;
 };
 

@@ -76,7 +76,7 @@ struct Judge::Comparison {
 };
 
 Judge::Judge(JudgeParts parts)
-    : parts_(std::move(parts)), clusters_(Redactor(), Random(parts_.seed)), kept_at_(parts_.now()) {
+    : parts_(std::move(parts)), clusters_(Random(parts_.seed)), kept_at_(parts_.now()) {
   if (parts_.exemplars != nullptr) {
     if (auto known = parts_.exemplars->load())
       clusters_.restore(std::move(*known));
@@ -93,6 +93,12 @@ Judge::~Judge() {
   }
   queue_filled_.notify_one();
   thread_.join();
+}
+
+void Judge::take_over(const Routes& routes) {
+  std::lock_guard lock(books_mutex_);
+  for (std::size_t i = 0; i < routes.texts.size(); ++i)
+    clusters_.redact_again(routes.texts[i], routes.redactors[i]);
 }
 
 bool Judge::is_worth_waking() const {
@@ -204,7 +210,8 @@ void Judge::record(const ShadowCopy& copy, const Comparison& comparison, Diverge
                     .new_status = comparison.new_side.answer.status,
                     .legacy_body = comparison.legacy.answer.body,
                     .new_body = comparison.new_side.answer.body,
-                    .differences = told},
+                    .differences = told,
+                    .redactor = copy.routing->routes->redactors[copy.route]},
                    parts_.now());
 }
 

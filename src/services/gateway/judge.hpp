@@ -31,6 +31,9 @@ class Judge {
   explicit Judge(JudgeParts parts);
   ~Judge();  // compares nothing more
 
+  // From now on these routes are in force. What they hide is taken out of what was kept. Any thread.
+  void take_over(const Routes& routes);
+
   // Both answers of a copy are there. Any thread.
   void offer(std::unique_ptr<ShadowCopy> copy);
 

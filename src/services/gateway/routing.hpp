@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/evidence/redactor.hpp"
 #include "core/parity/rules.hpp"
 #include "core/routing/decision.hpp"
 
@@ -16,6 +17,7 @@ struct Routes {
   RouteTable table;
   std::vector<CompareRules> rules;  // by route
   std::vector<std::string> texts;   // by route: "GET /payments/{payment_id}"
+  std::vector<Redactor> redactors;  // by route
 };
 
 // `spec_invalid` with every rule of comparison that makes no sense. `today` in UTC: what may differ for a
