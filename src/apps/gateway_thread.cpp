@@ -24,8 +24,9 @@ struct GatewayThread::Impl {
   Impl(const Spec& of, std::shared_ptr<const Routes> compiled) : spec(of), routes(std::move(compiled)) {}
 
   std::shared_ptr<const Routing> routing(const Lifecycle& lifecycle) {
-    return std::make_shared<const Routing>(
-        Routing{routes, routing_state(spec, lifecycle, ++revision), spec.gateway->state_headers});
+    return std::make_shared<const Routing>(Routing{routes, routing_state(spec, lifecycle, ++revision),
+                                                   spec.gateway->shadow.twin_buckets,
+                                                   spec.gateway->state_headers});
   }
 
   Spec spec;

@@ -37,6 +37,7 @@ struct ShadowLimits {
   std::uint64_t body_bytes_max = 1ull << 20;     // a larger body is not shadowed
   Duration time_max = std::chrono::seconds(10);
   std::uint64_t connections_max = 32;  // to each side
+  std::uint32_t twin_buckets = 500;    // of kBucketCount: shadowed reads with a second answer of their side
 };
 
 struct HealthRule {

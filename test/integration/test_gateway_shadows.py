@@ -172,6 +172,17 @@ def test_what_a_later_spec_redacts_is_taken_out_of_the_examples(make_gateway):
     assert "DE8937" not in json.dumps(gateway.api("differences", cluster=cluster["id"]))
 
 
+@pytest.mark.parametrize("twin, asked", [("0", 40), ("100%", 80)])
+def test_the_spec_says_how_often_a_side_is_asked_twice(make_gateway, twin, asked):
+    gateway = make_gateway(answering('{"a": 1}'), answering('{"a": 2}'), recheck="0ms", shadow=f"time: 2s, twin: {twin}")
+    for _ in range(40):
+        gateway.get("/payments/4711")
+    gateway.wait_for(lambda route: route["compared"] == 40, "all were compared")
+    assert len(gateway.legacy_service.requests) == asked
+    verdict = gateway.api("differences")["clusters"][0]["verdict"]
+    assert (verdict["twins"], verdict["twin_differed"]) == (asked - 40, 0)
+
+
 def test_examples_of_differences_survive_a_restart(make_gateway):
     gateway = make_gateway(answering('{"a": 1}'), answering('{"a": 2}'), recheck="0ms")
     gateway.get("/payments/4711")

@@ -50,6 +50,7 @@ ShadowLimits bind_shadow_limits(const SpecNode& node) {
   read_into(limits.body_bytes_max, node, "body", parse_size);
   read_into(limits.time_max, node, "time", parse_duration);
   read_into(limits.connections_max, node, "connections", parse_count);
+  read_into(limits.twin_buckets, node, "twin", parse_buckets_or_none);
   return limits;
 }
 

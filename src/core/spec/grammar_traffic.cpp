@@ -82,6 +82,10 @@ constexpr ScalarShape kSlice = {.expected = "a percentage above 0 in steps of 0.
                                 .accepts = parses<parse_buckets>,
                                 .pattern = "^[0-9]{1,3}([.][0-9]{1,2})?%?$",
                                 .may_be_number = true};
+constexpr ScalarShape kShareOrNone = {.expected = "a percentage such as 5%, or 0 for none",
+                                      .accepts = parses<parse_buckets_or_none>,
+                                      .pattern = "^[0-9]{1,3}([.][0-9]{1,2})?%?$",
+                                      .may_be_number = true};
 constexpr ScalarShape kMargin = {.expected = "a margin above 0, such as 0.01",
                                  .accepts = is_factor,
                                  .pattern = "^[0-9]+([.][0-9]+)?$",
@@ -116,6 +120,7 @@ constexpr Shape kTimeValue = one(kTime, "time");
 constexpr Shape kMemoryValue = one(kMemory, "memory");
 constexpr Shape kShareValue = one(kShare, "share");
 constexpr Shape kSliceValue = one(kSlice, "sampled");
+constexpr Shape kShareOrNoneValue = one(kShareOrNone, "share_or_none");
 constexpr Shape kMarginValue = one(kMargin, "margin");
 constexpr Shape kAnswerPathValue = one(kAnswerPath, "answer_path");
 constexpr Shape kRedactedValue = one(kRedacted, "redacted");
@@ -288,7 +293,11 @@ constexpr std::array kShadowLimitsKeys = {
     KeyShape{"body", &kMemoryValue, kOptional, "The largest body that is shadowed; 1MB if left out."},
     KeyShape{"time", &kTimeValue, kOptional, "The longest time that a shadow may take; 10s if left out."},
     KeyShape{"connections", &kNumberValue, kOptional,
-             "Connections for shadows to each side; 32 if left out."}};
+             "Connections for shadows to each side; 32 if left out."},
+    KeyShape{
+        "twin", &kShareOrNoneValue, kOptional,
+        "The share of shadowed reads for which the side that answered is asked twice, which shows its own "
+        "noise; 5% if left out, 0: none."}};
 constexpr Shape kShadowLimits =
     object("shadow_limits", "limits such as {memory: 64MB, time: 10s}", kShadowLimitsKeys);
 

@@ -202,6 +202,7 @@ TEST(SpecGateway, HasDefaultsForAllButWhereItListens) {
   EXPECT_FALSE(spec.gateway->state_headers);
   EXPECT_EQ(spec.gateway->limits.connections_max, 20'000u);
   EXPECT_EQ(spec.gateway->shadow.memory_bytes_max, 64ull << 20);
+  EXPECT_EQ(spec.gateway->shadow.twin_buckets, 500u);
   EXPECT_THAT(spec.new_side.services, ElementsAre("http://127.0.0.1:8082", "unix:/run/pay.sock"));
   EXPECT_EQ(spec.new_side.health_path, "/healthz");
 }
@@ -213,7 +214,7 @@ TEST(SpecGateway, ReadsEverythingThatItIsTold) {
   access_log: "-"
   limits: {connections: 100, header_bytes: 16kB, header_time: 5s, idle_time: 60s, connect_time: 1s,
     answer_time: 30s, body_time: 11s, drain_time: 6s}
-  shadow: {memory: 32MB, body: 512kB, time: 3s, connections: 8}
+  shadow: {memory: 32MB, body: 512kB, time: 3s, connections: 8, twin: 12.5%}
   health: {every: 1s, failures: 2}
 )"));
   const auto& gateway = *spec.gateway;
@@ -235,6 +236,7 @@ TEST(SpecGateway, ReadsEverythingThatItIsTold) {
   EXPECT_EQ(gateway.shadow.body_bytes_max, 512u << 10);
   EXPECT_EQ(gateway.shadow.time_max, 3s);
   EXPECT_EQ(gateway.shadow.connections_max, 8u);
+  EXPECT_EQ(gateway.shadow.twin_buckets, 1250u);
   EXPECT_EQ(gateway.health.every, 1s);
   EXPECT_EQ(gateway.health.failures, 2u);
 }
@@ -312,6 +314,9 @@ TEST(SpecGateway, RefusesAddressesAndLimitsThatCannotBe) {
               ElementsAre(HasSubstr("must be a duration above 0")));
   EXPECT_THAT(mistakes("listen: [\"a:1\"], shadow: {memory: 1MB, body: 2MB}"),
               ElementsAre(HasSubstr("may be larger than the memory of all shadows together")));
+  EXPECT_THAT(mistakes("listen: [\"a:1\"], shadow: {twin: 0}"), IsEmpty());
+  EXPECT_THAT(mistakes("listen: [\"a:1\"], shadow: {twin: 101%}"),
+              ElementsAre(HasSubstr("must be a percentage such as 5%, or 0 for none")));
   EXPECT_THAT(mistakes("lisen: [\"a:1\"]"),
               ElementsAre(HasSubstr("lacks the key 'listen'"), HasSubstr("did you mean 'listen'?")));
 }

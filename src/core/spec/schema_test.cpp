@@ -84,7 +84,7 @@ gateway:
   access_log: "-"
   limits: {connections: 100, header_bytes: 16kB, header_time: 5s, idle_time: 60s, connect_time: 1s,
     answer_time: 30s, body_time: 10s, drain_time: 5s}
-  shadow: {memory: 32MB, body: 512kB, time: 3s, connections: 8}
+  shadow: {memory: 32MB, body: 512kB, time: 3s, connections: 8, twin: 0}
   redact: [$.a, header.X-Account]
   health: {every: 1s, failures: 2}
 exclude: [public.audit_log]

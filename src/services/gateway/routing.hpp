@@ -27,7 +27,8 @@ Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, std::chro
 struct Routing {
   std::shared_ptr<const Routes> routes;
   RoutingState state;
-  bool shows_state = false;  // to the client, in X-Oxbow-Side and X-Oxbow-State
+  std::uint32_t twin_buckets = 0;  // of kBucketCount shadowed reads, whose own side is asked twice
+  bool shows_state = false;        // to the client, in X-Oxbow-Side and X-Oxbow-State
 };
 
 }  // namespace oxbow
