@@ -26,7 +26,7 @@ struct GatewayThread::Impl {
   std::shared_ptr<const Routing> routing(const Lifecycle& lifecycle) {
     return std::make_shared<const Routing>(Routing{routes, routing_state(spec, lifecycle, ++revision),
                                                    spec.gateway->shadow.twin_buckets,
-                                                   spec.gateway->state_headers});
+                                                   spec.gateway->state_headers, lifecycle.begun_anew});
   }
 
   Spec spec;

@@ -48,6 +48,7 @@ struct HealthRule {
 struct GatewaySpec {
   std::vector<ListenSpec> listen;
   bool state_headers = false;  // X-Oxbow-Side and X-Oxbow-State on answers
+  std::string version_header;  // the field of an answer that names its service's version; empty: none does
   std::string access_log;      // a file, "-" for standard output; empty: none
   GatewayLimits limits;
   ShadowLimits shadow;

@@ -172,9 +172,61 @@ def test_what_a_later_spec_redacts_is_taken_out_of_the_examples(make_gateway):
     assert "DE8937" not in json.dumps(gateway.api("differences", cluster=cluster["id"]))
 
 
+def versioned(versions, side, body):
+    return lambda request, connection: json_answer(body).replace(b"\r\n\r\n", b"\r\nX-Version: %s\r\n\r\n" % versions[side].encode(), 1)
+
+
+@pytest.mark.parametrize("side", ["legacy", "new"])
+def test_a_new_version_of_either_side_ends_the_verdicts(make_gateway, side):
+    versions = {"legacy": "1.0", "new": "2.0"}
+    gateway = make_gateway(versioned(versions, "legacy", '{"a": 1}'), versioned(versions, "new", '{"a": 2}'), recheck="0ms",
+                           spec=lambda text: f"{text}  version_header: X-Version\n")
+
+    def ask(times, compared):
+        for _ in range(times):
+            gateway.get("/payments/4711")
+        return gateway.wait_for(lambda route: route["eligible"] == compared, f"{compared} were eligible")
+
+    epoch = ask(5, 5)["epoch"]
+    assert (epoch["number"], epoch["legacy_version"], epoch["new_version"]) == (1, "1.0", "2.0")
+    assert gateway.api("differences")["clusters"][0]["verdict"]["compared"] == 5
+    versions[side] = "3.0"
+    route = ask(2, 7)
+    assert route["epoch"]["number"] == 2 and route["compared"] == 7 and route["epoch"][f"{side}_version"] == "3.0"
+    assert gateway.api("differences")["clusters"][0]["verdict"]["compared"] == 2
+    versions[side] = "1.0" if side == "legacy" else "2.0"
+    route = ask(3, 10)
+    assert route["skipped"] == {"earlier_version": 3} and route["epoch"]["number"] == 2
+    assert gateway.api("differences")["clusters"][0]["verdict"]["compared"] == 2
+
+
+def test_an_order_lets_the_comparison_begin_anew(make_gateway):
+    answer = {"new": '{"a": 2}'}
+    gateway = make_gateway(answering('{"a": 1}'), lambda request, connection: json_answer(answer["new"]), recheck="0ms")
+    for _ in range(3):
+        gateway.get("/payments/4711")
+    gateway.wait_for(lambda route: route["compared"] == 3, "three were compared")
+    route = "GET /payments/{payment_id}"
+    refused = gateway.oxbow("diff", "--anew", "GET /payment/{payment_id}", check=False)
+    assert refused.returncode != 0 and f"did you mean `{route}`?" in refused.stderr
+    assert "begins anew" in gateway.oxbow("diff", "--anew", route, "--dry-run").stdout
+    assert gateway.route()["compared"] == 3, "a rehearsal changes nothing"
+    answer["new"] = '{"a": 1}'
+    assert "begins anew" in gateway.oxbow("diff", "--anew", route, "--why", "fixed in 1.5").stdout
+    assert gateway.route()["compared"] == 0 and gateway.route()["divergence"]["differed_first"] == 0
+    assert gateway.api("differences")["clusters"][0]["verdict"] is None
+    assert "not seen lately" in gateway.oxbow("diff").stdout
+    event = gateway.api("events")["events"][-1]
+    assert "begins anew for GET /payments" in json.dumps(event) and "fixed in 1.5" in json.dumps(event)
+    gateway.get("/payments/4711")
+    gateway.wait_for(lambda route: route["compared"] == 1, "it counts from then on")
+    gateway.oxbow("diff", "--anew")
+    assert gateway.route()["compared"] == 0 and gateway.route()["epoch"]["number"] == 3
+
+
 @pytest.mark.parametrize("twin, asked", [("0", 40), ("100%", 80)])
 def test_the_spec_says_how_often_a_side_is_asked_twice(make_gateway, twin, asked):
-    gateway = make_gateway(answering('{"a": 1}'), answering('{"a": 2}'), recheck="0ms", shadow=f"time: 2s, twin: {twin}")
+    gateway = make_gateway(answering('{"a": 1}'), answering('{"a": 2}'), recheck="0ms", shadow=f"time: 5s, connections: 100, twin: {twin}")
     for _ in range(40):
         gateway.get("/payments/4711")
     gateway.wait_for(lambda route: route["compared"] == 40, "all were compared")

@@ -90,6 +90,7 @@ GatewaySpec bind_gateway(const SpecNode& node, Mistakes& mistakes) {
   if (const auto* listen = decided(node, "listen")) gateway.listen = bind_listen(*listen, mistakes);
   gateway.state_headers = text_at(node, "state_headers") == "true";
   gateway.access_log = text_at(node, "access_log");
+  gateway.version_header = text_at(node, "version_header");
   if (const auto* limits = decided(node, "limits")) gateway.limits = bind_limits(*limits);
   if (const auto* shadow = decided(node, "shadow")) {
     gateway.shadow = bind_shadow_limits(*shadow);

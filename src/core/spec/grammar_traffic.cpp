@@ -313,6 +313,8 @@ constexpr std::array kGatewayKeys = {
              "Whether answers say which side gave them and in which state; false if left out."},
     KeyShape{"access_log", &kFilledValue, kOptional,
              "The file with a line of JSON for each request; - is the standard output."},
+    KeyShape{"version_header", &kFieldNameValue, kOptional,
+             "The header field in which the services name their version: a new one makes verdicts expire."},
     KeyShape{"limits", &kGatewayLimits, kOptional, "How much users may ask of the gateway."},
     KeyShape{"shadow", &kShadowLimits, kOptional, "How much shadows may cost."},
     KeyShape{"health", &kHealth, kOptional, "When an address of a service is left alone."},

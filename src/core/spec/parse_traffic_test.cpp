@@ -211,6 +211,7 @@ TEST(SpecGateway, ReadsEverythingThatItIsTold) {
   auto spec = spec_of(with_routes("      - {route: 'GET /p/{payment_id}', read: latency}", R"(gateway:
   listen: ["unix:/run/g.sock", {address: "[::1]:8443", certificate: c.pem, key: k.pem}]
   state_headers: true
+  version_header: X-Version
   access_log: "-"
   limits: {connections: 100, header_bytes: 16kB, header_time: 5s, idle_time: 60s, connect_time: 1s,
     answer_time: 30s, body_time: 11s, drain_time: 6s}
@@ -222,6 +223,7 @@ TEST(SpecGateway, ReadsEverythingThatItIsTold) {
   EXPECT_TRUE(gateway.listen[1].tls());
   EXPECT_EQ(gateway.listen[1].key, "k.pem");
   EXPECT_TRUE(gateway.state_headers);
+  EXPECT_EQ(gateway.version_header, "X-Version");
   EXPECT_EQ(gateway.access_log, "-");
   const auto& limits = gateway.limits;
   EXPECT_EQ(limits.connections_max, 100u);

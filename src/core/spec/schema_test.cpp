@@ -86,6 +86,7 @@ gateway:
     answer_time: 30s, body_time: 10s, drain_time: 5s}
   shadow: {memory: 32MB, body: 512kB, time: 3s, connections: 8, twin: 0}
   redact: [$.a, header.X-Account]
+  version_header: X-Version
   health: {every: 1s, failures: 2}
 exclude: [public.audit_log]
 limits: {workers: 4, rows_per_second: 5000, bytes_per_second: 50MB, retained_wal: 1GB, lag: 5s,

@@ -69,7 +69,7 @@ TEST_F(DifferencesDocument, ShowsBothAnswersWhereTheyAreAskedFor) {
 }
 
 TEST_F(DifferencesDocument, AFieldThatDidNotDifferSinceTheLastChangeOfVersionHasNoVerdict) {
-  fields_.record({.route = "GET /a", .epoch = 2});
+  fields_.begin_anew("GET /a");
   EXPECT_TRUE(document(false).at("clusters").at(0).at("verdict").is_null());
 }
 

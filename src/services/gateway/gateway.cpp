@@ -63,9 +63,8 @@ Gateway::Gateway(GatewayParts parts)
           }),
       forwarder_(parts_.executor, upstreams_, router_, shadows_, deadlines_, parts_.seed),
       access_log_(settings_.access_log),
-      connections_(parts_.executor),
-      routes_(parts_.routing->routes) {
-  judge_.take_over(*routes_);
+      connections_(parts_.executor) {
+  judge_.take_over(*parts_.routing);
 }
 
 Gateway::~Gateway() = default;
@@ -73,9 +72,7 @@ Gateway::~Gateway() = default;
 // First what users wait for.
 void Gateway::publish(std::shared_ptr<const Routing> routing) {
   router_.publish(routing);
-  if (routing->routes == routes_) return;
-  routes_ = routing->routes;
-  judge_.take_over(*routes_);
+  judge_.take_over(*routing);
 }
 
 // The judge has its own thread; shadows belong to ours.

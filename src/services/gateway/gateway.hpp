@@ -68,7 +68,6 @@ class Gateway final : public TrafficPlane {
   AccessLog access_log_;
   TaskGroup connections_;
   std::list<ClientSession*> open_;
-  std::shared_ptr<const Routes> routes_;  // as the judge knows them
   bool draining_ = false;
 };
 

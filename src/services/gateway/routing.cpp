@@ -40,7 +40,7 @@ Redactor redactor_of(std::string_view text, const Routes& routes, const Spec& sp
 }  // namespace
 
 Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, std::chrono::year_month_day today) {
-  auto routes = std::make_shared<Routes>(Routes{RouteTable::compile(spec), {}, {}, {}});
+  auto routes = std::make_shared<Routes>(Routes{RouteTable::compile(spec), {}, {}, {}, {}});
   std::string problems;
   for (const auto& routed : routes->table.routes()) {
     routes->texts.push_back(routed.route.method + " " + routed.route.path);
@@ -54,6 +54,7 @@ Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, std::chro
                               problem.sentence);
   }
   for (const auto& text : routes->texts) routes->redactors.push_back(redactor_of(text, *routes, spec, today));
+  if (spec.gateway) routes->version_header = spec.gateway->version_header;
   if (!problems.empty()) return std::unexpected(Error{ErrorCode::spec_invalid, problems});
   return routes;
 }

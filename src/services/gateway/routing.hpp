@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ struct Routes {
   std::vector<CompareRules> rules;  // by route
   std::vector<std::string> texts;   // by route: "GET /payments/{payment_id}"
   std::vector<Redactor> redactors;  // by route
+  std::string version_header;       // of both services; empty: their versions are not known
 };
 
 // `spec_invalid` with every rule of comparison that makes no sense. `today` in UTC: what may differ for a
@@ -25,10 +27,14 @@ struct Routes {
 Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, std::chrono::year_month_day today);
 
 struct Routing {
+  // When an operator had the comparison begin anew, by the text of the route; "": of all.
+  using BegunAnew = std::map<std::string, WallTime>;
+
   std::shared_ptr<const Routes> routes;
   RoutingState state;
   std::uint32_t twin_buckets = 0;  // of kBucketCount shadowed reads, whose own side is asked twice
   bool shows_state = false;        // to the client, in X-Oxbow-Side and X-Oxbow-State
+  BegunAnew begun_anew;
 };
 
 }  // namespace oxbow
