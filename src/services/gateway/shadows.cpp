@@ -35,6 +35,7 @@ Shadows::Shadows(boost::asio::any_io_executor executor, Upstreams& upstreams, De
 std::unique_ptr<ShadowCopy> Shadows::begin(const Destination& destination) {
   auto copy = std::make_unique<ShadowCopy>(budget_, settings_.body_bytes_max);
   if (!copy->take(kCopyBytes)) copy->give_up(ShadowSkip::budget);
+  copy->began = wall_now();
   copy->answered_by = destination.side;
   copy->route = *destination.route;
   copy->routing = destination.routing;
