@@ -135,6 +135,18 @@ def test_a_difference_is_told_with_both_answers(make_gateway):
     assert "oxbow_answers_differed_total{route=\"GET /payments/{payment_id}\"} 3" in gateway.metrics()
 
 
+def test_a_side_that_always_answers_differently_costs_the_other_few_second_looks(make_gateway):
+    gateway = make_gateway(answering('{"id": 1}'), answering('{"id": 2}'), recheck="2s", shadow="time: 5s, connections: 100, twin: 0")
+    with gateway.connect() as client:
+        for _ in range(400):
+            client.send(b"GET /payments/4711 HTTP/1.1\r\nHost: h\r\n\r\n")
+            client.answer()
+    route = gateway.wait_for(lambda route: route["compared"] == 400, "every pair was compared")
+    assert route["divergence"]["differed_first"] == 400
+    assert 100 <= route["divergence"]["rechecked"] <= 140
+    assert len(gateway.legacy_service.requests) <= 540
+
+
 def files_of(gateway):
     return b"".join(open(os.path.join(gateway.directory, name), "rb").read()
                     for name in os.listdir(gateway.directory) if name.startswith("exemplars.db"))
