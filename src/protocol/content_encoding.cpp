@@ -1,5 +1,6 @@
 #include "protocol/content_encoding.hpp"
 
+#include <brotli/decode.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -10,8 +11,9 @@
 namespace oxbow {
 namespace {
 
-enum class Coding { identity, gzip, deflate, unknown };
+enum class Coding { identity, gzip, deflate, brotli, unknown };
 
+constexpr std::size_t kPieceBytes = 16 << 10;
 constexpr std::size_t kCodingsMax = 4;  // more of them is an attack
 
 // What zlib is told about the frame to expect, in its own terms.
@@ -24,6 +26,10 @@ struct EndInflate {
     inflateEnd(stream);
     delete stream;
   }
+};
+
+struct EndBrotli {
+  void operator()(BrotliDecoderState* state) const { BrotliDecoderDestroyInstance(state); }
 };
 
 std::string word_of(std::string_view text) {
@@ -39,6 +45,7 @@ Coding coding_of(std::string_view text) {
   auto word = word_of(text);
   if (word.empty() || word == "identity") return Coding::identity;
   if (word == "gzip" || word == "x-gzip") return Coding::gzip;
+  if (word == "br") return Coding::brotli;
   return word == "deflate" ? Coding::deflate : Coding::unknown;
 }
 
@@ -67,7 +74,7 @@ std::expected<std::string, SkipReason> inflate_all(std::string_view body, int fr
   stream->next_in = reinterpret_cast<Bytef*>(const_cast<char*>(body.data()));  // zlib only reads it
   stream->avail_in = static_cast<uInt>(body.size());
   std::string out;
-  std::array<char, 16 * 1024> piece;
+  std::array<char, kPieceBytes> piece;
   for (;;) {
     stream->next_out = reinterpret_cast<Bytef*>(piece.data());
     stream->avail_out = static_cast<uInt>(piece.size());
@@ -82,6 +89,33 @@ std::expected<std::string, SkipReason> inflate_all(std::string_view body, int fr
   }
 }
 
+// What the decoder itself may take is bounded by its window, 16 MiB at most.
+std::expected<std::string, SkipReason> unbrotli_all(std::string_view body, std::size_t bytes_max) {
+  std::unique_ptr<BrotliDecoderState, EndBrotli> state(
+      BrotliDecoderCreateInstance(nullptr, nullptr, nullptr));
+  if (!state) return std::unexpected(SkipReason::undecodable_encoding);
+  const auto* next_in = reinterpret_cast<const std::uint8_t*>(body.data());
+  auto left = body.size();
+  std::string out;
+  std::array<std::uint8_t, kPieceBytes> piece;
+  for (;;) {
+    auto* next_out = piece.data();
+    auto space = piece.size();
+    auto result = BrotliDecoderDecompressStream(state.get(), &left, &next_in, &space, &next_out, nullptr);
+    auto made = piece.size() - space;
+    if (made > bytes_max - out.size()) return std::unexpected(SkipReason::too_large);
+    out.append(reinterpret_cast<const char*>(piece.data()), made);
+    if (result == BROTLI_DECODER_RESULT_SUCCESS && left == 0) return out;
+    if (result != BROTLI_DECODER_RESULT_NEEDS_MORE_OUTPUT)
+      return std::unexpected(SkipReason::undecodable_encoding);
+  }
+}
+
+std::expected<std::string, SkipReason> undo(Coding coding, std::string_view body, std::size_t bytes_max) {
+  if (coding == Coding::brotli) return unbrotli_all(body, bytes_max);
+  return inflate_all(body, coding == Coding::gzip ? kGzipFrame : deflate_frame(body), bytes_max);
+}
+
 }  // namespace
 
 std::expected<std::string, SkipReason> decode_content(std::string_view encodings, std::string_view body,
@@ -92,8 +126,7 @@ std::expected<std::string, SkipReason> decode_content(std::string_view encodings
   if (body.size() > bytes_max) return std::unexpected(SkipReason::too_large);
   std::string decoded(body);
   for (auto coding = codings.rbegin(); coding != codings.rend() && !decoded.empty(); ++coding) {
-    int frame = *coding == Coding::gzip ? kGzipFrame : deflate_frame(decoded);
-    auto next = inflate_all(decoded, frame, bytes_max);
+    auto next = undo(*coding, decoded, bytes_max);
     if (!next) return next;
     decoded = *std::move(next);
   }

@@ -11,7 +11,7 @@
 
 namespace oxbow {
 
-// `encodings` is the value of Content-Encoding: "gzip", "deflate", "identity", also several ("deflate,
+// `encodings` is the value of Content-Encoding: "gzip", "deflate", "br", "identity", also several ("deflate,
 // gzip"), or empty. Otherwise a reason: content_encoding_unsupported for any other coding,
 // undecodable_encoding for bytes that are not what they should be, too_large for more than `bytes_max` behind
 // any of the codings.

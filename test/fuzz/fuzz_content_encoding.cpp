@@ -7,7 +7,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   constexpr std::size_t kBytesMax = 1 << 16;
-  constexpr std::array<std::string_view, 4> kEncodings = {"gzip", "deflate", "deflate, gzip", "br"};
+  constexpr std::array<std::string_view, 5> kEncodings = {"gzip", "deflate", "deflate, gzip", "br",
+                                                          "br, gzip"};
   if (size == 0) return 0;
   auto text = oxbow::decode_content(kEncodings[data[0] % kEncodings.size()],
                                     {reinterpret_cast<const char*>(data) + 1, size - 1}, kBytesMax);

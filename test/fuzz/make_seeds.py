@@ -72,7 +72,10 @@ def content_encoding_seeds(output):
     bare = zlib.compressobj(wbits=-15)
     bodies = [gzip.compress(b"squeezed" * 40), zlib.compress(b"squeezed" * 40), gzip.compress(zlib.compress(b"twice")),
               bare.compress(b"without a frame") + bare.flush()]
-    for number, (kind, body) in enumerate(zip((0, 1, 2, 1), bodies)):
+    # The encoder is not in Python's library: this is what it makes of the first text.
+    squeezed = bytes.fromhex("1b3f0100a4c9cae6f4d4229b95736a34942f00")
+    bodies += [squeezed, gzip.compress(squeezed)]
+    for number, (kind, body) in enumerate(zip((0, 1, 2, 1, 3, 4), bodies)):
         write(output / "content_encoding", number, bytes([kind]) + body)
 
 
@@ -107,6 +110,45 @@ def http1_seeds(output):
         write(output / "http1", number, text.encode())
 
 
+def message_reader_seeds(output):
+    """Who sends, how it is cut, and several messages one behind the other."""
+    long = b"POST /a HTTP/1.1\r\nHost: h\r\nX-Long: %s\r\nContent-Length: 9\r\n\r\n123456789" % (b"x" * 5000)
+    chunked = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nX-Sum: 7\r\n\r\n"
+    asked = b"\r\nGET /a HTTP/1.1\r\nHost: h\r\n\r\n"
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+    conversations = [(0, asked * 3), (0, chunked + asked + long), (0, long[:-3]), (0, chunked[:-9]), (0, asked + b"\r"),
+                     (1, b"HTTP/1.1 100 Continue\r\n\r\n" + answer * 2), (1, b"HTTP/1.0 200 OK\r\n\r\nuntil the end"),
+                     (1, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n400\r\n" + b"y" * 1024 + b"\r\n0\r\n\r\n" + answer),
+                     (2, answer[:-5] * 2), (1, b"HTTP/1.1 304 Not Modified\r\n\r\n" + answer)]
+    for number, (sender, text) in enumerate(conversations):
+        write(output / "message_reader", number, bytes([sender, 20 * number]) + text)
+
+
+def http2_seeds(output):
+    """What the service does, and frames: settings, requests whose fields are literals, bodies, resets, windows."""
+    def frame(kind, flags, stream, payload=b""):
+        return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+    def fields(*pairs):
+        return b"".join(b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value for name, value in pairs)
+
+    asked = fields((b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/a"), (b":authority", b"h"), (b"cookie", b"a=1"))
+    large = asked + fields(*[(b"x-%d" % number, b"v" * 100) for number in range(12)])
+    body = frame(0, 0, 1, b"hello") + frame(1, 5, 1, fields((b"x-sum", b"5")))
+    conversations = [frame(1, 5, 1, asked), frame(1, 4, 1, asked) + body, frame(1, 4, 1, asked) + frame(0, 1, 1, b"z" * 1999),
+                     frame(1, 4, 1, asked) + frame(0, 0, 1, b"z" * 2100),
+                     frame(1, 4, 1, asked) + 3 * frame(0, 0, 1, b"z" * 16384), frame(1, 5, 1, large) + frame(1, 5, 3, asked),
+                     frame(1, 1, 1, asked[:20]) + frame(9, 4, 1, asked[20:]),
+                     b"".join(frame(1, 5, stream, asked) for stream in range(1, 15, 2)),
+                     frame(1, 4, 1, asked) + frame(3, 0, 1, struct.pack(">I", 8)) + frame(1, 5, 3, b"\x82\x86\x84\x41\x01h"),
+                     frame(1, 5, 1, asked) + frame(8, 0, 1, struct.pack(">I", 1000)) + frame(6, 0, 0, bytes(8)),
+                     frame(4, 0, 0, struct.pack(">HI", 4, 0)) + frame(1, 5, 1, asked) + frame(8, 0, 1, struct.pack(">I", 9)),
+                     frame(1, 5, 2, asked), frame(7, 0, 0, bytes(8)), b"GET / HTTP/1.1\r\n\r\n"]
+    for number, text in enumerate(conversations):
+        for choice, ways in enumerate((0x00, 0xe4, 0xff, 0xaa)):
+            write(output / "http2", 4 * number + choice, bytes([ways]) + text)
+
+
 def routing_seeds(output):
     """A target, cookies and a body, a line each."""
     seeds = ["/a/4711\nid=4711\n{\"a\": {\"id\": 4711}}", "/a/x%20y/4711/\na=1; id=2\n{\"b\": [1, {\"id\": 2}], \"a\": {\"id\": \"k-1\"}}",
@@ -126,6 +168,8 @@ def main():
     content_encoding_seeds(output)
     routing_seeds(output)
     http1_seeds(output)
+    message_reader_seeds(output)
+    http2_seeds(output)
 
 
 if __name__ == "__main__":

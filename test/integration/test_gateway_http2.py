@@ -316,6 +316,79 @@ def test_more_streams_than_allowed_are_refused(make_gateway):
         client.wait_for(HEADERS, stream=1)
 
 
+def hold_heads(client):
+    for number in range(100):
+        client.request(2 * number + 1, **{f"x-{field}": "v" * 120 for field in range(90)})
+
+
+def hold_bodies(client):
+    """As much as the windows allow, which no service answers."""
+    window = 65535 + struct.unpack(">I", client.wait_for(WINDOW_UPDATE, stream=0)[3])[0]
+    for number in range(min(100, window // 60_000)):
+        client.request(2 * number + 1, method="POST", ends=False)
+        for last in (0, 0, 0, END_STREAM):
+            client.frame(DATA, last, 2 * number + 1, b"z" * 15_000)
+
+
+def hold_answers(client):
+    """The client never opens the windows of its streams."""
+    for number in range(100):
+        client.request(2 * number + 1, "/large")
+
+
+@pytest.mark.parametrize("hold", [hold_heads, hold_bodies, hold_answers])
+def test_a_hostile_connection_makes_the_gateway_hold_little(make_gateway, hold):
+    """Little more, that is, than one with as many ordinary requests under way."""
+    asked, go_on = [], threading.Event()
+
+    def answer(request, connection):
+        asked.append(request)
+        if request.target == "/large":
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1_000_000)
+        elif request.target == "/ordinary":
+            connection.recv(1)  # until the gateway gives it up
+        else:
+            go_on.wait(60)
+
+    def settled():
+        seen = -1
+        while seen < len(asked):
+            seen = len(asked)
+            time.sleep(1)
+        return seen
+
+    gateway, connections = make_gateway(answer), 4
+    ordinary = [Http2Client(gateway.port) for _ in range(connections)]
+    for client in ordinary:
+        for number in range(100):
+            client.request(2 * number + 1, "/ordinary")
+    gateway.wait_until(lambda: len(asked) == 100 * connections, 20, "all ordinary requests are under way")
+    for client in ordinary:
+        client.socket.close()
+    before = gateway.peak_rss_bytes()
+    hostile = [Http2Client(gateway.port, window=0) for _ in range(connections)]
+    for client in hostile:
+        hold(client)
+    requests = settled() - 100 * connections
+    held = (gateway.peak_rss_bytes() - before) / connections
+    go_on.set()
+    for client in hostile:
+        client.socket.close()
+    assert requests >= 4 * connections and held <= 1 << 20, f"{requests} requests, {held / 1024:.0f} KiB a connection"
+
+
+def test_heads_that_are_too_large_together_are_refused_and_may_be_sent_again(make_gateway):
+    go_on = threading.Event()
+    gateway = make_gateway(lambda request, connection: go_on.wait(20) and json_answer("{}"))
+    with Http2Client(gateway.port) as client:
+        hold_heads(client)
+        _, _, stream, why = client.wait_for(RST_STREAM)
+        assert stream > 2 * 10 and why == struct.pack(">I", 7)  # REFUSED_STREAM
+        go_on.set()
+        assert client.body(1) == b"{}"
+        assert client.request(201).body(201) == b"{}"
+
+
 def test_rapid_resets_end_the_connection_and_buy_no_work(make_gateway):
     gateway = make_gateway(lambda request, connection: json_answer("{}") if request.target == "/" else connection.recv(1) and None)
     with Http2Client(gateway.port) as client:

@@ -2,8 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
-#include <cstring>
 
 namespace oxbow::http1 {
 namespace {
@@ -154,34 +154,32 @@ bool lists_token(const HeaderFields& fields, std::string_view name, std::string_
   return found;
 }
 
+// Whether `bytes` of a head whose end has not come are too many.
+std::optional<Refusal> HeadScanner::too_long(std::size_t bytes) const {
+  auto line_bytes_max = std::min(limits_.line_bytes_max, limits_.head_bytes_max);
+  if (line_begin_ == 0 && bytes > line_bytes_max)
+    return Refusal{414, fmt::format("the first line is longer than {} bytes", line_bytes_max)};
+  if (bytes > limits_.head_bytes_max)
+    return Refusal{431, fmt::format("the header is longer than {} bytes", limits_.head_bytes_max)};
+  return std::nullopt;
+}
+
+// Bytes are judged in their order, so that a refusal does not depend on how many came at once.
 std::optional<std::size_t> HeadScanner::find_end(std::string_view bytes, std::optional<Refusal>& refusal) {
-  while (seen_ < bytes.size()) {
-    const auto* at = static_cast<const char*>(std::memchr(bytes.data() + seen_, '\n', bytes.size() - seen_));
-    if (at == nullptr) {
-      seen_ = bytes.size();
-      break;
-    }
-    auto end = static_cast<std::size_t>(at - bytes.data());
-    seen_ = end + 1;
+  while (true) {
+    auto end = bytes.find('\n', seen_);
+    seen_ = std::min(end, bytes.size());
+    if ((refusal = too_long(seen_)) || end == std::string_view::npos) return std::nullopt;
     if (end == line_begin_ || bytes[end - 1] != '\r') {
       refusal = bad("a line ends without a carriage return");
       return std::nullopt;
     }
     bool is_empty = end - 1 == line_begin_;
-    if (line_begin_ == 0 && end > limits_.line_bytes_max) {
-      refusal = Refusal{414, fmt::format("the first line is longer than {} bytes", limits_.line_bytes_max)};
-      return std::nullopt;
-    }
-    line_begin_ = seen_;
+    line_begin_ = seen_ = end + 1;
     if (!is_empty) continue;
-    if (seen_ > limits_.head_bytes_max) break;
+    if ((refusal = too_long(seen_))) return std::nullopt;
     return seen_;
   }
-  if (line_begin_ == 0 && seen_ > limits_.line_bytes_max)
-    refusal = Refusal{414, fmt::format("the first line is longer than {} bytes", limits_.line_bytes_max)};
-  else if (seen_ > limits_.head_bytes_max)
-    refusal = Refusal{431, fmt::format("the header is longer than {} bytes", limits_.head_bytes_max)};
-  return std::nullopt;
 }
 
 std::optional<Refusal> parse_request_head(std::string_view bytes, const HeadLimits& limits,

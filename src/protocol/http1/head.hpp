@@ -37,6 +37,8 @@ class HeadScanner {
   std::optional<std::size_t> find_end(std::string_view bytes, std::optional<Refusal>& refusal);
 
  private:
+  std::optional<Refusal> too_long(std::size_t bytes) const;
+
   HeadLimits limits_;
   std::size_t line_begin_ = 0;
   std::size_t seen_ = 0;

@@ -59,6 +59,24 @@ TEST(Http1Head, is_found_byte_by_byte_as_at_once) {
   EXPECT_FALSE(refusal);
 }
 
+// The refusal is an answer to the client, and must not depend on how the network has cut his bytes.
+TEST(Http1Head, is_refused_byte_by_byte_as_at_once) {
+  HeadLimits limits{.line_bytes_max = 20, .head_bytes_max = 40};
+  std::string line(30, 'x'), field = "a: " + std::string(30, 'x');
+  for (const auto& bytes : {line + "\n", line + "\r\n", line + line, "GET / HTTP/1.1\r\n" + field + "\n",
+                            "GET / HTTP/1.1\r\n" + field + "\r\n\r\n", "GET / HTTP/1.1\r\na: b\n" + field,
+                            std::string("GET\n")}) {
+    std::optional<Refusal> at_once, bit_by_bit;
+    HeadScanner(limits).find_end(bytes, at_once);
+    HeadScanner scanner(limits);
+    for (std::size_t i = 1; i <= bytes.size() && !bit_by_bit; ++i)
+      scanner.find_end(std::string_view(bytes).substr(0, i), bit_by_bit);
+    EXPECT_TRUE(at_once) << bytes;
+    EXPECT_EQ(at_once, bit_by_bit) << bytes;
+  }
+  EXPECT_EQ(status_of(line + "\r\n", {.line_bytes_max = 50, .head_bytes_max = 20}), 414);
+}
+
 TEST(Http1Head, is_refused_where_two_readers_could_disagree) {
   EXPECT_EQ(status_of("GET / HTTP/1.1\nHost: a\n\n"), 400);
   EXPECT_EQ(status_of("GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n"), 400);

@@ -169,8 +169,6 @@ void Session::Impl::make_session() {
   nghttp2_session_callbacks_del(callbacks);
 }
 
-// The window of the connection is that of all streams together, so that bodies which wait for slow services
-// hold no others up.
 void Session::Impl::say_settings() const {
   std::array<nghttp2_settings_entry, 3> settings = {
       {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.streams_max},
@@ -178,7 +176,7 @@ void Session::Impl::say_settings() const {
        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(limits.head_bytes_max)}}};
   nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings.data(), settings.size());
   nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0,
-                                        static_cast<int>(limits.streams_max * limits.stream_window_bytes));
+                                        static_cast<int>(limits.connection_window_bytes));
 }
 
 Session::Session(Handler& handler, const SessionLimits& limits)

@@ -21,7 +21,8 @@ inline constexpr std::string_view kPrefaceHead = "PRI * HTTP/2.0\r\n\r\n";
 
 struct SessionLimits {
   std::uint32_t streams_max = 100;
-  std::uint32_t stream_window_bytes = 64 << 10;  // of a body that was not read yet
+  std::uint32_t stream_window_bytes = 64 << 10;       // of a body that was not read yet
+  std::uint32_t connection_window_bytes = 512 << 10;  // of all such bodies together; at least 64 KiB
   std::size_t head_bytes_max = 64 << 10;
 };
 

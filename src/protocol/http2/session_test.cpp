@@ -45,10 +45,12 @@ std::string request(StreamId stream, bool is_last, std::string_view more = {}) {
 class SessionTest : public testing::Test, public Handler {
  protected:
   SessionTest() {
-    session.take("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(kSettings, 0, 0));
+    begin(session);
     sent();
     session.take(frame(kSettings, kAck, 0));  // ours hold from now on
   }
+
+  static void begin(Session& with) { with.take("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(kSettings, 0, 0)); }
 
   std::string sent() {
     std::string bytes;
@@ -108,6 +110,22 @@ TEST_F(SessionTest, ResetsAStreamThatSendsMoreThanItsWindow) {
   EXPECT_TRUE(session.take(frame(kData, 0, 1, std::string(1000, 'x'))));
   session.take(frame(kData, 0, 1, "y"));
   EXPECT_THAT(sent(), testing::HasSubstr(frame(kReset, 0, 1, std::string_view("\0\0\0\3", 4))));
+}
+
+// Of 64 KiB each, which is what every stream may send before our settings hold.
+TEST_F(SessionTest, EndsWithStreamsThatTogetherSendMoreThanTheWindowOfTheConnection) {
+  Session narrow(*this, {.streams_max = 10, .connection_window_bytes = 100'000});
+  begin(narrow);
+  for (StreamId stream : {1, 3}) {
+    narrow.take(request(stream, false));
+    for (int i = 0; i < 5; ++i) EXPECT_TRUE(narrow.take(frame(kData, 0, stream, std::string(10'000, 'x'))));
+  }
+  EXPECT_EQ(body.size(), 100'000u);
+  for (int i = 0; i < 10; ++i) narrow.take(frame(kData, 0, 3, std::string(1000, 'x')));
+  EXPECT_LE(body.size(), 101'000u);
+  while (!narrow.bytes_to_send().empty()) {
+  }
+  EXPECT_FALSE(narrow.take(frame(kData, 0, 3, "y")));
 }
 
 TEST_F(SessionTest, OpensTheWindowAgainByWhatWasConsumed) {

@@ -174,6 +174,7 @@ Task<void> Forwarder::attempt(Exchange& exchange, UpstreamConnection& service) {
       auto sent = co_await service.send(rest);
       if (!sent && sent.error().code == ErrorCode::cancelled) co_return sent;
     }
+    bytes = {};  // the answer may be long in coming
     co_return co_await relay(exchange, service);
   }
   TaskGroup uploading(executor_);

@@ -5,6 +5,7 @@ namespace {
 
 constexpr std::uint32_t kStreamsMax = 100;
 constexpr std::size_t kTasksMax = 2 * kStreamsMax;
+constexpr std::size_t kFieldBytes = 256 << 10;  // of all streams, but for the only one
 constexpr std::size_t kReadBytes = 16 << 10;
 constexpr std::size_t kWriteBytes = 64 << 10;
 constexpr Duration kLinger = std::chrono::seconds(2);
@@ -89,11 +90,13 @@ Task<void> Http2Connection::write() {
   co_return co_await stream_->shutdown_write();
 }
 
-// Streams whose tasks are about to end count as well, whether they were answered or reset.
+// Streams whose tasks are about to end count as well, whether they were answered or reset. What is refused
+// here may be sent again, as RFC 9113, 8.7 has it.
 void Http2Connection::on_request(http2::StreamId id, std::string head, bool has_body) {
   if (open_.size() >= kTasksMax) return session_.reset(id, http2::Reset::refused);
   auto stream = std::make_unique<Http2Stream>(parts_, id);
   auto refusal = stream->begin(std::move(head), has_body);
+  if (parts_.field_bytes > kFieldBytes && !open_.empty()) return session_.reset(id, http2::Reset::refused);
   open_[id] = stream.get();
   idle_.clear();
   streams_.spawn(serve(std::move(stream), id, std::move(refusal)));
@@ -135,7 +138,13 @@ void Http2Connection::on_body(http2::StreamId id, std::string_view bytes) {
 }
 
 void Http2Connection::on_body_end(http2::StreamId id, std::string trailers) {
-  if (auto* stream = find(id)) stream->end_request_body(std::move(trailers));
+  auto* stream = find(id);
+  if (stream == nullptr) return;
+  bool fits = trailers.empty() || parts_.field_bytes + trailers.size() <= kFieldBytes || open_.size() == 1;
+  if (fits)
+    stream->end_request_body(std::move(trailers));
+  else
+    stream->cut_off();
 }
 
 void Http2Connection::on_closed(http2::StreamId id) {

@@ -5,7 +5,11 @@
 namespace oxbow {
 namespace {
 
-constexpr std::size_t kAheadBytes = 64 << 10;  // of an answer, before a slow client is waited for
+// Of an answer, before a slow client is waited for; and of all answers of a connection, with what each may
+// add at once.
+constexpr std::size_t kAheadBytes = 64 << 10;
+constexpr std::size_t kAheadBytesOfAll = 128 << 10;
+constexpr std::size_t kPartBytes = 32 << 10;
 
 // A line of HTTP/1 behind the other.
 HeaderFields fields_of(std::string_view lines) {
@@ -29,6 +33,17 @@ Http2Stream::Http2Stream(Http2Parts& parts, http2::StreamId id)
       readable_(parts.executor),
       writable_(parts.executor) {}
 
+Http2Stream::~Http2Stream() {
+  parts_.field_bytes -= field_bytes_;
+  if (bytes_unsent() > 0) --parts_.answers_waiting;
+}
+
+void Http2Stream::count_fields(std::string_view bytes, const HeaderFields& fields) {
+  auto held = bytes.size() + fields.size() * sizeof(HeaderField);
+  field_bytes_ += held;
+  parts_.field_bytes += held;
+}
+
 http1::Requester Http2Stream::requester() const {
   return {parts_.stream.peer_address(), parts_.stream.is_encrypted(), true};
 }
@@ -39,8 +54,10 @@ std::optional<http1::Refusal> Http2Stream::begin(std::string head, bool has_body
   head_bytes_ = std::move(head);
   request_ended_ = !has_body;
   if (head_bytes_.empty()) return http1::Refusal{431, "the header is too large or not well formed"};
-  if (auto refusal = http1::parse_request_head(head_bytes_, parts_.limits.head, head_)) return refusal;
-  if (auto refusal = http1::request_framing(head_, framing_)) return refusal;
+  auto refusal = http1::parse_request_head(head_bytes_, parts_.limits.head, head_);
+  count_fields(head_bytes_, head_.fields);
+  if (refusal) return refusal;
+  if ((refusal = http1::request_framing(head_, framing_))) return refusal;
   if (!has_body)
     framing_ = {};
   else if (framing_.kind == http1::Framing::Kind::none)
@@ -69,6 +86,7 @@ void Http2Stream::add_request_body(std::string_view bytes) {
 void Http2Stream::end_request_body(std::string trailers) {
   trailer_bytes_ = std::move(trailers);
   trailers_ = fields_of(trailer_bytes_);
+  count_fields(trailer_bytes_, trailers_);
   request_ended_ = true;
   readable_.raise();
 }
@@ -130,6 +148,11 @@ void Http2Stream::begin_answer(const ResponseHead& head, const http1::Framing& f
   parts_.session.respond(id_, head.status, fields, has_body);
 }
 
+void Http2Stream::add_body(std::string_view bytes) {
+  if (bytes_unsent() == 0 && !bytes.empty()) ++parts_.answers_waiting;
+  out_ += bytes;
+}
+
 void Http2Stream::end_answer(const HeaderFields& trailers) {
   http1::append_trailers(answer_trailer_bytes_, trailers);
   answer_trailers_ = fields_of(answer_trailer_bytes_);
@@ -140,6 +163,7 @@ http2::Handler::Piece Http2Stream::next_piece(std::span<char> into) {
   auto bytes = std::min(into.size(), bytes_unsent());
   std::copy_n(out_.data() + out_sent_, bytes, into.data());
   out_sent_ += bytes;
+  if (bytes > 0 && bytes_unsent() == 0) --parts_.answers_waiting;
   if (out_sent_ == out_.size()) {
     out_.clear();
     out_sent_ = 0;
@@ -149,11 +173,17 @@ http2::Handler::Piece Http2Stream::next_piece(std::span<char> into) {
   return {bytes, answer_sent_, answer_sent_ ? answer_trailers_ : HeaderFields()};
 }
 
+bool Http2Stream::is_far_ahead() const {
+  if (bytes_unsent() == 0) return false;
+  return bytes_unsent() >= kAheadBytes ||
+         (bytes_unsent() + kPartBytes) * parts_.answers_waiting >= kAheadBytesOfAll;
+}
+
 // The last piece is waited for, because it is taken from here.
 Task<void> Http2Stream::flush() {
   if (answer_begun_ && !is_lost_) parts_.session.resume(id_);
   parts_.output.raise();
-  while (!is_lost_ && (answer_ended_ ? !answer_sent_ : bytes_unsent() >= kAheadBytes)) {
+  while (!is_lost_ && (answer_ended_ ? !answer_sent_ : is_far_ahead())) {
     writing_.set(parts_.limits.body_time_max);
     auto woken = co_await writable_.wait();
     writing_.clear();

@@ -18,11 +18,15 @@ struct Http2Parts {
   const ClientLimits& limits;
   Deadlines& deadlines;
   boost::asio::any_io_executor executor;
+  // What all streams hold.
+  std::size_t field_bytes = 0;      // of heads and trailers
+  std::size_t answers_waiting = 0;  // for the client to take what there is of them
 };
 
 class Http2Stream final : public ClientExchange {
  public:
   Http2Stream(Http2Parts& parts, http2::StreamId id);
+  ~Http2Stream() override;
 
   // What is wrong with the head, if anything is. Once, first.
   std::optional<http1::Refusal> begin(std::string head, bool has_body);
@@ -51,7 +55,7 @@ class Http2Stream final : public ClientExchange {
   void add_interim(const ResponseHead& head) override;
   void begin_answer(const ResponseHead& head, const http1::Framing& framing,
                     std::span<const http1::OwnField> own) override;
-  void add_body(std::string_view bytes) override { out_ += bytes; }
+  void add_body(std::string_view bytes) override;
   void end_answer(const HeaderFields& trailers) override;
   void add_raw(std::string_view) override {}   // nothing is upgraded here
   bool flush_now() override { return false; }  // frames of all streams go out together
@@ -63,6 +67,8 @@ class Http2Stream final : public ClientExchange {
   std::string_view bytes_behind_head() override { return {}; }
 
  private:
+  bool is_far_ahead() const;
+  void count_fields(std::string_view bytes, const HeaderFields& fields);
   void give_up(http2::Reset why);
   void give_back_window();
 
@@ -81,6 +87,7 @@ class Http2Stream final : public ClientExchange {
   std::string part_;  // what was read last
   std::string trailer_bytes_;
   HeaderFields trailers_;
+  std::size_t field_bytes_ = 0;
   std::uint64_t received_ = 0;  // of the body
   bool request_ended_ = true;
 

@@ -1,0 +1,106 @@
+#include "services/gateway/shadows.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+#include <vector>
+
+namespace oxbow {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+std::string answer_of(std::size_t bytes) {
+  return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(bytes) + "\r\n\r\n" + std::string(bytes, 'x');
+}
+
+// A service that says one thing to whatever it is asked.
+class SayingStream final : public ByteStream {
+ public:
+  explicit SayingStream(std::string text) : text_(std::move(text)) {}
+
+  Task<std::size_t> read_some(std::span<char> into) override {
+    auto bytes = text_.copy(into.data(), into.size());
+    text_.erase(0, bytes);
+    co_return bytes;
+  }
+  Task<void> shake_hands() override { co_return Status{}; }
+  Task<void> write(std::string_view) override { co_return Status{}; }
+  std::size_t write_now(std::string_view bytes) override { return bytes.size(); }
+  Task<void> shutdown_write() override { co_return Status{}; }
+  bool is_quiet() override { return true; }
+  void close(bool) override {}
+  std::string_view peer_address() const override { return "unix"; }
+  bool is_encrypted() const override { return false; }
+  std::string_view application_protocol() const override { return {}; }
+
+ private:
+  std::string text_;
+};
+
+struct SayingDialer final : Dialer {
+  std::string text;
+
+  Task<std::unique_ptr<ByteStream>> connect(const ServiceAddress&) override {
+    co_return std::unique_ptr<ByteStream>(std::make_unique<SayingStream>(text));
+  }
+};
+
+class ShadowsTest : public testing::Test {
+ protected:
+  // Legacy has answered, and the other side is asked; then legacy once more.
+  void shadow_with_twin() {
+    Destination destination{.shadow_skip = ShadowSkip::none, .takes_twin = true, .route = 0};
+    auto copy = shadows.begin(destination);
+    copy->add(copy->answer.head, "HTTP/1.1 200 OK\r\n\r\n");
+    RequestHead request{.method = "GET", .target = "/a", .host = "h"};
+    ASSERT_EQ(shadows.submit(std::move(copy), destination, request, {}), ShadowSkip::none);
+    io.run();
+  }
+
+  boost::asio::io_context io;
+  Deadlines deadlines;
+  SayingDialer legacy, new_side;
+  Upstreams upstreams{.legacy = Upstream(legacy, deadlines, {ServiceAddress{}}, {}),
+                      .new_side = Upstream(new_side, deadlines, {ServiceAddress{}}, {})};
+  std::vector<std::unique_ptr<ShadowCopy>> pairs;
+  std::vector<ShadowSkip> skipped;
+  Shadows shadows{io.get_executor(),
+                  upstreams,
+                  deadlines,
+                  {.memory_bytes_max = 8000, .body_bytes_max = 7000},
+                  [this](std::unique_ptr<ShadowCopy> copy) { pairs.push_back(std::move(copy)); },
+                  [this](const auto&, std::size_t, ShadowSkip why) { skipped.push_back(why); }};
+};
+
+TEST_F(ShadowsTest, APairIsHandedOverWithItsTwin) {
+  new_side.text = answer_of(1000);
+  legacy.text = answer_of(2000);
+  shadow_with_twin();
+  ASSERT_EQ(pairs.size(), 1u);
+  EXPECT_EQ(pairs[0]->shadow_answer.body.size(), 1000u);
+  EXPECT_EQ(pairs[0]->twin_answer.body.size(), 2000u);
+  EXPECT_THAT(skipped, IsEmpty());
+}
+
+// What has no room takes the first two answers with it, and two answers that are gone look equal.
+TEST_F(ShadowsTest, APairWhoseTwinFindsNoRoomIsNotCompared) {
+  new_side.text = answer_of(3000);
+  legacy.text = answer_of(5000);
+  shadow_with_twin();
+  EXPECT_THAT(pairs, IsEmpty());
+  EXPECT_THAT(skipped, ElementsAre(ShadowSkip::budget));
+}
+
+TEST_F(ShadowsTest, APairWhoseTwinIsTooLargeIsNotCompared) {
+  new_side.text = answer_of(10);
+  legacy.text = answer_of(8000);
+  shadow_with_twin();
+  EXPECT_THAT(pairs, IsEmpty());
+  EXPECT_THAT(skipped, ElementsAre(ShadowSkip::body_too_large));
+}
+
+}  // namespace
+}  // namespace oxbow
