@@ -104,6 +104,7 @@ Upstream::~Upstream() = default;
 
 Upstream::Lease::Lease(Upstream& upstream, Address& address, std::unique_ptr<UpstreamConnection> connection)
     : upstream_(&upstream), address_(&address), connection_(std::move(connection)) {
+  int unhealthy_answers = 0;  // in a row
   ++upstream_->connections_;
 }
 
@@ -197,7 +198,9 @@ Task<void> Upstream::watch_health() {
     for (auto& address : addresses_) {
       auto answered = co_await with_deadline(ask(*address), limits_.health_every);
       if (!answered && answered.error().code == ErrorCode::cancelled) co_return answered;
-      if (address->is_healthy != answered.has_value())
+      address->unhealthy_answers = answered ? 0 : address->unhealthy_answers + 1;
+      bool is_healthy = address->unhealthy_answers < limits_.failures_max;
+      if (address->is_healthy != is_healthy)
         log_warn("{} is {}", to_string(address->service),
                  answered ? "healthy again" : to_string(answered.error()));
       address->is_healthy = answered.has_value();
