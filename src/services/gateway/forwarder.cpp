@@ -19,8 +19,18 @@ bool is_idempotent(std::string_view method) {
 }
 
 bool wants_upgrade(const RequestHead& head) {
-  return head.minor_version > 0 && http1::lists_token(head.fields, "Connection", "upgrade") &&
-         find_field(head.fields, "Upgrade").has_value();
+  if (head.minor_version == 0 || !http1::lists_token(head.fields, "Connection", "upgrade")) return false;
+  bool to_protocol = false, to_http = false;
+  for (const auto& field : head.fields) {
+    if (!same_field_name(field.name, "Upgrade")) continue;
+    http1::for_each_member(field.value, [&](std::string_view protocol) {
+      to_protocol = true;
+      auto name = protocol.substr(0, protocol.find('/'));
+      to_http = to_http || same_field_name(name, "h2c") || same_field_name(name, "h2") ||
+                same_field_name(name, "HTTP");
+    });
+  }
+  return to_protocol && !to_http;
 }
 
 int status_for(const Error& error) {
@@ -143,7 +153,7 @@ void Forwarder::decide(Exchange& exchange, Router::Question& question) {
   bool is_wanted = visit.shadow == ShadowSkip::none || visit.shadow == ShadowSkip::not_copied;
   if (is_wanted && wants_upgrade(head)) visit.shadow = ShadowSkip::upgraded;
   if (visit.shadow == ShadowSkip::none) exchange.copy = shadows_.begin(destination);
-  if (!find_field(head.fields, "traceparent")) {
+  if (auto trace = find_field(head.fields, "traceparent"); !trace || !http1::is_traceparent(*trace)) {
     std::array<unsigned char, 24> random;
     for (std::size_t i = 0; i < random.size(); i += 8) {
       auto word = random_.next();
