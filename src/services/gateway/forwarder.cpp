@@ -91,10 +91,16 @@ boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
 }
 
 Task<void> Forwarder::answer(Exchange& exchange) {
-  Router::Question question;
-  router_.begin(exchange.client.request(), question);
-  if (question.wants_body()) CO_TRY(co_await look_for_key(exchange, question));
-  decide(exchange, question);
+  while (true) {
+    Router::Question question;
+    router_.begin(exchange.client.request(), question);
+    if (question.wants_body()) CO_TRY(co_await look_for_key(exchange, question));
+    auto destination = router_.decide(question);
+    if (!destination) continue;
+    exchange.destination = std::move(*destination);
+    break;
+  }
+  prepare(exchange);
   auto& visit = exchange.visit;
   auto& upstream = upstreams_.of(exchange.destination.side);
   for (visit.attempts = 1;; ++visit.attempts) {
@@ -120,10 +126,11 @@ Task<void> Forwarder::answer(Exchange& exchange) {
   }
 }
 
-// A key in the body is looked for before anything is sent.
+// A key in the body is looked for before anything is sent, first in what was read for an earlier question.
 Task<void> Forwarder::look_for_key(Exchange& exchange, Router::Question& question) {
   auto& client = exchange.client;
   bool expects = http1::lists_token(client.request().fields, "Expect", "100-continue");
+  question.feed(exchange.first_body, exchange.body_is_whole);
   if (exchange.has_body() && expects) {
     client.add_interim({.status = 100, .reason = "Continue", .fields = {}});
     CO_TRY(co_await flush(exchange));
@@ -137,9 +144,8 @@ Task<void> Forwarder::look_for_key(Exchange& exchange, Router::Question& questio
   co_return Status{};
 }
 
-void Forwarder::decide(Exchange& exchange, Router::Question& question) {
+void Forwarder::prepare(Exchange& exchange) {
   const auto& head = exchange.client.request();
-  exchange.destination = router_.decide(question);
   const auto& destination = exchange.destination;
   auto& visit = exchange.visit;
   visit.side = destination.side;
