@@ -22,7 +22,8 @@ UpstreamConnection::UpstreamConnection(std::unique_ptr<ByteStream> stream, const
                                        Deadlines& deadlines)
     : stream_(std::move(stream)),
       limits_(limits),
-      deadline_(deadlines, [this] { stream_->close(false); }),
+      sending_(deadlines, [this] { stream_->close(false); }),
+      reading_(deadlines, [this] { stream_->close(false); }),
       reader_(*stream_, {}) {}
 
 std::string_view UpstreamConnection::send_now(std::string_view bytes) {
@@ -30,15 +31,26 @@ std::string_view UpstreamConnection::send_now(std::string_view bytes) {
 }
 
 Task<void> UpstreamConnection::send(std::string_view bytes) {
-  deadline_.set(limits_.body_time_max);
+  sending_.set(limits_.body_time_max);
   auto sent = co_await stream_->write(bytes);
-  deadline_.clear();
+  sending_.clear();
   co_return sent;
+}
+
+void UpstreamConnection::begin_upload() {
+  is_uploading_ = true;
+  if (is_waiting_) reading_.clear();
+}
+
+void UpstreamConnection::end_upload() {
+  is_uploading_ = false;
+  if (is_waiting_) reading_.set(limits_.answer_time_max);
 }
 
 Task<void> UpstreamConnection::read_head(std::string_view method) {
   has_answered_ = false;
-  deadline_.set(limits_.answer_time_max);
+  is_waiting_ = true;
+  if (!is_uploading_) reading_.set(limits_.answer_time_max);
   auto begun = co_await reader_.wait_for_message();
   has_answered_ = begun && *begun;
   Result<std::string_view> bytes;
@@ -49,9 +61,12 @@ Task<void> UpstreamConnection::read_head(std::string_view method) {
     else
       bytes = co_await reader_.read_head();
   }
-  deadline_.clear();
-  if (deadline_.has_expired())
+  reading_.clear();
+  is_waiting_ = false;
+  if (reading_.has_expired())
     co_return Err(ErrorCode::timeout, "no answer within {}", human_duration(limits_.answer_time_max));
+  if (sending_.has_expired())
+    co_return Err(ErrorCode::timeout, "nothing was taken for {}", human_duration(limits_.body_time_max));
   CO_TRY(std::move(begun));
   if (!has_answered_) co_return Err(ErrorCode::connection_lost, "the service closed the connection");
   head_bytes_ = CO_TRY(std::move(bytes));
@@ -65,10 +80,10 @@ Task<void> UpstreamConnection::read_head(std::string_view method) {
 }
 
 Task<BodyPart> UpstreamConnection::read_body() {
-  deadline_.set(limits_.body_time_max);
+  reading_.set(limits_.body_time_max);
   auto part = co_await reader_.read_body();
-  deadline_.clear();
-  if (!part && deadline_.has_expired())
+  reading_.clear();
+  if (!part && reading_.has_expired())
     co_return Err(ErrorCode::timeout, "the answer stood still for {}", human_duration(limits_.body_time_max));
   co_return part;
 }
