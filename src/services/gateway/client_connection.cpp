@@ -71,19 +71,18 @@ Task<bool> ClientConnection::next_request() {
   deadline_.clear();
   answer_begun_ = answer_ended_ = close_ = false;
   http1::Framing framing;
-  std::optional<http1::Refusal> refusal;
-  if (!bytes && bytes.error().code == ErrorCode::malformed) refusal = reader_.refusal();
-  if (!bytes && !refusal) co_return false;
+  if (!bytes && bytes.error().code == ErrorCode::malformed) refusal_ = reader_.refusal();
+  if (!bytes && !refusal_) co_return false;
   if (bytes && *bytes == http2::kPrefaceHead && !has_spoken_ && !stream_->is_encrypted()) {
     speaks_http2_ = true;
     begun_ = *bytes;
     co_return false;
   }
   has_spoken_ = true;
-  if (!refusal) refusal = http1::parse_request_head(*bytes, limits_.head, head_);
-  if (!refusal) refusal = http1::request_framing(head_, framing);
-  if (refusal) {
-    CO_TRY(co_await refuse(*refusal));
+  if (!refusal_) refusal_ = http1::parse_request_head(*bytes, limits_.head, head_);
+  if (!refusal_) refusal_ = http1::request_framing(head_, framing);
+  if (refusal_) {
+    CO_TRY(co_await refuse(*refusal_));
     co_return false;
   }
   close_ = draining_ || !http1::keeps_alive(head_.minor_version, head_.fields);

@@ -36,6 +36,9 @@ class ClientConnection final : public ClientSession, public ClientExchange {
   // request and was told so.
   Task<bool> next_request();
 
+  // Behind next_request() that was false: why it was no request, if the client was told so.
+  const std::optional<http1::Refusal>& refusal() const { return refusal_; }
+
   // Behind an answer. Whether the connection can go on.
   bool can_go_on() const;
 
@@ -78,6 +81,7 @@ class ClientConnection final : public ClientSession, public ClientExchange {
   Deadline deadline_;
   MessageReader reader_;
   RequestHead head_;
+  std::optional<http1::Refusal> refusal_;
   std::string_view begun_;  // of HTTP/2
   std::string out_;
   http1::Framing answer_framing_;

@@ -127,6 +127,7 @@ Task<void> Gateway::serve(std::unique_ptr<ByteStream> stream) {
     co_await answer(client);
     if (!client.can_go_on()) break;
   }
+  if (client.refusal()) access_log_.add_refused(client.requester(), *client.refusal());
   co_await client.finish();
   open_.erase(place);
   if (client.speaks_http2())
@@ -135,8 +136,12 @@ Task<void> Gateway::serve(std::unique_ptr<ByteStream> stream) {
 }
 
 Task<void> Gateway::serve_http2(std::unique_ptr<ByteStream> stream, std::string begun) {
-  Http2Connection client(parts_.executor, std::move(stream), std::move(begun), client_limits_, deadlines_,
-                         [this](ClientExchange& exchange) { return answer(exchange); });
+  Http2Connection client(
+      parts_.executor, std::move(stream), std::move(begun), client_limits_, deadlines_,
+      [this](ClientExchange& exchange) { return answer(exchange); },
+      [this](const ClientExchange& exchange, const http1::Refusal& refusal) {
+        access_log_.add_refused(exchange.requester(), refusal);
+      });
   auto place = enter(client);
   co_await client.run();
   open_.erase(place);
