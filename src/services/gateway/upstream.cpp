@@ -104,6 +104,7 @@ struct Upstream::Address {
   int failures = 0;  // in a row
   Duration left_alone = kLeftAloneMin;
   Instant left_alone_until{};
+  int unhealthy_answers = 0;  // in a row
   bool is_healthy = true;
 
   bool is_available(Instant now) const { return is_healthy && left_alone_until <= now; }
@@ -119,7 +120,6 @@ Upstream::~Upstream() = default;
 
 Upstream::Lease::Lease(Upstream& upstream, Address& address, std::unique_ptr<UpstreamConnection> connection)
     : upstream_(&upstream), address_(&address), connection_(std::move(connection)) {
-  int unhealthy_answers = 0;  // in a row
   ++upstream_->connections_;
 }
 
@@ -176,7 +176,9 @@ std::optional<Upstream::Lease> Upstream::take_idle() {
   while (address != nullptr && !address->idle.empty()) {
     auto connection = std::move(address->idle.back());
     address->idle.pop_back();
-    if (connection->stream().is_quiet()) return Lease(*this, *address, std::move(connection));
+    if (!connection->stream().is_quiet()) continue;
+    connection->renew();
+    return Lease(*this, *address, std::move(connection));
   }
   next_ = before;
   return std::nullopt;
@@ -217,8 +219,8 @@ Task<void> Upstream::watch_health() {
       bool is_healthy = address->unhealthy_answers < limits_.failures_max;
       if (address->is_healthy != is_healthy)
         log_warn("{} is {}", to_string(address->service),
-                 answered ? "healthy again" : to_string(answered.error()));
-      address->is_healthy = answered.has_value();
+                 is_healthy ? "healthy again" : to_string(answered.error()));
+      address->is_healthy = is_healthy;
     }
     CO_TRY(co_await sleep_for(limits_.health_every));
   }
