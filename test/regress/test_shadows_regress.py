@@ -25,6 +25,7 @@ entities:
     routes:
       - {{ route: "GET /payments/{{payment_id}}", read: latency, recheck_after: {recheck} }}
       - {{ route: "POST /payments", write: true, key: body.payment_id, operation_key: [ body.payment_id ] }}
+      - {{ route: "PUT /payments/{{payment_id}}", write: true, operation_key: [ path.payment_id ] }}
 gateway:
   listen: [ "127.0.0.1:{port}" ]
   state_headers: true
@@ -92,6 +93,15 @@ def test_a_request_that_was_begun_under_an_earlier_spec_is_decided_by_the_state_
         gateway.wait_until(lambda: "the changed spec are in force" in gateway.log(), 5, "the new spec is in force")
         gateway.oxbow("rollback", "payment", "--cohort", "pilot", "--to", "legacy")
         assert client.send(body[10:]).answer().field("X-Oxbow-State") == "legacy"
+
+
+def test_a_request_whose_body_comes_behind_a_rollback_is_decided_behind_it(make_gateway):
+    gateway = make_gateway(answering("{}"), answering("{}"))
+    with gateway.connect() as client:
+        client.send(b"PUT /payments/4711 HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n")
+        gateway.wait_until(lambda: gateway.get().status == 200, 5, "the head was read")
+        gateway.oxbow("rollback", "payment", "--cohort", "pilot", "--to", "legacy")
+        assert client.send(b"{}").answer().field("X-Oxbow-State") == "legacy"
 
 
 def test_what_a_client_knows_of_one_side_is_no_difference_between_the_sides(make_gateway):

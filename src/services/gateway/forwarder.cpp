@@ -34,6 +34,10 @@ bool wants_upgrade(const RequestHead& head) {
   return to_protocol && !to_http;
 }
 
+bool expects_continue(const RequestHead& head) {
+  return http1::lists_token(head.fields, "Expect", "100-continue");
+}
+
 int status_for(const Error& error) {
   switch (error.code) {
     case ErrorCode::timeout:
@@ -92,6 +96,8 @@ boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
 }
 
 Task<void> Forwarder::answer(Exchange& exchange) {
+  if (exchange.has_body() && !expects_continue(exchange.client.request()))
+    CO_TRY(co_await read_first_of_body(exchange));
   while (true) {
     Router::Question question;
     router_.begin(exchange.client.request(), question);
@@ -127,12 +133,21 @@ Task<void> Forwarder::answer(Exchange& exchange) {
   }
 }
 
+// Before anything is decided: it may come long behind its head. Who expects to be asked for it sends none
+// yet.
+Task<void> Forwarder::read_first_of_body(Exchange& exchange) {
+  auto part = CO_TRY(co_await read_body(exchange));
+  exchange.first_body = part.bytes;
+  exchange.body_is_whole = part.is_last;
+  co_return Status{};
+}
+
 // A key in the body is looked for before anything is sent, first in what was read for an earlier question.
 Task<void> Forwarder::look_for_key(Exchange& exchange, Router::Question& question) {
   auto& client = exchange.client;
   question.feed(exchange.first_body, exchange.body_is_whole);
-  bool expects = http1::lists_token(client.request().fields, "Expect", "100-continue");
-  if (exchange.has_body() && expects && exchange.first_body.empty()) {
+  bool expects = exchange.has_body() && expects_continue(client.request());
+  if (expects && exchange.first_body.empty()) {
     client.add_interim({.status = 100, .reason = "Continue", .fields = {}});
     CO_TRY(co_await flush(exchange));
   }
@@ -175,13 +190,6 @@ http1::RequestChanges Forwarder::changes(Exchange& exchange, std::string_view ta
 }
 
 Task<void> Forwarder::attempt(Exchange& exchange, UpstreamConnection& service) {
-  auto& client = exchange.client;
-  bool expects = http1::lists_token(client.request().fields, "Expect", "100-continue");
-  if (exchange.has_body() && !exchange.body_is_whole && exchange.first_body.empty() && !expects) {
-    auto part = CO_TRY(co_await read_body(exchange));
-    exchange.first_body = part.bytes;
-    exchange.body_is_whole = part.is_last;
-  }
   if (!exchange.has_body() || exchange.body_is_whole) {
     auto bytes = whole_request(exchange);
     auto rest = service.send_now(bytes);
