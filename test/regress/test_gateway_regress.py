@@ -134,3 +134,12 @@ def test_who_is_turned_away_and_resets_takes_nobody_along(make_gateway):
             other.close()
         assert client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").answer().status == 200
     gateway.wait_until(lambda: gateway.get().status == 200, 5, "there is room again")
+
+
+def test_a_slow_second_request_is_told_so_and_logged(make_gateway):
+    gateway = make_gateway(settings="  limits: { header_time: 500ms }")
+    with gateway.connect() as client:
+        assert client.send(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n").answer().status == 200
+        assert client.send(b"GET /b HT").answer().status == 408
+        assert client.is_closed()
+    gateway.wait_until(lambda: [line["status"] for line in gateway.access_log()] == [200, 408], 5, "both are logged")

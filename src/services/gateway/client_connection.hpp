@@ -75,6 +75,7 @@ class ClientConnection final : public ClientSession, public ClientExchange {
  private:
   Task<void> refuse(const http1::Refusal& refusal);
   Task<void> linger();
+  void expire();
 
   std::unique_ptr<ByteStream> stream_;
   const ClientLimits& limits_;
