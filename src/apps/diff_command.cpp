@@ -18,6 +18,12 @@ struct DiffOptions {
   std::string cluster;
   std::size_t example = 1;
   std::uint64_t limit = 50;
+  std::string anew;  // a route; empty: all
+  std::string why;
+  bool dry_run = false;
+  CLI::Option* anew_option = nullptr;
+
+  bool begins_anew() const { return anew_option->count() > 0; }
 };
 
 Result<int> show(const Settings& settings, const DiffOptions& options) {
@@ -44,15 +50,40 @@ Result<int> show(const Settings& settings, const DiffOptions& options) {
   return 0;
 }
 
+Result<int> begin_anew(const Settings& settings, const DiffOptions& options) {
+  json::object fields;
+  if (!options.anew.empty()) fields["route"] = options.anew;
+  if (!options.why.empty()) fields["why"] = options.why;
+  if (options.dry_run) fields["dry_run"] = true;
+  auto answer = TRY(DaemonClient(settings).post("anew", std::move(fields)));
+  if (settings.json) {
+    fmt::print("{}\n", answer);
+    return 0;
+  }
+  auto outcome = json::parse(answer);
+  for (const auto& line : outcome.at(options.dry_run ? "actions" : "events").as_array())
+    fmt::print("{}\n", std::string(line.as_string()));
+  return 0;
+}
+
 }  // namespace
 
 void add_diff_command(Cli& cli) {
   auto options = std::make_shared<DiffOptions>();
-  auto* command = cli.add("diff", "show how the answers of both sides differ",
-                          [&cli, options] { return show(cli.settings, *options); });
+  auto* command = cli.add("diff", "show how the answers of both sides differ", [&cli, options] {
+    return options->begins_anew() ? begin_anew(cli.settings, *options) : show(cli.settings, *options);
+  });
   command->add_option("cluster", options->cluster, "the id of one difference: shows both answers");
   command->add_option("--example", options->example, "which of its examples, from 1");
   command->add_option("--limit", options->limit, "how many differences are listed");
+  options->anew_option = command
+                             ->add_option("--anew", options->anew,
+                                          "count from now on: of the route, as the spec names it, or of all")
+                             ->expected(0, 1)
+                             ->type_name("[ROUTE]");
+  command->add_option("--why", options->why, "with --anew: a reason, for the journal")->needs("--anew");
+  command->add_flag("--dry-run", options->dry_run, "with --anew: print the actions and do nothing")
+      ->needs("--anew");
 }
 
 }  // namespace oxbow

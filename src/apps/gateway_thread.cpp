@@ -30,8 +30,9 @@ struct GatewayThread::Impl {
   }
 
   std::shared_ptr<const Routing> routing(const Lifecycle& lifecycle, const DataFacts& facts) {
-    return std::make_shared<const Routing>(
-        Routing{routes, routing_state(spec, lifecycle, facts, ++revision), spec.gateway->state_headers});
+    return std::make_shared<const Routing>(Routing{routes, routing_state(spec, lifecycle, facts, ++revision),
+                                                   spec.gateway->shadow.twin_buckets,
+                                                   spec.gateway->state_headers, lifecycle.begun_anew});
   }
 
   Spec spec;

@@ -37,6 +37,7 @@ struct ShadowLimits {
   std::uint64_t body_bytes_max = 1ull << 20;     // a larger body is not shadowed
   Duration time_max = std::chrono::seconds(10);
   std::uint64_t connections_max = 32;  // to each side
+  std::uint32_t twin_buckets = 500;    // of kBucketCount: shadowed reads with a second answer of their side
 };
 
 struct HealthRule {
@@ -47,10 +48,12 @@ struct HealthRule {
 struct GatewaySpec {
   std::vector<ListenSpec> listen;
   bool state_headers = false;  // X-Oxbow-Side and X-Oxbow-State on answers
+  std::string version_header;  // the field of an answer that names its service's version; empty: none does
   std::string access_log;      // a file, "-" for standard output; empty: none
   GatewayLimits limits;
   ShadowLimits shadow;
   HealthRule health;
+  std::vector<std::string> redact;  // of every route, as in Route
   Mark mark;
 };
 

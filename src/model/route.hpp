@@ -79,6 +79,8 @@ struct Route {
   ShadowRule shadow;
   std::vector<CompareRule> compare;
   std::vector<ShapeRule> shapes;
+  // What examples of differences never hold: "$..iban", "header.x-account", "query.iban", "path.holder".
+  std::vector<std::string> redact;
   Duration recheck_after = std::chrono::milliseconds(500);  // a difference is looked at again; 0: it is not
   Mark mark;
 };

@@ -3,6 +3,7 @@ shadow, whatever it does, is noticed by a user."""
 
 import gzip
 import json
+import os
 import random
 import threading
 import time
@@ -70,7 +71,8 @@ class Gateway(Migration):
 def make_gateway(tmp_path, databases):
     opened = []
 
-    def make(legacy_answer, new_answer, rules="", recheck="100ms", shadow="time: 2s", mirrored=("pilot", "rest"), limits="", key_type="bigint"):
+    def make(legacy_answer, new_answer, rules="", recheck="100ms", shadow="time: 2s", mirrored=("pilot", "rest"), limits="",
+             key_type="bigint", spec=lambda text: text):
         for url in (databases.legacy, databases.new):
             execute(url, f"CREATE TABLE payments (payment_id {key_type} PRIMARY KEY, note text)")
         legacy, new = ScriptedService(legacy_answer), ScriptedService(new_answer)
@@ -78,7 +80,7 @@ def make_gateway(tmp_path, databases):
         port = free_port()
         text = SPEC.format(legacy=databases.legacy, new=databases.new, legacy_service=legacy.url, new_service=new.url,
                            port=port, recheck=recheck, rules=f", compare: [ {rules} ]" if rules else "", shadow=shadow, limits=limits)
-        gateway = Gateway(tmp_path, text, databases.legacy, databases.new, [])
+        gateway = Gateway(tmp_path, spec(text), databases.legacy, databases.new, [])
         gateway.port, gateway.legacy_service, gateway.new_service = port, legacy, new
         opened.append(gateway)
         gateway.up()
@@ -131,6 +133,119 @@ def test_a_difference_is_told_with_both_answers(make_gateway):
     shown = gateway.oxbow("diff", cluster["id"]).stdout
     assert "12.5" in shown and "12.6" in shown and "GET /payments/4711" in shown
     assert "oxbow_answers_differed_total{route=\"GET /payments/{payment_id}\"} 3" in gateway.metrics()
+
+
+def test_a_side_that_always_answers_differently_costs_the_other_few_second_looks(make_gateway):
+    gateway = make_gateway(answering('{"id": 1}'), answering('{"id": 2}'), recheck="2s", shadow="time: 5s, connections: 100, twin: 0")
+    with gateway.connect() as client:
+        for _ in range(400):
+            client.send(b"GET /payments/4711 HTTP/1.1\r\nHost: h\r\n\r\n")
+            client.answer()
+    route = gateway.wait_for(lambda route: route["compared"] == 400, "every pair was compared")
+    assert route["divergence"]["differed_first"] == 400
+    assert 100 <= route["divergence"]["rechecked"] <= 140
+    assert len(gateway.legacy_service.requests) <= 540
+
+
+def files_of(gateway):
+    return b"".join(open(os.path.join(gateway.directory, name), "rb").read()
+                    for name in os.listdir(gateway.directory) if name.startswith("exemplars.db"))
+
+
+def with_gateway_key(gateway, line):
+    with open(f"{gateway.directory}/oxbow.yaml", encoding="utf-8") as file:
+        text = file.read()
+    gateway.write_spec(f"{text}  {line}\n")
+
+
+def test_what_the_spec_redacts_is_nowhere_in_an_example(make_gateway):
+    legacy = '{"id": 1, "payer": {"iban": "DE89370400"}, "n": 1, "note": "<legacy>"}'
+    new = '{"id": 1, "payer": {"account": "DE89370401"}, "n": {"iban": "DE89370402"}, "note": "<new>"}'
+    gateway = make_gateway(answering(legacy), answering(new), recheck="0ms", spec=lambda text: text.replace(
+        "recheck_after: 0ms", "recheck_after: 0ms, compare: [ { rename: $.payer.iban, to: account } ], redact: [ $..iban, query.by ]"))
+    gateway.get("/payments/4711?by=DE89370403&full=1")
+    gateway.wait_until(lambda: len(gateway.api("differences")["clusters"]) == 3, 10, "three kinds of differences")
+    told = ""
+    for cluster in gateway.api("differences")["clusters"]:
+        told += json.dumps(gateway.api("differences", cluster=cluster["id"]))
+        told += gateway.oxbow("diff", cluster["id"]).stdout
+    gateway.stop()
+    kept = files_of(gateway)
+    assert "DE8937" not in told and b"DE8937" not in kept
+    assert "<legacy>" in told and b"<legacy>" in kept and b"[redacted]" in kept, "the rest is there"
+
+
+def test_what_a_later_spec_redacts_is_taken_out_of_the_examples(make_gateway):
+    gateway = make_gateway(answering('{"a": 1, "iban": "DE89370400"}'), answering('{"a": 2, "iban": "DE89370400"}'), recheck="0ms")
+    gateway.get("/payments/4711")
+    gateway.wait_until(lambda: b"DE89370400" in files_of(gateway), 15, "an example is kept")
+    with_gateway_key(gateway, "redact: [ $.iban ]")
+    gateway.wait_until(lambda: b"DE89370400" not in files_of(gateway), 15, "it is taken out")
+    cluster = gateway.api("differences")["clusters"][0]
+    assert "DE8937" not in json.dumps(gateway.api("differences", cluster=cluster["id"]))
+
+
+def versioned(versions, side, body):
+    return lambda request, connection: json_answer(body).replace(b"\r\n\r\n", b"\r\nX-Version: %s\r\n\r\n" % versions[side].encode(), 1)
+
+
+@pytest.mark.parametrize("side", ["legacy", "new"])
+def test_a_new_version_of_either_side_ends_the_verdicts(make_gateway, side):
+    versions = {"legacy": "1.0", "new": "2.0"}
+    gateway = make_gateway(versioned(versions, "legacy", '{"a": 1}'), versioned(versions, "new", '{"a": 2}'), recheck="0ms",
+                           spec=lambda text: f"{text}  version_header: X-Version\n")
+
+    def ask(times, compared):
+        for _ in range(times):
+            gateway.get("/payments/4711")
+        return gateway.wait_for(lambda route: route["eligible"] == compared, f"{compared} were eligible")
+
+    epoch = ask(5, 5)["epoch"]
+    assert (epoch["number"], epoch["legacy_version"], epoch["new_version"]) == (1, "1.0", "2.0")
+    assert gateway.api("differences")["clusters"][0]["verdict"]["compared"] == 5
+    versions[side] = "3.0"
+    route = ask(2, 7)
+    assert route["epoch"]["number"] == 2 and route["compared"] == 7 and route["epoch"][f"{side}_version"] == "3.0"
+    assert gateway.api("differences")["clusters"][0]["verdict"]["compared"] == 2
+    versions[side] = "1.0" if side == "legacy" else "2.0"
+    route = ask(3, 10)
+    assert route["skipped"] == {"earlier_version": 3} and route["epoch"]["number"] == 2
+    assert gateway.api("differences")["clusters"][0]["verdict"]["compared"] == 2
+
+
+def test_an_order_lets_the_comparison_begin_anew(make_gateway):
+    answer = {"new": '{"a": 2}'}
+    gateway = make_gateway(answering('{"a": 1}'), lambda request, connection: json_answer(answer["new"]), recheck="0ms")
+    for _ in range(3):
+        gateway.get("/payments/4711")
+    gateway.wait_for(lambda route: route["compared"] == 3, "three were compared")
+    route = "GET /payments/{payment_id}"
+    refused = gateway.oxbow("diff", "--anew", "GET /payment/{payment_id}", check=False)
+    assert refused.returncode != 0 and f"did you mean `{route}`?" in refused.stderr
+    assert "begins anew" in gateway.oxbow("diff", "--anew", route, "--dry-run").stdout
+    assert gateway.route()["compared"] == 3, "a rehearsal changes nothing"
+    answer["new"] = '{"a": 1}'
+    assert "begins anew" in gateway.oxbow("diff", "--anew", route, "--why", "fixed in 1.5").stdout
+    assert gateway.route()["compared"] == 0 and gateway.route()["divergence"]["differed_first"] == 0
+    assert gateway.api("differences")["clusters"][0]["verdict"] is None
+    assert "not seen lately" in gateway.oxbow("diff").stdout
+    event = gateway.api("events")["events"][-1]
+    assert "begins anew for GET /payments" in json.dumps(event) and "fixed in 1.5" in json.dumps(event)
+    gateway.get("/payments/4711")
+    gateway.wait_for(lambda route: route["compared"] == 1, "it counts from then on")
+    gateway.oxbow("diff", "--anew")
+    assert gateway.route()["compared"] == 0 and gateway.route()["epoch"]["number"] == 3
+
+
+@pytest.mark.parametrize("twin, asked", [("0", 40), ("100%", 80)])
+def test_the_spec_says_how_often_a_side_is_asked_twice(make_gateway, twin, asked):
+    gateway = make_gateway(answering('{"a": 1}'), answering('{"a": 2}'), recheck="0ms", shadow=f"time: 5s, connections: 100, twin: {twin}")
+    for _ in range(40):
+        gateway.get("/payments/4711")
+    gateway.wait_for(lambda route: route["compared"] == 40, "all were compared")
+    assert len(gateway.legacy_service.requests) == asked
+    verdict = gateway.api("differences")["clusters"][0]["verdict"]
+    assert (verdict["twins"], verdict["twin_differed"]) == (asked - 40, 0)
 
 
 def test_examples_of_differences_survive_a_restart(make_gateway):

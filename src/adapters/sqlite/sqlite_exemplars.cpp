@@ -16,9 +16,11 @@ using sqlite::Statement;
 
 constexpr std::uint64_t kFormat = 1;
 
-// The WAL is cut back after each checkpoint, so that the files stay near what they hold.
+// The WAL is cut back after each checkpoint, so that the files stay near what they hold. What is deleted or
+// replaced is overwritten: it may be what somebody wants to be gone.
 constexpr const char* kSettings =
-    "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 1048576;";
+    "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 1048576; "
+    "PRAGMA secure_delete = ON;";
 
 constexpr const char* kSchema = R"sql(
 CREATE TABLE clusters (
@@ -233,12 +235,16 @@ Result<SqliteExemplars::Opened> SqliteExemplars::open(const std::string& path, E
   return Opened{std::unique_ptr<SqliteExemplars>(new SqliteExemplars(std::move(impl))), std::move(complaint)};
 }
 
+// The WAL would go on to hold what was replaced. Where it cannot be emptied now, the next save does it: what
+// was to be kept is kept.
 Status SqliteExemplars::save(const std::vector<DifferenceCluster>& clusters) {
-  return impl_->run([&](Database& database) {
-    return database.in_transaction([&]() -> Status {
+  return impl_->run([&](Database& database) -> Status {
+    TRY(database.in_transaction([&]() -> Status {
       for (const auto& cluster : clusters) TRY(write_cluster(database, cluster));
       return keep_bounds(database, impl_->bounds);
-    });
+    }));
+    static_cast<void>(database.execute("PRAGMA wal_checkpoint(TRUNCATE)"));
+    return {};
   });
 }
 

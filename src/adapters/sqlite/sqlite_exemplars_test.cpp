@@ -57,6 +57,15 @@ class Exemplars : public testing::Test {
     return bytes;
   }
 
+  std::string all_bytes() {
+    std::string bytes;
+    for (const auto& file : std::filesystem::directory_iterator(directory_)) {
+      std::ifstream stream(file.path(), std::ios::binary);
+      bytes.append(std::istreambuf_iterator<char>(stream), {});
+    }
+    return bytes;
+  }
+
   void overwrite(std::string_view bytes) {
     store.reset();
     for (const auto* companion : {"-wal", "-shm"}) std::filesystem::remove(path + companion);
@@ -82,6 +91,14 @@ DifferenceCluster cluster(std::string id, int seen_s, std::vector<ExemplarPair> 
           .first_seen = WallTime(1s),
           .last_seen = WallTime(std::chrono::seconds(seen_s)),
           .exemplars = std::move(pairs)};
+}
+
+TEST_F(Exemplars, WhatIsReplacedIsNowhereOnTheDisk) {
+  open();
+  ASSERT_TRUE(store->save({cluster("one", 1, {pair_of("DE89" + std::string(5000, 'x'))})}));
+  EXPECT_THAT(all_bytes(), HasSubstr("DE89"));
+  ASSERT_TRUE(store->save({cluster("one", 1, {pair_of("[redacted]")})}));
+  EXPECT_THAT(all_bytes(), Not(HasSubstr("DE89")));
 }
 
 TEST_F(Exemplars, SurviveARestart) {

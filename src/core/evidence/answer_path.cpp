@@ -1,6 +1,9 @@
 #include "core/evidence/answer_path.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <optional>
 
 #include "core/evidence/secret_text.hpp"
 #include "core/evidence/shown_text.hpp"
@@ -13,12 +16,20 @@ bool is_plain(char c) {
          c == '$' || c == '@' || static_cast<unsigned char>(c) >= 0x80;
 }
 
-// Whether the steps of a path begin with those that are wanted; `..` skips any number of steps.
-bool begins_with(std::string_view rest, std::string_view wanted) {
+// Two names of one member may be written in two ways: `.a` and `["a"]`.
+bool is_wanted(std::string_view step, std::string_view want) {
+  auto member = member_of(step), wanted = member_of(want);
+  if (member.empty()) return step == want || want == "[*]";
+  return member == wanted || want == ".*" || (step == ".*" && !wanted.empty());
+}
+
+// Whether the steps of a path begin with those that are wanted, and, if `to_the_end`, have no more; `..`
+// skips any number of steps.
+bool begins_with(std::string_view rest, std::string_view wanted, bool to_the_end) {
   while (!wanted.empty()) {
     if (wanted.starts_with("..")) {
       wanted.remove_prefix(1);
-      while (!begins_with(rest, wanted)) {
+      while (!begins_with(rest, wanted, to_the_end)) {
         if (rest.empty()) return false;
         take_step(rest);
       }
@@ -26,10 +37,41 @@ bool begins_with(std::string_view rest, std::string_view wanted) {
     }
     if (rest.empty()) return false;
     auto want = take_step(wanted), step = take_step(rest);
-    bool is_member = !member_of(step).empty();
-    if (want != step && !(want == ".*" && is_member) && !(want == "[*]" && !is_member)) return false;
+    if (!is_wanted(step, want)) return false;
   }
-  return true;
+  return !to_the_end || rest.empty();
+}
+
+std::optional<std::uint32_t> unit_of(std::string_view digits) {
+  std::uint32_t unit = 0;
+  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), unit, 16);
+  if (digits.size() != 4 || error != std::errc{} || end != digits.data() + 4) return std::nullopt;
+  return unit;
+}
+
+// Of anything between quotes, even if it is not valid: then an escape stays as it is.
+std::string unescaped_key(std::string_view key) {
+  constexpr std::string_view kNames = "\"\\/bfnrt", kMeans = "\"\\/\b\f\n\r\t";
+  std::string text;
+  for (std::size_t at = 0; at < key.size(); ++at) {
+    auto name = key[at] == '\\' && at + 1 < key.size() ? kNames.find(key[at + 1]) : std::string_view::npos;
+    auto unit = key.substr(at).starts_with("\\u") ? unit_of(key.substr(at + 2, 4)) : std::nullopt;
+    if (unit) {
+      at += 5;
+      auto low = key.substr(at + 1).starts_with("\\u") ? unit_of(key.substr(at + 3, 4)) : std::nullopt;
+      if ((*unit & 0xfc00) == 0xd800 && low && (*low & 0xfc00) == 0xdc00) {
+        *unit = 0x10000 + ((*unit & 0x3ff) << 10 | (*low & 0x3ff));
+        at += 6;
+      }
+      append_utf8(*unit, text);
+    } else if (name != std::string_view::npos) {
+      text += kMeans[name];
+      ++at;
+    } else {
+      text += key[at];
+    }
+  }
+  return text;
 }
 
 }  // namespace
@@ -62,12 +104,25 @@ std::string_view root_of(std::string_view path) {
 }
 
 void append_member(std::string& path, std::string_view key) {
-  bool plain = !key.empty() && std::ranges::all_of(key, is_plain);
-  path.append(plain ? "." : "[\"").append(key).append(plain ? "" : "\"]");
+  auto name = unescaped_key(key);
+  if (!name.empty() && std::ranges::all_of(name, is_plain)) {
+    path.append(".").append(name);
+    return;
+  }
+  path += "[\"";
+  for (char c : name) {
+    if (c == '"' || c == '\\') path += '\\';
+    path += static_cast<unsigned char>(c) < ' ' ? '?' : c;
+  }
+  path += "\"]";
 }
 
 bool leads_to(std::string_view rule, std::string_view path) {
-  return root_of(rule) == root_of(path) && begins_with(steps_of(path), steps_of(rule));
+  return root_of(rule) == root_of(path) && begins_with(steps_of(path), steps_of(rule), false);
+}
+
+bool is_exactly(std::string_view rule, std::string_view path) {
+  return root_of(rule) == root_of(path) && begins_with(steps_of(path), steps_of(rule), true);
 }
 
 std::string shown_path(std::string_view path, std::size_t bytes_max) {

@@ -14,12 +14,14 @@ std::string_view member_of(std::string_view step);  // its name; empty for an el
 std::string_view root_of(std::string_view path);    // "$" for the body, "header" for a field of the head
 std::string_view steps_of(std::string_view path);   // what is behind the root
 
-// `key` as it stands in JSON between its quotes.
+// `key` as it stands in JSON between its quotes; "\\u00e9" is "é".
 void append_member(std::string& path, std::string_view key);
 
 // Whether `path` is what `rule` names, or lies inside of it. `.*` in a rule is any member, `[*]` any element,
-// and `..` any number of steps.
+// and `..` any number of steps. A step `.*` of the path itself may be any member.
 bool leads_to(std::string_view rule, std::string_view path);
+
+bool is_exactly(std::string_view rule, std::string_view path);  // `path` is what `rule` names
 
 // The path for all to see: a member whose name looks like a secret or an address is `.*`, as any member that
 // is named by data, so that it also counts together with its neighbours. Cut to `bytes_max`.

@@ -78,15 +78,34 @@ void ClusterBook::keep_exemplar(DifferenceCluster& cluster, const DifferingPair&
   if (place == kExemplarsMax) place = random_.below(cluster.count);
   if (place >= kExemplarsMax) return;
   if (place == cluster.exemplars.size()) cluster.exemplars.emplace_back();
-  auto answer = [&](int status, std::string_view value, std::string_view body) {
+  auto answer = [&](Side side, int status, std::string_view value, std::string_view body) {
     return ExemplarPair::Answer{.status = status,
-                                .value = redactor_.value(difference.path, value, kValueBytesMax),
-                                .body = redactor_.body(body, kBodyBytesMax)};
+                                .value = pair.redactor.value(difference.path, value, kValueBytesMax, side),
+                                .body = pair.redactor.body(body, kBodyBytesMax, side)};
   };
-  cluster.exemplars[place] = {.at = now,
-                              .request = redactor_.text(pair.request, kRequestBytesMax),
-                              .legacy = answer(pair.legacy_status, difference.legacy_value, pair.legacy_body),
-                              .new_side = answer(pair.new_status, difference.new_value, pair.new_body)};
+  cluster.exemplars[place] = {
+      .at = now,
+      .request = pair.redactor.request(pair.route, pair.request, kRequestBytesMax),
+      .legacy = answer(Side::legacy, pair.legacy_status, difference.legacy_value, pair.legacy_body),
+      .new_side = answer(Side::new_side, pair.new_status, difference.new_value, pair.new_body)};
+}
+
+void ClusterBook::redact_again(std::string_view route, const Redactor& redactor) {
+  for (auto& [signature, cluster] : clusters_) {
+    if (signature.route != route) continue;
+    auto exemplars = cluster.exemplars;
+    for (auto& pair : exemplars) {
+      pair.request = redactor.request(route, pair.request, kRequestBytesMax);
+      for (auto side : {Side::legacy, Side::new_side}) {
+        auto& answer = side == Side::legacy ? pair.legacy : pair.new_side;
+        answer.value = redactor.value(signature.path, answer.value, kValueBytesMax, side);
+        answer.body = redactor.body(answer.body, kBodyBytesMax, side);
+      }
+    }
+    if (exemplars == cluster.exemplars) continue;
+    cluster.exemplars = std::move(exemplars);
+    changed_.insert(&cluster);
+  }
 }
 
 std::vector<const DifferenceCluster*> ClusterBook::list() const {

@@ -38,6 +38,7 @@ struct DifferingPair {
   std::string_view legacy_body;
   std::string_view new_body;
   std::span<const Difference> differences;
+  const Redactor& redactor;  // of the route
 };
 
 class ClusterBook {
@@ -50,7 +51,7 @@ class ClusterBook {
   static constexpr std::size_t kRequestBytesMax = 512;
   static constexpr std::size_t kPathBytesMax = 256;
 
-  ClusterBook(Redactor redactor, Random random) : redactor_(std::move(redactor)), random_(random) {}
+  explicit ClusterBook(Random random) : random_(random) {}
 
   // Takes over what an earlier run knew, most frequent first, as far as there is room. Before any record().
   void restore(std::vector<DifferenceCluster> clusters);
@@ -65,6 +66,9 @@ class ClusterBook {
   // Copies of those that changed since the last call, for keeping them.
   std::vector<DifferenceCluster> take_changed();
 
+  // Takes out of the examples of a route what a changed spec hides.
+  void redact_again(std::string_view route, const Redactor& redactor);
+
   // A rule of the spec was changed, and what it said about the route does not hold any more.
   void forget_route(std::string_view route);
 
@@ -77,7 +81,6 @@ class ClusterBook {
   void keep_exemplar(DifferenceCluster& cluster, const DifferingPair& pair,
                      const DifferingPair::Difference& difference, WallTime now);
 
-  Redactor redactor_;
   Random random_;
   Clusters clusters_;
   std::map<std::string, std::size_t, std::less<>> clusters_of_route_;

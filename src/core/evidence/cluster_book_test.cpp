@@ -30,13 +30,15 @@ class Clusters : public testing::Test {
                  .new_status = 500,
                  .legacy_body = legacy_body,
                  .new_body = "{}",
-                 .differences = differences},
+                 .differences = differences,
+                 .redactor = redactor},
                 now);
   }
 
   std::string legacy_body = R"({"items":[{"price":12}],"password":"hunter2"})";
   WallTime now{};
-  ClusterBook book{Redactor(), Random(1)};
+  Redactor redactor;
+  ClusterBook book{Random(1)};
 };
 
 TEST_F(Clusters, SameDifferencesAreOneClusterAndCountRequests) {
@@ -59,6 +61,22 @@ TEST_F(Clusters, RoutesKindsAndClassesOfValuesKeepThemApart) {
   record({kPrice, as_text, missing});
   record({kPrice}, "GET /b");
   EXPECT_THAT(book.list(), SizeIs(4));
+}
+
+TEST_F(Clusters, WhatANewSpecHidesIsTakenOutOfWhatWasKept) {
+  record({kPrice, kName});
+  record({kName}, "GET /b");
+  book.take_changed();
+  redactor = Redactor({"$.items[*].price"});
+  book.redact_again("GET /a", redactor);
+  auto changed = book.take_changed();
+  ASSERT_THAT(changed, SizeIs(2)) << "of the other route nothing was said";
+  for (const auto& cluster : changed) {
+    EXPECT_THAT(cluster.exemplars.at(0).legacy.body, Not(HasSubstr("12")));
+    EXPECT_THAT(cluster.exemplars.at(0).new_side.value, Not(HasSubstr("12.5")));
+  }
+  book.redact_again("GET /a", redactor);
+  EXPECT_THAT(book.take_changed(), IsEmpty()) << "what is hidden already stays as it is";
 }
 
 TEST_F(Clusters, AnExemplarIsRedactedBeforeItIsKept) {
@@ -85,11 +103,11 @@ TEST_F(Clusters, EveryRequestHasTheSameChanceToBeAnExemplar) {
   constexpr int kRequests = 20, kRuns = 4000;
   std::map<std::string, int> kept;
   for (int run = 0; run < kRuns; ++run) {
-    ClusterBook fresh{Redactor(), Random(static_cast<std::uint64_t>(run))};
+    ClusterBook fresh{Random(static_cast<std::uint64_t>(run))};
     for (int i = 0; i < kRequests; ++i) {
       std::vector differences{kPrice};
       auto request = std::to_string(i);
-      fresh.record({.route = "r", .request = request, .differences = differences}, now);
+      fresh.record({.route = "r", .request = request, .differences = differences, .redactor = redactor}, now);
     }
     for (const auto& each : fresh.list()[0]->exemplars) ++kept[each.request];
   }
@@ -99,12 +117,12 @@ TEST_F(Clusters, EveryRequestHasTheSameChanceToBeAnExemplar) {
 }
 
 TEST_F(Clusters, TheSameSeedKeepsTheSameExemplars) {
-  ClusterBook twin{Redactor(), Random(1)};
+  ClusterBook twin{Random(1)};
   for (int i = 0; i < 100; ++i) {
     std::vector differences{kPrice};
     auto request = std::to_string(i);
     for (auto* each : {&book, &twin})
-      each->record({.route = "r", .request = request, .differences = differences}, now);
+      each->record({.route = "r", .request = request, .differences = differences, .redactor = redactor}, now);
   }
   EXPECT_EQ(*book.list()[0], *twin.list()[0]);
 }
@@ -151,12 +169,12 @@ TEST_F(Clusters, TellsOnceWhatChanged) {
 TEST_F(Clusters, GoOnCountingAfterARestart) {
   record({kPrice, kName});
   record({kPrice});
-  ClusterBook restarted{Redactor(), Random(2)};
+  ClusterBook restarted{Random(2)};
   restarted.restore(book.take_changed());
   EXPECT_EQ(*restarted.list()[0], *book.list()[0]);
   EXPECT_THAT(restarted.take_changed(), IsEmpty());
   std::vector differences{kPrice};
-  restarted.record({.route = "GET /a", .differences = differences}, now);
+  restarted.record({.route = "GET /a", .differences = differences, .redactor = redactor}, now);
   EXPECT_EQ(restarted.list()[0]->count, 3u);
   EXPECT_EQ(restarted.list()[0]->first_seen, WallTime(1s));
 }

@@ -30,14 +30,6 @@ void add_to(RouteReport& route, const FieldVerdict& verdict) {
 }  // namespace
 
 void FieldBook::record(const ComparedRequest& request) {
-  if (request.epoch < epoch_) {
-    ++late_requests_;
-    return;
-  }
-  if (request.epoch > epoch_) {
-    routes_.clear();
-    epoch_ = request.epoch;
-  }
   auto found = routes_.find(request.route);
   if (found == routes_.end()) found = routes_.try_emplace(std::string(request.route)).first;
   auto& route = found->second;
@@ -55,6 +47,10 @@ void FieldBook::record(const ComparedRequest& request) {
     if (differed && !twin_differed) ++field->counts.only_new;
     if (twin_differed && !differed) ++field->counts.only_twin;
   }
+}
+
+void FieldBook::begin_anew(std::string_view route) {
+  if (auto found = routes_.find(route); found != routes_.end()) routes_.erase(found);
 }
 
 void FieldBook::count_differences(Route& route, std::span<const FieldDifference> differences, bool of_twin) {
@@ -86,7 +82,7 @@ FieldBook::Field* FieldBook::find_field(Route& route, const FieldDifference& dif
 }
 
 BookReport FieldBook::report(const VerdictRules& rules) const {
-  BookReport report{.epoch = epoch_};
+  BookReport report;
   std::vector<FieldCounts> counts;
   for (const auto& [name, route] : routes_) {
     for (const auto& field : route.fields) {

@@ -29,8 +29,6 @@ struct FieldDifference {
 
 struct ComparedRequest {
   std::string_view route;
-  // Grows when the version of either side changes: what was noise may not be noise any more.
-  std::uint64_t epoch = 0;
   std::span<const FieldDifference> differences = {};  // new from legacy; repeats count once
   std::optional<std::span<const FieldDifference>> twin_differences = {};  // if legacy was asked twice
 };
@@ -53,7 +51,6 @@ struct RouteReport {
 };
 
 struct BookReport {
-  std::uint64_t epoch = 0;
   std::vector<RouteReport> routes;  // by name
   std::vector<FieldReport> fields;  // by route, then in the order in which they first differed
 };
@@ -63,13 +60,13 @@ class FieldBook {
   static constexpr std::size_t kFieldsPerRouteMax = 256;
   static constexpr std::size_t kPathBytesMax = 256;  // longer ones count as what they begin with
 
-  // Routes come from the spec, so their number needs no bound here. The first request of a new epoch
-  // forgets the counts of the one before; late requests of an old epoch are left out.
+  // Routes come from the spec, so their number needs no bound here.
   void record(const ComparedRequest& request);
 
-  BookReport report(const VerdictRules& rules) const;
+  // What was noise may not be noise any more: forgets the counts of a route.
+  void begin_anew(std::string_view route);
 
-  std::uint64_t late_requests() const { return late_requests_; }
+  BookReport report(const VerdictRules& rules) const;
 
  private:
   struct Field {
@@ -90,9 +87,7 @@ class FieldBook {
   Field* find_field(Route& route, const FieldDifference& difference);
   void count_differences(Route& route, std::span<const FieldDifference> differences, bool of_twin);
 
-  std::uint64_t epoch_ = 0;
   std::uint64_t requests_ = 0;
-  std::uint64_t late_requests_ = 0;
   std::map<std::string, Route, std::less<>> routes_;
   std::vector<Field*> touched_;  // by the request at hand
   std::string name_;             // kept for its memory

@@ -22,7 +22,7 @@ class Book : public testing::Test {
  protected:
   // The same request so often, with a twin if it is given.
   void record(const Differences& differences, std::optional<Differences> twin = {}, int times = 1) {
-    ComparedRequest request{.route = "GET /a", .epoch = epoch, .differences = differences};
+    ComparedRequest request{.route = "GET /a", .differences = differences};
     if (twin) request.twin_differences = *twin;
     for (int i = 0; i < times; ++i) book.record(request);
   }
@@ -37,7 +37,6 @@ class Book : public testing::Test {
 
   FieldBook book;
   VerdictRules rules;
-  std::uint64_t epoch = 1;
 };
 
 TEST_F(Book, ARouteWithoutDifferencesIsCleanAfterEnoughRequests) {
@@ -146,19 +145,19 @@ TEST_F(Book, LittleNoiseIsUndeterminedAndSaysHowManyTwinsAreMissing) {
 TEST_F(Book, ANewVersionForgetsWhatWasNoise) {
   record({kUpdated}, Differences{kUpdated}, 1000);
   ASSERT_EQ(verdict().state, FieldState::noise);
-  epoch = 2;
+  book.begin_anew("GET /a");
   record({kUpdated}, Differences{kUpdated});
   EXPECT_EQ(verdict().state, FieldState::undetermined);
   EXPECT_EQ(only_field().counts.compared, 1u);
 }
 
-TEST_F(Book, ARequestOfAnOldVersionIsLeftOutAndCounted) {
-  epoch = 2;
-  record({});
-  epoch = 1;
-  record({kPrice});
-  EXPECT_EQ(book.late_requests(), 1u);
-  EXPECT_THAT(book.report(rules).fields, IsEmpty());
+TEST_F(Book, OneRouteBeginsAnewAndTheOthersGoOn) {
+  record({kPrice}, Differences{}, 400);
+  book.record({.route = "GET /b"});
+  book.begin_anew("GET /b");
+  book.begin_anew("GET /c");
+  EXPECT_THAT(book.report(rules).routes, ElementsAre(Field(&RouteReport::route, "GET /a")));
+  EXPECT_EQ(verdict().state, FieldState::difference);
 }
 
 TEST_F(Book, FieldsWithoutRoomAreCountedAndKeepTheRouteUndetermined) {
@@ -183,7 +182,7 @@ TEST_F(Book, AnEndlessPathCountsAsItsBeginning) {
 }
 
 TEST_F(Book, RoutesAreKeptApart) {
-  book.record({.route = "GET /b", .epoch = 1, .differences = {}});
+  book.record({.route = "GET /b", .differences = {}});
   record({kPrice}, Differences{}, 400);
   auto report = book.report(rules);
   EXPECT_THAT(report.routes,

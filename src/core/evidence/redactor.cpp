@@ -10,6 +10,7 @@ namespace oxbow {
 namespace {
 
 constexpr std::string_view kRedacted = "\"[redacted]\"";
+constexpr std::string_view kHidden = "[redacted]";
 constexpr std::string_view kCut = "…";
 // A secret that begins before the cut is seen as a whole if it is not longer.
 constexpr std::size_t kLookBehindCut = 512;
@@ -31,11 +32,24 @@ bool looks_like_json(std::string_view body) {
   return first != std::string_view::npos && (body[first] == '{' || body[first] == '[' || body[first] == '"');
 }
 
+std::string_view last_step(std::string_view path) {
+  auto rest = steps_of(path), step = rest;
+  while (!rest.empty()) step = take_step(rest);
+  return step;
+}
+
 // Walks over JSON and writes it again without what is hidden. Needs no valid JSON: what it does not
 // understand it treats as a value, and values are searched for secrets.
 class BodyScan {
  public:
-  BodyScan(const Redactor& redactor, std::string_view body) : redactor_(redactor), body_(body) {}
+  // `path` leads to what is scanned, in legacy's names. On the new side a member counts by its own name and
+  // by the one that legacy has for it.
+  BodyScan(const Redactor& redactor, std::string_view body, std::string_view path, Side side)
+      : redactor_(redactor),
+        body_(body),
+        path_(path),
+        legacy_path_(path),
+        has_renames_(side == Side::new_side && !redactor.renames().empty()) {}
 
   std::string run() {
     while (at_ < body_.size()) step();
@@ -50,6 +64,7 @@ class BodyScan {
     bool is_object = false;
     bool key_is_next = false;
     std::size_t path_size = 0;  // of the path to the object or array itself
+    std::size_t legacy_path_size = 0;
   };
 
   void step() {
@@ -62,7 +77,7 @@ class BodyScan {
       separate(c);
     } else if (c == '"' && !frames_.empty() && frames_.back().key_is_next) {
       take_key();
-    } else if (!frames_.empty() && redactor_.hides(path_)) {
+    } else if (is_hidden()) {
       skip_value();
       out_ += kRedacted;
     } else if (c == '{' || c == '[') {
@@ -72,24 +87,52 @@ class BodyScan {
     }
   }
 
+  bool is_hidden() const {
+    return redactor_.hides(path_) || (path_ != legacy_path_ && redactor_.hides(legacy_path_));
+  }
+
   void open(bool is_object) {
-    frames_.push_back({is_object, is_object, path_.size()});
-    if (!is_object) path_ += "[*]";
+    frames_.push_back({is_object, is_object, path_.size(), legacy_path_.size()});
+    if (!is_object) {
+      path_ += "[*]";
+      legacy_path_ += "[*]";
+    }
     out_ += body_[at_++];
   }
 
   void close() {
     if (!frames_.empty()) {
-      path_.resize(frames_.back().path_size);
+      leave_member();
       frames_.pop_back();
     }
     out_ += body_[at_++];
   }
 
+  void leave_member() {
+    path_.resize(frames_.back().path_size);
+    legacy_path_.resize(frames_.back().legacy_path_size);
+  }
+
+  void enter_member(std::string_view key) {
+    append_member(path_, key);
+    auto parent_size = legacy_path_.size();
+    append_member(legacy_path_, key);
+    if (!has_renames_) return;
+    auto step = std::string_view(legacy_path_).substr(parent_size);
+    auto name = std::string(member_of(step));
+    for (const auto& renamed : redactor_.renames()) {
+      if (renamed.to != name) continue;
+      auto legacy = legacy_path_.substr(0, parent_size).append(last_step(renamed.path));
+      if (!is_exactly(renamed.path, legacy)) continue;
+      legacy_path_ = std::move(legacy);
+      return;
+    }
+  }
+
   void separate(char c) {
     if (!frames_.empty() && frames_.back().is_object) {
       frames_.back().key_is_next = c == ',';
-      if (c == ',') path_.resize(frames_.back().path_size);
+      if (c == ',') leave_member();
     }
     out_ += body_[at_++];
   }
@@ -98,8 +141,8 @@ class BodyScan {
     auto token = take_string();
     auto& frame = frames_.back();
     frame.key_is_next = false;
-    path_.resize(frame.path_size);
-    append_member(path_, token.substr(1, token.size() - (token.size() > 1 ? 2 : 1)));
+    leave_member();
+    enter_member(token.substr(1, token.size() - (token.size() > 1 ? 2 : 1)));
     out_ += without_secrets(token);
   }
 
@@ -156,19 +199,57 @@ class BodyScan {
   std::string_view body_;
   std::size_t at_ = 0;
   std::string out_;
-  std::string path_ = "$";
+  std::string path_;
+  std::string legacy_path_;
+  bool has_renames_;
   std::vector<Frame> frames_;
   bool ends_in_string_ = false;
 };
 
+// The parameters of a query, those that `hides` without their values.
+template <class Hides>
+std::string redacted_query(std::string_view query, Hides hides) {
+  std::string out;
+  while (true) {
+    auto parameter = query.substr(0, query.find('&'));
+    auto equals = parameter.find('=');
+    bool is_hidden = equals != std::string_view::npos && hides(parameter.substr(0, equals));
+    out.append(is_hidden ? parameter.substr(0, equals + 1) : parameter).append(is_hidden ? kHidden : "");
+    if (parameter.size() == query.size()) return out;
+    query.remove_prefix(parameter.size() + 1);
+    out += '&';
+  }
+}
+
+// The segments of a path, those that `hides` by the name of their parameter replaced.
+template <class Hides>
+std::string redacted_path(std::string_view pattern, std::string_view path, Hides hides) {
+  std::string out;
+  while (true) {
+    auto part = pattern.substr(0, pattern.find('/')), segment = path.substr(0, path.find('/'));
+    bool is_parameter = part.size() > 2 && part.starts_with('{') && part.ends_with('}');
+    bool is_hidden = is_parameter && hides(part.substr(1, part.size() - 2));
+    out += is_hidden ? kHidden : segment;
+    if (segment.size() == path.size()) return out;
+    path.remove_prefix(segment.size() + 1);
+    pattern.remove_prefix(std::min(part.size() + 1, pattern.size()));
+    out += '/';
+  }
+}
+
 }  // namespace
+
+Redactor::Redactor(std::vector<std::string> fields, std::vector<RenamedMember> renames)
+    : fields_(std::move(fields)),
+      renames_(std::move(renames)),
+      has_body_fields_(
+          std::ranges::any_of(fields_, [](std::string_view field) { return root_of(field) == "$"; })) {}
 
 bool Redactor::hides(std::string_view path) const {
   auto rest = steps_of(path);
   while (!rest.empty()) {
     auto member = member_of(take_step(rest));
-    if (is_secret_name(member) || (!member.empty() && std::ranges::find(fields_, member) != fields_.end()))
-      return true;
+    if (is_secret_name(member)) return true;
   }
   return std::ranges::any_of(fields_, [&](std::string_view field) { return leads_to(field, path); });
 }
@@ -179,16 +260,37 @@ std::string Redactor::text(std::string_view text, std::size_t bytes_max) const {
   return cut(without_secrets(seen), bytes_max, is_incomplete);
 }
 
-std::string Redactor::body(std::string_view body, std::size_t bytes_max) const {
-  if (!looks_like_json(body)) return text(body, bytes_max);
-  BodyScan scan(*this, body.substr(0, bytes_max + kLookBehindCut));
+std::string Redactor::body(std::string_view body, std::size_t bytes_max, Side side) const {
+  if (body.empty()) return {};
+  if (looks_like_json(body)) return value("$", body, bytes_max, side);
+  return has_body_fields_ ? "[redacted: not JSON]" : text(body, bytes_max);
+}
+
+std::string Redactor::value(std::string_view path, std::string_view value, std::size_t bytes_max,
+                            Side side) const {
+  if (value.empty()) return {};
+  if (hides(path)) return std::string(kRedacted);
+  if (!looks_like_json(value)) return text(value, bytes_max);
+  BodyScan scan(*this, value.substr(0, bytes_max + kLookBehindCut), path, side);
   auto shown = scan.run();
   return cut(shown, bytes_max, scan.is_incomplete());
 }
 
-std::string Redactor::value(std::string_view path, std::string_view value, std::size_t bytes_max) const {
-  if (value.empty()) return {};
-  return hides(path) ? std::string(kRedacted) : body(value, bytes_max);
+// A name with an escape in it may be any of those that the spec names.
+std::string Redactor::request(std::string_view route, std::string_view request, std::size_t bytes_max) const {
+  auto names_part = [&](std::string_view part, std::string_view name) {
+    return std::ranges::any_of(fields_, [&](std::string_view field) {
+      if (!field.starts_with(part)) return false;
+      return field.substr(part.size()) == name || name.find_first_of("%+") != std::string_view::npos;
+    });
+  };
+  auto question = std::min(request.find('?'), request.size());
+  auto shown = redacted_path(route, request.substr(0, question),
+                             [&](std::string_view name) { return names_part("path.", name); });
+  if (question < request.size())
+    shown += "?" + redacted_query(request.substr(question + 1),
+                                  [&](std::string_view name) { return names_part("query.", name); });
+  return text(shown, bytes_max);
 }
 
 }  // namespace oxbow

@@ -73,7 +73,7 @@ TEST(Redaction, HidesWholeObjectsAndArrays) {
 }
 
 TEST(Redaction, HidesTheFieldsOfTheSpec) {
-  Redactor redactor({"$.customer.iban", "$.cards[*].holder", "birthday"});
+  Redactor redactor({"$.customer.iban", "$.cards[*].holder", "$..birthday"});
   EXPECT_EQ(
       redactor.body(
           R"({"customer":{"iban":"DE1","name":"A"},"iban":"no","cards":[{"holder":{"n":1}},{"id":2}],)"
@@ -99,6 +99,60 @@ TEST(Redaction, AFieldOfTheSpecMayHaveAnyNameOrPlace) {
   EXPECT_FALSE(redactor.hides("header.rows"));
   EXPECT_FALSE(redactor.hides("$.by_id"));
   EXPECT_FALSE(redactor.hides("status"));
+}
+
+TEST(Redaction, AFieldOfTheSpecIsKnownHoweverItsNameIsSpelled) {
+  Redactor redactor({"$.größe", R"($["a b"])", "$.x"});
+  EXPECT_EQ(
+      redactor.body(R"({"gr\u00f6\u00dfe":1,"größe":2,"a\u0020b":3,"\u0078":4})", 1000),
+      R"({"gr\u00f6\u00dfe":"[redacted]","größe":"[redacted]","a\u0020b":"[redacted]","\u0078":"[redacted]"})");
+  EXPECT_EQ(Redactor({"$.a"}).body(R"({"\u12":1,"\ud83d":2,"\ud83d\ude00":3,"\q":4})", 1000),
+            R"({"\u12":1,"\ud83d":2,"\ud83d\ude00":3,"\q":4})");
+}
+
+TEST(Redaction, AFieldOfTheSpecIsHiddenInsideOfWhatDiffers) {
+  Redactor redactor({"$.customer.iban", "$.by_id.4711.name"});
+  EXPECT_EQ(redactor.value("$.customer", R"({"iban":"DE1","n":1})", 100), R"({"iban":"[redacted]","n":1})");
+  EXPECT_EQ(redactor.value("$.other", R"({"iban":"DE1"})", 100), R"({"iban":"DE1"})");
+  EXPECT_EQ(redactor.value("$.by_id.*.name", "\"A\"", 100), "\"[redacted]\"")
+      << "the name of a member that is data is not known any more";
+}
+
+TEST(Redaction, AFieldOfTheSpecIsHiddenUnderItsNameOnTheNewSide) {
+  Redactor redactor({"$.iban", "$.customer.phone"},
+                    {{"$.iban", "account"}, {"$.customer", "client"}, {"$..note", "remark"}});
+  constexpr std::string_view kBody =
+      R"({"account":"DE1","client":{"phone":1,"n":2,"account":3},"remark":4,"customer":{"phone":5}})";
+  EXPECT_EQ(
+      redactor.body(kBody, 1000, Side::new_side),
+      R"({"account":"[redacted]","client":{"phone":"[redacted]","n":2,"account":3},"remark":4,"customer":{"phone":"[redacted]"}})");
+  EXPECT_EQ(
+      redactor.body(kBody, 1000, Side::legacy),
+      R"({"account":"DE1","client":{"phone":1,"n":2,"account":3},"remark":4,"customer":{"phone":"[redacted]"}})");
+  EXPECT_EQ(redactor.value("$.customer", R"({"phone":1})", 100), R"({"phone":"[redacted]"})");
+}
+
+TEST(Redaction, WhereAFieldOfTheSpecCannotBeFoundNothingIsKept) {
+  Redactor redactor({"$.iban"});
+  EXPECT_EQ(redactor.body("<iban>DE1</iban>", 100), "[redacted: not JSON]");
+  EXPECT_EQ(redactor.body("", 100), "");
+  EXPECT_EQ(redactor.value("header.x-note", "DE1", 100), "DE1");
+  EXPECT_EQ(redactor.value("$.amount", "12.5", 100), "12.5");
+  EXPECT_EQ(Redactor({"header.x-account"}).body("<a/>", 100), "<a/>");
+  EXPECT_EQ(Redactor({"$"}).body("\"DE1\"", 100), "\"[redacted]\"");
+}
+
+TEST(Redaction, PartsOfTheRequestMayBeHiddenToo) {
+  Redactor redactor({"query.iban", "path.holder"});
+  constexpr std::string_view kRoute = "GET /of/{holder}/accounts/{n}";
+  EXPECT_EQ(redactor.request(kRoute, "GET /of/bob/accounts/7?x=1&iban=DE1&y=2", 100),
+            "GET /of/[redacted]/accounts/7?x=1&iban=[redacted]&y=2");
+  EXPECT_EQ(redactor.request(kRoute, "GET /of/bob/accounts/7?%69ban=DE1&ibans=3", 100),
+            "GET /of/[redacted]/accounts/7?%69ban=[redacted]&ibans=3")
+      << "a name that is written in another way may be the one";
+  EXPECT_EQ(redactor.request("GET /b", "GET /b?password=x", 100), "GET /b?password=[redacted]");
+  EXPECT_EQ(Redactor().request(kRoute, "GET /of/bob/accounts/7?iban=DE1", 100),
+            "GET /of/bob/accounts/7?iban=DE1");
 }
 
 TEST(Redaction, NamesOfMembersThatAreDataAreNotShown) {

@@ -49,4 +49,16 @@ std::string as_utf8(std::string_view text) {
   return out;
 }
 
+void append_utf8(std::uint32_t point, std::string& text) {
+  if (point >= 0xd800 && point < 0xe000) point = 0xfffd;
+  if (point < 0x80) {
+    text += static_cast<char>(point);
+    return;
+  }
+  int following = point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
+  constexpr unsigned char kLead[] = {0, 0xc0, 0xe0, 0xf0};
+  text += static_cast<char>(kLead[following] | point >> (6 * following));
+  while (following-- > 0) text += static_cast<char>(0x80 | (point >> (6 * following) & 0x3f));
+}
+
 }  // namespace oxbow

@@ -75,6 +75,12 @@ struct CloseFindings {
   std::string which;
 };
 
+// Forget what the comparison of answers has shown of a route, or of all: it was fixed, and counts from now
+// on.
+struct BeginAnew {
+  std::optional<std::string> route;
+};
+
 // A transition under way has ended: with success if there is no failure.
 struct EndTransition {
   Scope scope;
@@ -82,7 +88,7 @@ struct EndTransition {
 };
 
 using Wish = std::variant<AdoptSpec, Advance, Rollback, Pause, Resume, Halt, SetRate, BeginVerify, EndVerify,
-                          RetryQuarantined, CloseFindings, EndTransition>;
+                          RetryQuarantined, CloseFindings, BeginAnew, EndTransition>;
 
 struct Command {
   std::string who;  // "root", "oxbow"

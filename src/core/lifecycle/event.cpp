@@ -14,10 +14,10 @@ constexpr std::uint64_t kVersion = 1;
 
 // In the order of `Happening`.
 constexpr std::array<std::string_view, std::variant_size_v<Happening>> kKinds = {
-    "spec-adopted",   "transition-began", "transition-done", "transition-failed",
-    "paused",         "resumed",          "halted",          "halt-ended",
-    "rate-set",       "verify-began",     "verify-ended",    "quarantine-retried",
-    "findings-closed"};
+    "spec-adopted",    "transition-began", "transition-done", "transition-failed",
+    "paused",          "resumed",          "halted",          "halt-ended",
+    "rate-set",        "verify-began",     "verify-ended",    "quarantine-retried",
+    "findings-closed", "begun-anew"};
 
 std::uint64_t to_number(WallTime time) {
   return static_cast<std::uint64_t>(time.time_since_epoch().count());
@@ -85,6 +85,7 @@ struct FieldWriter {
   }
   void operator()(const QuarantineRetried& what) const { record["key"] = what.key; }
   void operator()(const FindingsClosed& what) const { record["which"] = what.which; }
+  void operator()(const BegunAnew& what) const { record["route"] = what.route; }
 };
 
 Result<Scope> read_scope(const Record& record) {
@@ -161,6 +162,7 @@ Result<Happening> read_happening(std::string_view kind, const Record& record) {
   if (kind == "verify-ended") return TRY(read_verify_ended(record));
   if (kind == "quarantine-retried") return QuarantineRetried{TRY(text_field(record, "key"))};
   if (kind == "findings-closed") return FindingsClosed{TRY(text_field(record, "which"))};
+  if (kind == "begun-anew") return BegunAnew{TRY(text_field(record, "route"))};
   return Err(ErrorCode::unsupported,
              "this oxbow does not know events of kind `{}`; use the version that wrote it", kind);
 }
@@ -211,6 +213,10 @@ struct Describer {
   }
   std::string operator()(const FindingsClosed& what) const {
     return fmt::format("findings were closed by hand: {}", what.which);
+  }
+  std::string operator()(const BegunAnew& what) const {
+    return fmt::format("the comparison of answers begins anew for {}",
+                       what.route.empty() ? "all routes" : what.route);
   }
 };
 

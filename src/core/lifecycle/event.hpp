@@ -96,9 +96,15 @@ struct FindingsClosed {
   friend bool operator==(const FindingsClosed&, const FindingsClosed&) = default;
 };
 
+struct BegunAnew {
+  std::string route;  // empty: all
+
+  friend bool operator==(const BegunAnew&, const BegunAnew&) = default;
+};
+
 using Happening =
     std::variant<SpecAdopted, TransitionBegan, TransitionDone, TransitionFailed, Paused, Resumed, Halted,
-                 HaltEnded, RateSet, VerifyBegan, VerifyEnded, QuarantineRetried, FindingsClosed>;
+                 HaltEnded, RateSet, VerifyBegan, VerifyEnded, QuarantineRetried, FindingsClosed, BegunAnew>;
 
 struct Event {
   WallTime at{};

@@ -27,7 +27,8 @@ std::vector<Happening> every_kind() {
           VerifyBegan{""},
           VerifyEnded{"payment", proof},
           QuarantineRetried{"payment_id=4711"},
-          FindingsClosed{"rogue-write"}};
+          FindingsClosed{"rogue-write"},
+          BegunAnew{"GET /payments/{payment_id}"}};
 }
 
 TEST(Event, EveryKindComesBackAsItWasWritten) {

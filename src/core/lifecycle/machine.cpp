@@ -120,6 +120,11 @@ class Decision {
     return events_;
   }
 
+  Result<Events> operator()(const BeginAnew& wish) {
+    happened(BegunAnew{wish.route.value_or("")});
+    return events_;
+  }
+
   Result<Events> operator()(const EndTransition& wish) {
     auto found = lifecycle_.cohorts.find(wish.scope);
     if (found == lifecycle_.cohorts.end() || !found->second.moving_to) {
@@ -289,6 +294,11 @@ class Application {
   void operator()(const VerifyBegan&) {}
   void operator()(const QuarantineRetried&) {}
   void operator()(const FindingsClosed&) {}
+
+  void operator()(const BegunAnew& what) {
+    if (what.route.empty()) lifecycle_.begun_anew.clear();
+    lifecycle_.begun_anew[what.route] = event_.at;
+  }
 
   // Where nothing was compared, the last proof still says the most.
   void operator()(const VerifyEnded& what) {

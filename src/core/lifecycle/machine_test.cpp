@@ -17,6 +17,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Pair;
 using testing::SizeIs;
 
 const Scope kPilot{"payment", "pilot"};
@@ -162,6 +163,15 @@ TEST_F(Machine, KeepsTheRateThatWasOrdered) {
   run(SetRate{{.rows_per_second_max = 1000, .bytes_per_second_max = 0, .workers = 4}});
   EXPECT_EQ(lifecycle.rate->workers, 4);
   EXPECT_THAT(refused(SetRate{{.workers = 0}}), HasSubstr("say 1 to 64"));
+}
+
+TEST_F(Machine, RemembersWhenTheComparisonOfARouteBeganAnew) {
+  run(BeginAnew{"GET /a"});
+  auto first = now;
+  run(BeginAnew{"GET /b"});
+  EXPECT_THAT(lifecycle.begun_anew, ElementsAre(Pair("GET /a", first), Pair("GET /b", now)));
+  run(BeginAnew{});
+  EXPECT_THAT(lifecycle.begun_anew, ElementsAre(Pair("", now)));
 }
 
 TEST_F(Machine, AProofBelongsToTheMirroredCohortsOfItsEntity) {

@@ -60,6 +60,9 @@ struct Lifecycle {
   WallTime halted_at{};
   std::optional<Rate> rate;  // ordered by an operator; none: what the spec says
 
+  // When the comparison of answers began anew, by route; "" stands for all.
+  std::map<std::string, WallTime> begun_anew;
+
   friend bool operator==(const Lifecycle&, const Lifecycle&) = default;
 };
 

@@ -38,6 +38,9 @@ auto parsed_at(const SpecNode& node, std::string_view key, Parse parse)
 // The texts of a list; nothing for undecided items.
 std::vector<std::string> texts_at(const SpecNode& node, std::string_view key);
 
+// The items of `redact`; names of header fields in lower case.
+std::vector<std::string> bind_redact(const SpecNode& node);
+
 TableSpec bind_table(const SpecNode& node, std::string_view entity_key, Mistakes& mistakes);
 std::map<ReadClass, State> bind_reads(const SpecNode& node);
 // `entity` has its key and tables already.

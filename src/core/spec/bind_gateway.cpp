@@ -50,6 +50,7 @@ ShadowLimits bind_shadow_limits(const SpecNode& node) {
   read_into(limits.body_bytes_max, node, "body", parse_size);
   read_into(limits.time_max, node, "time", parse_duration);
   read_into(limits.connections_max, node, "connections", parse_count);
+  read_into(limits.twin_buckets, node, "twin", parse_buckets_or_none);
   return limits;
 }
 
@@ -89,12 +90,14 @@ GatewaySpec bind_gateway(const SpecNode& node, Mistakes& mistakes) {
   if (const auto* listen = decided(node, "listen")) gateway.listen = bind_listen(*listen, mistakes);
   gateway.state_headers = text_at(node, "state_headers") == "true";
   gateway.access_log = text_at(node, "access_log");
+  gateway.version_header = text_at(node, "version_header");
   if (const auto* limits = decided(node, "limits")) gateway.limits = bind_limits(*limits);
   if (const auto* shadow = decided(node, "shadow")) {
     gateway.shadow = bind_shadow_limits(*shadow);
     check_shadow_budget(*shadow, gateway.shadow, mistakes);
   }
   if (const auto* health = decided(node, "health")) gateway.health = bind_health(*health);
+  gateway.redact = bind_redact(node);
   return gateway;
 }
 

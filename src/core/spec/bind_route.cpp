@@ -74,6 +74,21 @@ void bind_conditions(const SpecNode& node, Route& route, Mistakes& mistakes) {
   std::ranges::sort(route.headers);
 }
 
+// ---- what is never kept ----
+
+void check_redact(const SpecNode& node, const Route& route, const Names& parameters, Mistakes& mistakes) {
+  const auto* list = decided(node, "redact");
+  if (!list) return;
+  for (const auto& item : list->items) {
+    auto source = parse_key_source(item.text);
+    if (!source || source->part != RequestPart::path) continue;
+    if (std::ranges::find(parameters, source->name) == parameters.end())
+      mistakes.add_unknown_word(item.mark,
+                                fmt::format("the path {} has no parameter '{}'", route.path, source->name),
+                                source->name, parameters);
+  }
+}
+
 // ---- shadows ----
 
 void check_shadow_path(const Route& route, Mark mark, const Names& parameters, Mistakes& mistakes) {
@@ -102,6 +117,13 @@ void bind_shadow(const SpecNode& node, const Names& parameters, Route& route, Mi
 
 }  // namespace
 
+std::vector<std::string> bind_redact(const SpecNode& node) {
+  auto redacted = texts_at(node, "redact");
+  for (auto& text : redacted)
+    if (text.starts_with("header.")) text = lower(text);
+  return redacted;
+}
+
 std::vector<Route> bind_routes(const SpecNode& list, const EntitySpec& entity, Mistakes& mistakes) {
   std::vector<Route> routes;
   for (const auto& item : list.items) {
@@ -123,6 +145,8 @@ std::vector<Route> bind_routes(const SpecNode& list, const EntitySpec& entity, M
     if (segments) bind_key(item, entity.key, parameters, route, mistakes);
     bind_conditions(item, route, mistakes);
     bind_shadow(item, parameters, route, mistakes);
+    route.redact = bind_redact(item);
+    check_redact(item, route, parameters, mistakes);
     if (const auto* rules = decided(item, "compare")) bind_compare(*rules, entity, route, mistakes);
     routes.push_back(std::move(route));
   }

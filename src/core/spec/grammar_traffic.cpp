@@ -82,6 +82,10 @@ constexpr ScalarShape kSlice = {.expected = "a percentage above 0 in steps of 0.
                                 .accepts = parses<parse_buckets>,
                                 .pattern = "^[0-9]{1,3}([.][0-9]{1,2})?%?$",
                                 .may_be_number = true};
+constexpr ScalarShape kShareOrNone = {.expected = "a percentage such as 5%, or 0 for none",
+                                      .accepts = parses<parse_buckets_or_none>,
+                                      .pattern = "^[0-9]{1,3}([.][0-9]{1,2})?%?$",
+                                      .may_be_number = true};
 constexpr ScalarShape kMargin = {.expected = "a margin above 0, such as 0.01",
                                  .accepts = is_factor,
                                  .pattern = "^[0-9]+([.][0-9]+)?$",
@@ -92,6 +96,12 @@ constexpr ScalarShape kAnswerPath = {
     // A member's name without quotes has letters of any language, digits and _@$-.
     .pattern =
         R"re(^[$]([.][.]?([^ -#%-,./:-?[-^`{-~]+|[*])|([.][.])?\[([*]|"([^"\\]|\\.)*"|'([^'\\]|\\.)*')\])*$)re"};
+
+constexpr ScalarShape kRedacted = {
+    .expected = "what is never kept: a path into an answer such as $..iban, or header.x, query.x or path.x",
+    .accepts = is_redactable,
+    .pattern =
+        R"re(^([$]([.][.]?([^ -#%-,./:-?[-^`{-~]+|[*])|([.][.])?\[([*]|"([^"\\]|\\.)*"|'([^'\\]|\\.)*')\])*|(header|query|path)[.].+)$)re"};
 
 constexpr std::array<std::string_view, 4> kClassWords = {"latency", "consistency", "historical", "bulk"};
 constexpr std::array<std::string_view, 2> kSwitchWords = {"true", "false"};
@@ -113,8 +123,10 @@ constexpr Shape kTimeValue = one(kTime, "time");
 constexpr Shape kMemoryValue = one(kMemory, "memory");
 constexpr Shape kShareValue = one(kShare, "share");
 constexpr Shape kSliceValue = one(kSlice, "sampled");
+constexpr Shape kShareOrNoneValue = one(kShareOrNone, "share_or_none");
 constexpr Shape kMarginValue = one(kMargin, "margin");
 constexpr Shape kAnswerPathValue = one(kAnswerPath, "answer_path");
+constexpr Shape kRedactedValue = one(kRedacted, "redacted");
 constexpr Shape kClassValue = one(kClass, "read_class");
 constexpr Shape kSwitchValue = one(kSwitch, "switch");
 constexpr Shape kOffValue = one(kOff, "off");
@@ -196,6 +208,9 @@ constexpr KeyShape kKeyKey = {
     "Where a request carries the entity's key; left out: the part of the path that is named like it."};
 constexpr KeyShape kCompareKey = {"compare", &kCompare, kOptional,
                                   "In what the answers of the two sides may differ."};
+constexpr Shape kRedact = list_of(kRedactedValue, "redact", "a list such as [$..iban, header.X-Account]");
+constexpr KeyShape kRedactKey = {"redact", &kRedact, kOptional,
+                                 "What examples of differences never hold, beside what looks like a secret."};
 constexpr KeyShape kRecheckKey = {
     "recheck_after", &kDurationValue, kOptional,
     "A difference is looked at again after this; 500ms if left out, 0s: never."};
@@ -220,6 +235,7 @@ constexpr std::array kReadRouteKeys = {
     KeyShape{"shadow", &kShareValue, kOptional,
              "The share of requests that is copied to the side that does not answer; all if left out."},
     kCompareKey,
+    kRedactKey,
     kRecheckKey};
 constexpr std::array kWriteRouteKeys = {
     KeyShape{"write", &kTrueValue, kRequired, "This path writes."},
@@ -231,6 +247,7 @@ constexpr std::array kWriteRouteKeys = {
     kKeyKey,
     KeyShape{"shadow", &kWriteShadow, kOptional, "A safe way to shadow this write; off if left out."},
     kCompareKey,
+    kRedactKey,
     kRecheckKey};
 constexpr Shape kReadRoute = object("read_route", "a route that reads", kReadRouteKeys, "read");
 constexpr Shape kWriteRoute = object("write_route", "a route that writes", kWriteRouteKeys, "write");
@@ -279,7 +296,11 @@ constexpr std::array kShadowLimitsKeys = {
     KeyShape{"body", &kMemoryValue, kOptional, "The largest body that is shadowed; 1MB if left out."},
     KeyShape{"time", &kTimeValue, kOptional, "The longest time that a shadow may take; 10s if left out."},
     KeyShape{"connections", &kNumberValue, kOptional,
-             "Connections for shadows to each side; 32 if left out."}};
+             "Connections for shadows to each side; 32 if left out."},
+    KeyShape{
+        "twin", &kShareOrNoneValue, kOptional,
+        "The share of shadowed reads for which the side that answered is asked twice, which shows its own "
+        "noise; 5% if left out, 0: none."}};
 constexpr Shape kShadowLimits =
     object("shadow_limits", "limits such as {memory: 64MB, time: 10s}", kShadowLimitsKeys);
 
@@ -295,9 +316,12 @@ constexpr std::array kGatewayKeys = {
              "Whether answers say which side gave them and in which state; false if left out."},
     KeyShape{"access_log", &kFilledValue, kOptional,
              "The file with a line of JSON for each request; - is the standard output."},
+    KeyShape{"version_header", &kFieldNameValue, kOptional,
+             "The header field in which the services name their version: a new one makes verdicts expire."},
     KeyShape{"limits", &kGatewayLimits, kOptional, "How much users may ask of the gateway."},
     KeyShape{"shadow", &kShadowLimits, kOptional, "How much shadows may cost."},
-    KeyShape{"health", &kHealth, kOptional, "When an address of a service is left alone."}};
+    KeyShape{"health", &kHealth, kOptional, "When an address of a service is left alone."},
+    kRedactKey};
 
 }  // namespace
 

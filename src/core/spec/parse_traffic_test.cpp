@@ -202,6 +202,7 @@ TEST(SpecGateway, HasDefaultsForAllButWhereItListens) {
   EXPECT_FALSE(spec.gateway->state_headers);
   EXPECT_EQ(spec.gateway->limits.connections_max, 20'000u);
   EXPECT_EQ(spec.gateway->shadow.memory_bytes_max, 64ull << 20);
+  EXPECT_EQ(spec.gateway->shadow.twin_buckets, 500u);
   EXPECT_THAT(spec.new_side.services, ElementsAre("http://127.0.0.1:8082", "unix:/run/pay.sock"));
   EXPECT_EQ(spec.new_side.health_path, "/healthz");
 }
@@ -210,10 +211,11 @@ TEST(SpecGateway, ReadsEverythingThatItIsTold) {
   auto spec = spec_of(with_routes("      - {route: 'GET /p/{payment_id}', read: latency}", R"(gateway:
   listen: ["unix:/run/g.sock", {address: "[::1]:8443", certificate: c.pem, key: k.pem}]
   state_headers: true
+  version_header: X-Version
   access_log: "-"
   limits: {connections: 100, header_bytes: 16kB, header_time: 5s, idle_time: 60s, connect_time: 1s,
     answer_time: 30s, body_time: 11s, drain_time: 6s}
-  shadow: {memory: 32MB, body: 512kB, time: 3s, connections: 8}
+  shadow: {memory: 32MB, body: 512kB, time: 3s, connections: 8, twin: 12.5%}
   health: {every: 1s, failures: 2}
 )"));
   const auto& gateway = *spec.gateway;
@@ -221,6 +223,7 @@ TEST(SpecGateway, ReadsEverythingThatItIsTold) {
   EXPECT_TRUE(gateway.listen[1].tls());
   EXPECT_EQ(gateway.listen[1].key, "k.pem");
   EXPECT_TRUE(gateway.state_headers);
+  EXPECT_EQ(gateway.version_header, "X-Version");
   EXPECT_EQ(gateway.access_log, "-");
   const auto& limits = gateway.limits;
   EXPECT_EQ(limits.connections_max, 100u);
@@ -235,8 +238,29 @@ TEST(SpecGateway, ReadsEverythingThatItIsTold) {
   EXPECT_EQ(gateway.shadow.body_bytes_max, 512u << 10);
   EXPECT_EQ(gateway.shadow.time_max, 3s);
   EXPECT_EQ(gateway.shadow.connections_max, 8u);
+  EXPECT_EQ(gateway.shadow.twin_buckets, 1250u);
   EXPECT_EQ(gateway.health.every, 1s);
   EXPECT_EQ(gateway.health.failures, 2u);
+}
+
+TEST(SpecRedaction, NamesWhatIsNeverKept) {
+  auto spec = spec_of(with_routes(
+      "      - {route: 'GET /p/{payment_id}', read: latency, redact: [\"$.holder.*\", path.payment_id]}",
+      "gateway: {listen: [\"a:1\"], redact: [$..iban, header.X-Account, query.iban]}\n"));
+  EXPECT_THAT(spec.gateway->redact, ElementsAre("$..iban", "header.x-account", "query.iban"));
+  EXPECT_THAT(spec.entities[0].routes[0].redact, ElementsAre("$.holder.*", "path.payment_id"));
+}
+
+TEST(SpecRedaction, RefusesWhatIsNowhere) {
+  auto mistakes = [](std::string_view what) {
+    return mistakes_in_route(
+        fmt::format("{{route: 'GET /p/{{payment_id}}', read: latency, redact: [{}]}}", what));
+  };
+  EXPECT_THAT(mistakes("iban"), ElementsAre(HasSubstr("must be what is never kept: a path into an answer")));
+  EXPECT_THAT(mistakes("body.iban"), ElementsAre(HasSubstr("must be what is never kept")));
+  EXPECT_THAT(mistakes("\"header.X Y\""), ElementsAre(HasSubstr("must be what is never kept")));
+  EXPECT_THAT(mistakes("path.paymentid"),
+              ElementsAre(HasSubstr("has no parameter 'paymentid'; did you mean")));
 }
 
 TEST(SpecGateway, NeedsToKnowWhomARequestTouches) {
@@ -292,6 +316,9 @@ TEST(SpecGateway, RefusesAddressesAndLimitsThatCannotBe) {
               ElementsAre(HasSubstr("must be a duration above 0")));
   EXPECT_THAT(mistakes("listen: [\"a:1\"], shadow: {memory: 1MB, body: 2MB}"),
               ElementsAre(HasSubstr("may be larger than the memory of all shadows together")));
+  EXPECT_THAT(mistakes("listen: [\"a:1\"], shadow: {twin: 0}"), IsEmpty());
+  EXPECT_THAT(mistakes("listen: [\"a:1\"], shadow: {twin: 101%}"),
+              ElementsAre(HasSubstr("must be a percentage such as 5%, or 0 for none")));
   EXPECT_THAT(mistakes("lisen: [\"a:1\"]"),
               ElementsAre(HasSubstr("lacks the key 'listen'"), HasSubstr("did you mean 'listen'?")));
 }

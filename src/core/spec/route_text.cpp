@@ -96,6 +96,13 @@ bool is_answer_path(std::string_view text) {
   return parse_answer_path(text).has_value();
 }
 
+bool is_redactable(std::string_view text) {
+  if (is_answer_path(text)) return true;
+  auto source = parse_key_source(text);
+  return source && (source->part == RequestPart::header || source->part == RequestPart::query ||
+                    source->part == RequestPart::path);
+}
+
 bool is_field_name(std::string_view text) {
   constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
   return !text.empty() &&

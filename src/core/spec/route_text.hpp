@@ -35,5 +35,6 @@ std::string to_string(const KeySource& source);
 
 bool is_answer_path(std::string_view text);  // $, $.items[*].price, $..updated_at, $["unit price"]
 bool is_field_name(std::string_view text);
+bool is_redactable(std::string_view text);  // an answer path, header.X-Account, query.x, path.x
 
 }  // namespace oxbow

@@ -92,6 +92,10 @@ std::optional<std::uint32_t> parse_buckets(std::string_view text) {
   return buckets > 0 && buckets <= kBucketCount ? std::optional(buckets) : std::nullopt;
 }
 
+std::optional<std::uint32_t> parse_buckets_or_none(std::string_view text) {
+  return text == "0" || text == "0%" ? std::optional(0u) : parse_buckets(text);
+}
+
 std::optional<std::chrono::year_month_day> parse_calendar_date(std::string_view text) {
   if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
   auto year = parse_digits<int>(text.substr(0, 4));

@@ -23,6 +23,7 @@ std::optional<std::uint64_t> parse_count(std::string_view text);  // 0, 1000000
 std::optional<double> parse_percent(std::string_view text);       // 99.9%, 99.9; at most 100
 std::optional<std::uint32_t> parse_buckets(
     std::string_view text);  // 1, 0.5%: hundredths of a percent, exact, > 0
+std::optional<std::uint32_t> parse_buckets_or_none(std::string_view text);              // the same, and 0
 std::optional<std::chrono::year_month_day> parse_calendar_date(std::string_view text);  // 2027-03-01
 
 // Names joined by dots; a name with a dot or a quote in it stands in double quotes, with its quotes doubled:

@@ -53,6 +53,7 @@ entities:
         key: path.x
         shadow: 12.5%
         recheck_after: 2s
+        redact: [$..iban, path.x, query.by]
         compare:
           - {ignore: $.b, why: w}
           - {ignore_header: X-Id, why: w}
@@ -68,7 +69,8 @@ entities:
       - {route: "OPTIONS /b", read: bulk, key: none, shadow: off}
       - {route: POST /a, write: true, operation_key: [body.x, header.Y], host: b, headers: {a: b},
         key: body.x,
-        shadow: {percent: 1, path: /dry/a}, compare: [{unordered: $}], recheck_after: 0s}
+        shadow: {percent: 1, path: /dry/a}, compare: [{unordered: $}], recheck_after: 0s,
+        redact: [header.X-Id]}
       - {route: DELETE /a, write: true, operation_key: [query.x], key: cookie.x, shadow: off}
     cohorts:
       - {name: pilot, keys: ["1", 2]}
@@ -82,7 +84,9 @@ gateway:
   access_log: "-"
   limits: {connections: 100, header_bytes: 16kB, header_time: 5s, idle_time: 60s, connect_time: 1s,
     answer_time: 30s, body_time: 10s, drain_time: 5s}
-  shadow: {memory: 32MB, body: 512kB, time: 3s, connections: 8}
+  shadow: {memory: 32MB, body: 512kB, time: 3s, connections: 8, twin: 0}
+  redact: [$.a, header.X-Account]
+  version_header: X-Version
   health: {every: 1s, failures: 2}
 exclude: [public.audit_log]
 limits: {workers: 4, rows_per_second: 5000, bytes_per_second: 50MB, retained_wal: 1GB, lag: 5s,

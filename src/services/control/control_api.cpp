@@ -71,6 +71,7 @@ Result<Wish> to_wish(std::string_view operation, RequestFields& fields, Rate rat
   if (operation == "halt") return Halt{};
   if (operation == "verify") return BeginVerify{fields.text("entity")};
   if (operation == "retry") return RetryQuarantined{fields.text("key")};
+  if (operation == "anew") return BeginAnew{fields.text("route")};
   if (operation == "close-findings") return CloseFindings{TRY(required(fields.text("which"), "which"))};
   if (operation == "rate") {
     rate.rows_per_second_max = fields.number("rows_per_second_max").value_or(rate.rows_per_second_max);
@@ -110,6 +111,25 @@ Result<FindingSelection> closable(const std::string& which, FindingStore& findin
                "a row that waits in quarantine is not settled by closing its finding: run `oxbow quarantine "
                "--retry` once its cause is mended");
   return selection;
+}
+
+// "GET /payments/{payment_id}" is a route that the gateway compares.
+Status refuse_unknown_route(const BeginAnew& wish, const ControlParts& parts) {
+  if (parts.traffic == nullptr)
+    return Err(ErrorCode::not_found, "the spec has no `gateway`, so no answers are compared");
+  if (!wish.route) return {};
+  std::vector<std::string> known;
+  for (const auto& entity : parts.spec.entities)
+    for (const auto& route : entity.routes) known.push_back(route.method + " " + route.path);
+  parts.traffic->look([&](const AnswersKnown& answers) {
+    for (const auto& [route, figures] : answers.routes) known.push_back(route);
+  });
+  if (std::ranges::find(known, *wish.route) != known.end()) return {};
+  std::vector<std::string_view> words(known.begin(), known.end());
+  auto nearest = nearest_word(*wish.route, words);
+  return Err(ErrorCode::not_found, "the gateway compares no route `{}`; {}", *wish.route,
+             nearest.empty() ? "say it as the spec does: `GET /payments/{payment_id}`"
+                             : fmt::format("did you mean `{}`?", nearest));
 }
 
 // What the plane does not know while the stream does not run, the findings do.
@@ -201,6 +221,7 @@ Result<HttpResponse> ControlApi::post(const HttpRequest& request) {
   bool verifies = std::holds_alternative<BeginVerify>(command.wish);
   auto verify_rate = verifies ? fields.number("rows_per_second_max").value_or(0) : 0;
   TRY(fields.finish());
+  if (auto* anew = std::get_if<BeginAnew>(&command.wish)) TRY(refuse_unknown_route(*anew, service_.parts()));
   if (dry_run) return as_json(outcome_json(TRY(service_.rehearse(command)), true, std::nullopt));
   if (verifies) {
     auto id = TRY(service_.verify(command, verify_rate));

@@ -22,7 +22,8 @@ class DifferencesDocument : public testing::Test {
                       .new_status = 201,
                       .legacy_body = "{\"a\":1}",
                       .new_body = "\xff",
-                      .differences = differences},
+                      .differences = differences,
+                      .redactor = redactor_},
                      WallTime(10s));
     coverage_.compared();
     coverage_.skipped("too_large");
@@ -39,7 +40,8 @@ class DifferencesDocument : public testing::Test {
   }
 
   FieldBook fields_;
-  ClusterBook clusters_{Redactor(), Random(1)};
+  Redactor redactor_;
+  ClusterBook clusters_{Random(1)};
   Coverage coverage_;
 };
 
@@ -67,7 +69,7 @@ TEST_F(DifferencesDocument, ShowsBothAnswersWhereTheyAreAskedFor) {
 }
 
 TEST_F(DifferencesDocument, AFieldThatDidNotDifferSinceTheLastChangeOfVersionHasNoVerdict) {
-  fields_.record({.route = "GET /a", .epoch = 2});
+  fields_.begin_anew("GET /a");
   EXPECT_TRUE(document(false).at("clusters").at(0).at("verdict").is_null());
 }
 

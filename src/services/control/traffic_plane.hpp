@@ -9,6 +9,7 @@
 #include "core/evidence/cluster_book.hpp"
 #include "core/evidence/field_book.hpp"
 #include "core/evidence/paired_figures.hpp"
+#include "core/evidence/route_epoch.hpp"
 #include "core/evidence/skew.hpp"
 
 namespace oxbow {
@@ -19,6 +20,7 @@ struct RouteFigures {
   LatencyPairs latency{std::chrono::milliseconds(1)};
   ErrorTable errors;
   DivergenceCounts divergence;
+  RouteEpoch epoch;  // of the verdicts on its fields
 };
 
 // What the answers of both sides have shown.

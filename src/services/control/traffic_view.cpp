@@ -43,6 +43,16 @@ json::value divergence_value(const DivergenceCounts& divergence) {
           {"differed_after_recheck", divergence.differed_after_recheck}};
 }
 
+json::value epoch_value(const RouteEpoch& epoch) {
+  auto text_or_null = [](const std::string& text) {
+    return text.empty() ? json::value() : json::value(text);
+  };
+  return {{"number", epoch.number},
+          {"since", epoch.since == WallTime{} ? json::value() : json::value(to_string(epoch.since))},
+          {"legacy_version", text_or_null(epoch.legacy.present())},
+          {"new_version", text_or_null(epoch.new_side.present())}};
+}
+
 json::value route_value(const std::string& route, const RouteFigures& figures) {
   json::object skipped;
   for (const auto& [reason, count] : figures.coverage.reasons()) skipped[reason] = count;
@@ -53,7 +63,8 @@ json::value route_value(const std::string& route, const RouteFigures& figures) {
           {"skipped", std::move(skipped)},
           {"latency", latency_value(figures.latency)},
           {"errors", errors_value(figures.errors)},
-          {"divergence", divergence_value(figures.divergence)}};
+          {"divergence", divergence_value(figures.divergence)},
+          {"epoch", epoch_value(figures.epoch)}};
 }
 
 json::value skew_value(const EntitySkew& entity) {

@@ -15,8 +15,6 @@ constexpr std::string_view kTooBusy =
     "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: text/plain; charset=utf-8\r\n"
     "Content-Length: 48\r\nConnection: close\r\n\r\nThe gateway has all the connections it may have.\n";
 
-constexpr std::uint32_t kTwinBuckets = kBucketCount / 20;
-
 UpstreamLimits limits_of(const GatewaySpec& gateway, const SystemSpec& system) {
   return {.connect_time_max = gateway.limits.connect_time_max,
           .answer_time_max = gateway.limits.answer_time_max,
@@ -61,7 +59,7 @@ Gateway::Gateway(GatewayParts parts)
                          shadow_limits_of(settings_, parts_.spec.legacy)},
                         {parts_.dialer, deadlines_, service_addresses(parts_.spec.new_side),
                          shadow_limits_of(settings_, parts_.spec.new_side)}},
-      router_(parts_.routing, skew_, kTwinBuckets, parts_.seed),
+      router_(parts_.routing, skew_, parts_.seed),
       judge_({.exemplars = parts_.exemplars,
               .now = parts_.now,
               .ask_again = [this](auto copy, Duration after) { look_again(std::move(copy), after); },
@@ -75,9 +73,17 @@ Gateway::Gateway(GatewayParts parts)
           }),
       forwarder_(parts_.executor, upstreams_, router_, shadows_, deadlines_, parts_.seed),
       access_log_(settings_.access_log),
-      connections_(parts_.executor) {}
+      connections_(parts_.executor) {
+  judge_.take_over(*parts_.routing);
+}
 
 Gateway::~Gateway() = default;
+
+// First what users wait for.
+void Gateway::publish(std::shared_ptr<const Routing> routing) {
+  router_.publish(routing);
+  judge_.take_over(*routing);
+}
 
 // The judge has its own thread; shadows belong to ours.
 void Gateway::look_again(std::unique_ptr<ShadowCopy> copy, Duration after) {

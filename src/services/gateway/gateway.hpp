@@ -38,7 +38,7 @@ class Gateway final : public TrafficPlane {
   Task<void> run();
 
   // From now on requests are decided by this. Any thread.
-  void publish(std::shared_ptr<const Routing> routing) { router_.publish(std::move(routing)); }
+  void publish(std::shared_ptr<const Routing> routing);
 
   // Any thread.
   void look(const std::function<void(const AnswersKnown&)>& read) const override { judge_.look(read); }

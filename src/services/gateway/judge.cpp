@@ -15,6 +15,7 @@ constexpr auto kKeepEvery = 5s;
 // comparison costs this one.
 constexpr auto kGatherFor = 10ms;
 constexpr std::size_t kGathered = 1000;
+constexpr std::string_view kEarlierVersion = "earlier_version";
 constexpr std::size_t kBodyBytesMax = ParityLimits{}.body_bytes_max;
 
 // An answer as it was recorded, taken apart. Its texts stay in the record.
@@ -65,16 +66,17 @@ std::vector<FieldDifference> fields_of(const AnswerComparison& comparison) {
 struct Judge::Comparison {
   Opened legacy;
   Opened new_side;
+  Opened again;  // the twin
+  Side twin_is_of;
   AnswerComparison found;
   std::optional<AnswerComparison> twin;  // legacy with itself
 
-  Comparison(const ShadowCopy& copy, const CompareRules& rules) {
+  Comparison(const ShadowCopy& copy, const CompareRules& rules) : twin_is_of(copy.answered_by) {
     bool legacy_answered = copy.answered_by == Side::legacy;
     open(legacy_answered ? copy.answer : copy.shadow_answer, legacy);
     open(legacy_answered ? copy.shadow_answer : copy.answer, new_side);
     found = compare_answers(legacy.answer, new_side.answer, rules, {});
     if (copy.twin_answer.head.empty()) return;
-    Opened again;
     open(copy.twin_answer, again);
     // Rules that translate what legacy says have no place between two answers of one side.
     static const CompareRules kNone;
@@ -84,7 +86,7 @@ struct Judge::Comparison {
 };
 
 Judge::Judge(JudgeParts parts)
-    : parts_(std::move(parts)), clusters_(Redactor(), Random(parts_.seed)), kept_at_(parts_.now()) {
+    : parts_(std::move(parts)), clusters_(Random(parts_.seed)), kept_at_(parts_.now()) {
   if (parts_.exemplars != nullptr) {
     if (auto known = parts_.exemplars->load())
       clusters_.restore(std::move(*known));
@@ -101,6 +103,58 @@ Judge::~Judge() {
   }
   queue_filled_.notify_one();
   thread_.join();
+}
+
+void Judge::take_over(const Routing& routing) {
+  std::lock_guard lock(books_mutex_);
+  if (routing.begun_anew != begun_anew_) begin_anew(routing);
+  if (routing.routes == routes_in_force_) return;
+  routes_in_force_ = routing.routes;
+  const auto& routes = *routes_in_force_;
+  for (std::size_t i = 0; i < routes.texts.size(); ++i)
+    clusters_.redact_again(routes.texts[i], routes.redactors[i]);
+}
+
+// What the services are, they stay.
+void Judge::begin_anew(const Routing& routing) {
+  begun_anew_ = routing.begun_anew;
+  for (const auto& text : routing.routes->texts) {
+    auto& figures = routes_[text];
+    for (const auto& name : {std::string(), text}) {
+      auto ordered = begun_anew_.find(name);
+      if (ordered == begun_anew_.end() || ordered->second <= figures.epoch.ordered_at) continue;
+      auto epoch = figures.epoch;
+      epoch.begin(ordered->second);
+      epoch.ordered_at = ordered->second;
+      figures = RouteFigures{.epoch = std::move(epoch)};
+      fields_.begin_anew(text);
+    }
+  }
+}
+
+// Answers of an earlier version say nothing about the present one, and neither does what was asked before an
+// operator had it begin anew.
+bool Judge::is_of_this_epoch(const ShadowCopy& copy, const Comparison& comparison, RouteFigures& figures) {
+  auto& epoch = figures.epoch;
+  if (copy.began < epoch.ordered_at) return false;
+  const auto& field = copy.routing->routes->version_header;
+  if (field.empty()) return true;
+  bool has_changed = false, is_earlier = false;
+  auto see = [&](SideVersions& versions, const Opened& opened) {
+    auto seen = versions.see(find_field(opened.answer.fields, field).value_or(""), parts_.now());
+    has_changed |= seen == SideVersions::Seen::changed;
+    is_earlier |= seen == SideVersions::Seen::earlier;
+  };
+  see(epoch.legacy, comparison.legacy);
+  see(epoch.new_side, comparison.new_side);
+  if (comparison.twin)
+    see(comparison.twin_is_of == Side::legacy ? epoch.legacy : epoch.new_side, comparison.again);
+  if (has_changed) {
+    epoch.begin(parts_.now());
+    fields_.begin_anew(copy.routing->routes->texts[copy.route]);
+  }
+  if (is_earlier) figures.coverage.skipped(kEarlierVersion);
+  return !is_earlier;
 }
 
 bool Judge::is_worth_waking() const {
@@ -185,6 +239,7 @@ void Judge::record(const ShadowCopy& copy, const Comparison& comparison, Diverge
   bool legacy_answered = copy.answered_by == Side::legacy;
   std::lock_guard lock(books_mutex_);
   auto& figures = routes_[text];
+  if (!is_of_this_epoch(copy, comparison, figures)) return;
   if (found.verdict == AnswerComparison::Verdict::skipped) {
     figures.coverage.skipped(name(found.skipped->reason));
     return;
@@ -212,7 +267,8 @@ void Judge::record(const ShadowCopy& copy, const Comparison& comparison, Diverge
                     .new_status = comparison.new_side.answer.status,
                     .legacy_body = comparison.legacy.answer.body,
                     .new_body = comparison.new_side.answer.body,
-                    .differences = told},
+                    .differences = told,
+                    .redactor = copy.routing->routes->redactors[copy.route]},
                    parts_.now());
 }
 

@@ -31,6 +31,10 @@ class Judge {
   explicit Judge(JudgeParts parts);
   ~Judge();  // compares nothing more
 
+  // From now on this is in force: what its routes hide is taken out of what was kept, and what an operator
+  // ordered to begin anew does. Any thread.
+  void take_over(const Routing& routing);
+
   // Both answers of a copy are there. Any thread.
   void offer(std::unique_ptr<ShadowCopy> copy);
 
@@ -48,6 +52,8 @@ class Judge {
   };
   struct Comparison;
 
+  void begin_anew(const Routing& routing);
+  bool is_of_this_epoch(const ShadowCopy& copy, const Comparison& comparison, RouteFigures& figures);
   bool is_worth_waking() const;
   void work();
   void judge(std::unique_ptr<ShadowCopy> copy);
@@ -65,6 +71,8 @@ class Judge {
   std::map<std::string, RouteFigures> routes_;
   FieldBook fields_;
   ClusterBook clusters_;
+  std::shared_ptr<const Routes> routes_in_force_;
+  Routing::BegunAnew begun_anew_;
   WallTime kept_at_{};
   std::thread thread_;
 };

@@ -24,9 +24,8 @@ ShadowSkip skip_of(ShadowWhy why) {
 
 }  // namespace
 
-Router::Router(std::shared_ptr<const Routing> routing, SkewKeeper& skew, std::uint32_t twin_buckets,
-               std::uint64_t seed)
-    : routing_(std::move(routing)), skew_(skew), twin_buckets_(twin_buckets), random_(seed) {}
+Router::Router(std::shared_ptr<const Routing> routing, SkewKeeper& skew, std::uint64_t seed)
+    : routing_(std::move(routing)), skew_(skew), random_(seed) {}
 
 void Router::publish(std::shared_ptr<const Routing> routing) {
   routing_.store(std::move(routing));
@@ -74,7 +73,7 @@ std::optional<Destination> Router::decide(Question& question) {
   if (destination.shadow_skip != ShadowSkip::none) return destination;
   if (!route.shadow_segments.empty())
     destination.shadow_target = shadow_target(table, question.match_, *question.head_);
-  destination.takes_twin = route.route.read && random_.below(kBucketCount) < twin_buckets_;
+  destination.takes_twin = route.route.read && random_.below(kBucketCount) < routing.twin_buckets;
   return destination;
 }
 

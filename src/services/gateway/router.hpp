@@ -17,9 +17,7 @@ namespace oxbow {
 
 class Router {
  public:
-  // `twin_buckets` of kBucketCount shadows come with a second answer of the side that answered.
-  Router(std::shared_ptr<const Routing> routing, SkewKeeper& skew, std::uint32_t twin_buckets,
-         std::uint64_t seed);
+  Router(std::shared_ptr<const Routing> routing, SkewKeeper& skew, std::uint64_t seed);
 
   // Any thread.
   void publish(std::shared_ptr<const Routing> routing);
@@ -51,7 +49,6 @@ class Router {
  private:
   std::atomic<std::shared_ptr<const Routing>> routing_;
   SkewKeeper& skew_;
-  std::uint32_t twin_buckets_;
   Random random_;
 };
 

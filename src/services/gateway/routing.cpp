@@ -21,11 +21,27 @@ std::vector<CompareRule> rules_of(const RoutedRoute& routed, const Spec& spec,
   return rules;
 }
 
+// What is hidden under legacy's name is hidden under its name on the new side, too. Routes with one text are
+// one for the examples, so each hides what any of them names.
+Redactor redactor_of(std::string_view text, const Routes& routes, const Spec& spec,
+                     std::chrono::year_month_day today) {
+  auto fields = spec.gateway ? spec.gateway->redact : std::vector<std::string>();
+  std::vector<RenamedMember> renames;
+  for (std::size_t i = 0; i < routes.texts.size(); ++i) {
+    if (routes.texts[i] != text) continue;
+    const auto& routed = routes.table.routes()[i];
+    fields.insert(fields.end(), routed.route.redact.begin(), routed.route.redact.end());
+    for (auto& rule : rules_of(routed, spec, today))
+      if (rule.kind == CompareRule::Kind::rename) renames.push_back({rule.path, rule.to});
+  }
+  return Redactor(std::move(fields), std::move(renames));
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, const KeyKinds& kinds,
                                                      std::chrono::year_month_day today) {
-  auto routes = std::make_shared<Routes>(Routes{RouteTable::compile(spec, kinds), {}, {}});
+  auto routes = std::make_shared<Routes>(Routes{RouteTable::compile(spec, kinds), {}, {}, {}, {}});
   std::string problems;
   for (const auto& routed : routes->table.routes()) {
     routes->texts.push_back(routed.route.method + " " + routed.route.path);
@@ -38,6 +54,8 @@ Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, const Key
       problems += fmt::format("\n  {}:{}:{}: {}", spec.file, problem.mark.line, problem.mark.column,
                               problem.sentence);
   }
+  for (const auto& text : routes->texts) routes->redactors.push_back(redactor_of(text, *routes, spec, today));
+  if (spec.gateway) routes->version_header = spec.gateway->version_header;
   if (!problems.empty()) return std::unexpected(Error{ErrorCode::spec_invalid, problems});
   return routes;
 }

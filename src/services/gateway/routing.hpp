@@ -3,10 +3,12 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "core/evidence/redactor.hpp"
 #include "core/parity/rules.hpp"
 #include "core/routing/decision.hpp"
 
@@ -16,6 +18,8 @@ struct Routes {
   RouteTable table;
   std::vector<CompareRules> rules;  // by route
   std::vector<std::string> texts;   // by route: "GET /payments/{payment_id}"
+  std::vector<Redactor> redactors;  // by route
+  std::string version_header;       // of both services; empty: their versions are not known
 };
 
 // `spec_invalid` with every rule of comparison that makes no sense. `today` in UTC: what may differ for a
@@ -24,9 +28,14 @@ Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, const Key
                                                      std::chrono::year_month_day today);
 
 struct Routing {
+  // When an operator had the comparison begin anew, by the text of the route; "": of all.
+  using BegunAnew = std::map<std::string, WallTime>;
+
   std::shared_ptr<const Routes> routes;
   RoutingState state;
-  bool shows_state = false;  // to the client, in X-Oxbow-Side and X-Oxbow-State
+  std::uint32_t twin_buckets = 0;  // of kBucketCount shadowed reads, whose own side is asked twice
+  bool shows_state = false;        // to the client, in X-Oxbow-Side and X-Oxbow-State
+  BegunAnew begun_anew;
 };
 
 }  // namespace oxbow

@@ -28,6 +28,11 @@ bool hangs_on_condition(const RequestHead& request, std::string_view answer_head
          });
 }
 
+// Each second look asks the side that answers users once more, so there is a budget for them, as for retries:
+// every shadow earns a part of one. A side that differs nearly always shows that without them.
+constexpr double kLooksPerShadow = 0.1;
+constexpr double kLooksSavedMax = 100;
+
 ShadowSkip skip_of(const Error& error) {
   switch (error.code) {
     case ErrorCode::unreachable:
@@ -49,11 +54,13 @@ Shadows::Shadows(boost::asio::any_io_executor executor, Upstreams& upstreams, De
       on_pair_(std::move(on_pair)),
       on_skip_(std::move(on_skip)),
       budget_(std::make_shared<ShadowBudget>(settings.memory_bytes_max)),
+      looks_saved_(kLooksSavedMax),
       running_(std::move(executor)) {}
 
 std::unique_ptr<ShadowCopy> Shadows::begin(const Destination& destination) {
   auto copy = std::make_unique<ShadowCopy>(budget_, settings_.body_bytes_max);
   if (!copy->take(kCopyBytes)) copy->give_up(ShadowSkip::budget);
+  copy->began = wall_now();
   copy->answered_by = destination.side;
   copy->route = *destination.route;
   copy->routing = destination.routing;
@@ -79,6 +86,7 @@ ShadowSkip Shadows::submit(std::unique_ptr<ShadowCopy> copy, const Destination& 
   copy->method = request.method;
   http1::append_request_head(copy->request_head, request, framing, changes);
   copy->takes_twin = destination.takes_twin;
+  looks_saved_ = std::min(looks_saved_ + kLooksPerShadow, kLooksSavedMax);
   running_.spawn(run(std::move(copy)));
   return ShadowSkip::none;
 }
@@ -114,6 +122,12 @@ Task<void> Shadows::run(std::unique_ptr<ShadowCopy> copy) {
 }
 
 void Shadows::look_again(std::unique_ptr<ShadowCopy> copy, Duration after) {
+  if (looks_saved_ < 1) {
+    copy->look = ShadowCopy::Look::only;
+    on_pair_(std::move(copy));
+    return;
+  }
+  looks_saved_ -= 1;
   running_.spawn(run_again(std::move(copy), after));
 }
 

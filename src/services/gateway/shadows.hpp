@@ -44,7 +44,7 @@ class Shadows {
   // A request that would have been copied, but for the reason that its destination has.
   void pass_over(const Destination& destination);
 
-  // Asks both sides once more, and hands the pair over again.
+  // Asks both sides once more, and hands the pair over again; without asking if that happens too often.
   void look_again(std::unique_ptr<ShadowCopy> copy, Duration after);
 
   // Ends all that run.
@@ -66,6 +66,7 @@ class Shadows {
   OnPair on_pair_;
   OnSkip on_skip_;
   std::shared_ptr<ShadowBudget> budget_;  // of its copies, too, which may outlive us
+  double looks_saved_;
   TaskGroup running_;
 };
 
