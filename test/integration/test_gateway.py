@@ -335,6 +335,7 @@ def test_slow_clients_are_let_go(make_gateway):
         slow_header.send(b"GET / HT")
         slow_body.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhel")
         started = time.monotonic()
+        assert slow_header.answer().status == 408 and slow_body.answer().status == 408
         assert slow_header.is_closed() and slow_body.is_closed() and idle.is_closed()
         assert time.monotonic() - started < 5
     assert gateway.get().status == 200

@@ -97,6 +97,7 @@ void append_request_head(std::string& out, const RequestHead& head, const Framin
   bool has_trace = false;
   for (const auto& field : head.fields) {
     if (same_field_name(field.name, "Host") || is_forwarded_field(field.name)) continue;
+    if (is_one_of(field.name, changes.without)) continue;
     if (same_field_name(field.name, "traceparent")) {
       if (has_trace || !is_traceparent(field.value)) continue;
       has_trace = true;

@@ -27,10 +27,11 @@ struct OwnField {
 
 struct RequestChanges {
   Requester requester;
-  std::string_view target;        // empty: as it is
-  std::string_view traceparent;   // sent if the request has no valid one
-  bool wants_upgrade = false;     // Connection and Upgrade pass
-  std::span<const OwnField> own;  // for example X-Shadow
+  std::string_view target;                      // empty: as it is
+  std::string_view traceparent;                 // sent if the request has no valid one
+  bool wants_upgrade = false;                   // Connection and Upgrade pass
+  std::span<const OwnField> own;                // for example X-Shadow
+  std::span<const std::string_view> without{};  // names of fields that end here
 };
 
 void append_request_head(std::string& out, const RequestHead& head, const Framing& framing,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 namespace oxbow::http1 {
 namespace {
@@ -134,6 +135,36 @@ std::optional<Refusal> take_host(RequestHead& head) {
   return std::nullopt;
 }
 
+// What only the next hop may see is not here for anybody who decides (RFC 9110, 7.6.1): who answers would
+// hang on a field that he does not get.
+void drop_listed(HeaderFields& fields) {
+  constexpr std::array<std::string_view, 14> kKept = {"close",
+                                                      "keep-alive",
+                                                      "Connection",
+                                                      "Upgrade",
+                                                      "TE",
+                                                      "Expect",
+                                                      "Host",
+                                                      "Content-Length",
+                                                      "Transfer-Encoding",
+                                                      "Cookie",
+                                                      "Authorization",
+                                                      "X-Forwarded-For",
+                                                      "X-Forwarded-Proto",
+                                                      "X-Forwarded-Host"};
+  std::vector<std::string_view> listed;
+  for (const auto& field : fields)
+    if (same_field_name(field.name, "Connection"))
+      for_each_member(field.value, [&](std::string_view member) {
+        if (std::ranges::none_of(kKept, [&](auto kept) { return same_field_name(kept, member); }))
+          listed.push_back(member);
+      });
+  if (listed.empty()) return;
+  std::erase_if(fields, [&](const auto& field) {
+    return std::ranges::any_of(listed, [&](auto member) { return same_field_name(field.name, member); });
+  });
+}
+
 }  // namespace
 
 bool is_token(std::string_view text) {
@@ -200,6 +231,7 @@ std::optional<Refusal> parse_request_head(std::string_view bytes, const HeadLimi
   head.minor_version = *minor;
   if (auto refusal = parse_target(line.substr(first + 1, second - first - 1), head)) return refusal;
   if (auto refusal = parse_fields(bytes, limits, head.fields)) return refusal;
+  if (find_field(head.fields, "Connection")) drop_listed(head.fields);
   return take_host(head);
 }
 

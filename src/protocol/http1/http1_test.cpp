@@ -103,6 +103,17 @@ TEST(Http1Head, is_refused_where_two_readers_could_disagree) {
   EXPECT_EQ(status_of("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"), 200);
 }
 
+TEST(Http1Head, does_not_hold_what_ends_here_because_Connection_lists_it) {
+  RequestHead head;
+  EXPECT_FALSE(
+      parse("GET /a HTTP/1.1\r\nHost: h\r\nConnection: x-tenant, Host, Cookie, X-Forwarded-For, Upgrade\r\n"
+            "X-Tenant: 7\r\nCookie: a=b\r\nX-Forwarded-For: 1.2.3.4\r\nUpgrade: websocket\r\n\r\n",
+            head));
+  EXPECT_FALSE(find_field(head.fields, "X-Tenant"));
+  for (const auto* kept : {"Host", "Cookie", "X-Forwarded-For", "Upgrade", "Connection"})
+    EXPECT_TRUE(find_field(head.fields, kept)) << kept;
+}
+
 TEST(Http1Head, has_bounds) {
   HeadLimits limits{.line_bytes_max = 40, .head_bytes_max = 100, .fields_max = 3};
   EXPECT_EQ(status_of("GET /" + std::string(60, 'a'), limits), 414);

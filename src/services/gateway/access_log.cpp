@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/log.hpp"
+#include "core/evidence/secret_text.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
 
@@ -52,7 +53,10 @@ void AccessLog::add(const Visit& visit, const ClientExchange& client) {
   fmt::format_to(std::back_inserter(lines_), "{{\"at\":\"{}\"", to_string(wall_now()));
   append_text(lines_, "client", client.requester().address);
   append_text(lines_, "method", request.method);
-  append_text(lines_, "target", request.target);
+  if (request.query().empty())
+    append_text(lines_, "target", request.target);
+  else
+    append_text(lines_, "target", without_secrets(request.target));
   append_text(lines_, "host", request.host);
   fmt::format_to(std::back_inserter(lines_), ",\"status\":{},\"ms\":{:.3f},\"bytes_in\":{},\"bytes_out\":{}",
                  visit.status, took_ms, visit.bytes_in, visit.bytes_out);
@@ -66,6 +70,17 @@ void AccessLog::add(const Visit& visit, const ClientExchange& client) {
   if (visit.attempts > 1) fmt::format_to(std::back_inserter(lines_), ",\"attempts\":{}", visit.attempts);
   if (visit.client_gone) lines_ += ",\"client_gone\":true";
   append_text(lines_, "failure", visit.failure);
+  lines_ += "}\n";
+  if (lines_.size() > kLinesBytesMax) flush();
+}
+
+void AccessLog::add_refused(const http1::Requester& requester, const http1::Refusal& refusal) {
+  if (file_ == nullptr) return;
+  fmt::format_to(std::back_inserter(lines_), "{{\"at\":\"{}\"", to_string(wall_now()));
+  append_text(lines_, "client", requester.address);
+  fmt::format_to(std::back_inserter(lines_), ",\"status\":{}", refusal.status);
+  append_text(lines_, "reason", "refused");
+  append_text(lines_, "failure", refusal.sentence);
   lines_ += "}\n";
   if (lines_.size() > kLinesBytesMax) flush();
 }

@@ -1,5 +1,5 @@
-// One line of JSON for every request. Lines are gathered and written twice a second, so a request never waits
-// for a disk of its own.
+// One line of JSON for every request, without what looks like a secret in its target. Lines are gathered and
+// written twice a second, so a request never waits for a disk of its own.
 #pragma once
 
 #include <cstdio>
@@ -20,6 +20,10 @@ class AccessLog {
   AccessLog& operator=(const AccessLog&) = delete;
 
   void add(const Visit& visit, const ClientExchange& client);
+
+  // What was no request that could be answered.
+  void add_refused(const http1::Requester& requester, const http1::Refusal& refusal);
+
   void flush();
 
   // Writes what was gathered until it is cancelled.

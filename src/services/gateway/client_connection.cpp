@@ -10,13 +10,14 @@ namespace {
 constexpr std::size_t kKeptOutBytes = 4 << 10;
 constexpr Duration kLinger = std::chrono::seconds(2);
 constexpr std::size_t kLingerBytes = 1 << 20;
+constexpr std::string_view kTooSlow =
+    "HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 34\r\n"
+    "Connection: close\r\n\r\nthe request did not come in time.\n";
 
 std::string_view reason_of(int status) {
   switch (status) {
     case 405:
       return "Method Not Allowed";
-    case 408:
-      return "Request Timeout";
     case 414:
       return "URI Too Long";
     case 431:
@@ -36,7 +37,7 @@ ClientConnection::ClientConnection(std::unique_ptr<ByteStream> stream, const Cli
                                    Deadlines& deadlines)
     : stream_(std::move(stream)),
       limits_(limits),
-      deadline_(deadlines, [this] { stream_->close(false); }),
+      deadline_(deadlines, [this] { expire(); }),
       reader_(*stream_, limits.head) {}
 
 http1::Requester ClientConnection::requester() const {
@@ -52,7 +53,14 @@ Task<void> ClientConnection::open() {
   co_return opened;
 }
 
+// Who has begun a request and has no answer yet is told; what the kernel does not take at once is lost.
+void ClientConnection::expire() {
+  if (!idle_ && !answer_begun_) stream_->write_now(kTooSlow);
+  stream_->close(false);
+}
+
 Task<bool> ClientConnection::next_request() {
+  answer_begun_ = answer_ended_ = close_ = false;
   reader_.rest();
   if (out_.capacity() > kKeptOutBytes) out_ = {};
   idle_ = reader_.unread().empty();
@@ -69,21 +77,22 @@ Task<bool> ClientConnection::next_request() {
     bytes = co_await reader_.read_head();
   }
   deadline_.clear();
-  answer_begun_ = answer_ended_ = close_ = false;
   http1::Framing framing;
-  std::optional<http1::Refusal> refusal;
-  if (!bytes && bytes.error().code == ErrorCode::malformed) refusal = reader_.refusal();
-  if (!bytes && !refusal) co_return false;
+  if (!bytes && bytes.error().code == ErrorCode::malformed) refusal_ = reader_.refusal();
+  if (!bytes && !refusal_) {
+    if (deadline_.has_expired()) refusal_ = {408, "the header did not come in time"};
+    co_return false;
+  }
   if (bytes && *bytes == http2::kPrefaceHead && !has_spoken_ && !stream_->is_encrypted()) {
     speaks_http2_ = true;
     begun_ = *bytes;
     co_return false;
   }
   has_spoken_ = true;
-  if (!refusal) refusal = http1::parse_request_head(*bytes, limits_.head, head_);
-  if (!refusal) refusal = http1::request_framing(head_, framing);
-  if (refusal) {
-    CO_TRY(co_await refuse(*refusal));
+  if (!refusal_) refusal_ = http1::parse_request_head(*bytes, limits_.head, head_);
+  if (!refusal_) refusal_ = http1::request_framing(head_, framing);
+  if (refusal_) {
+    CO_TRY(co_await refuse(*refusal_));
     co_return false;
   }
   close_ = draining_ || !http1::keeps_alive(head_.minor_version, head_.fields);
@@ -93,6 +102,7 @@ Task<bool> ClientConnection::next_request() {
 
 // What was refused has no end that we could know, so the connection ends.
 Task<void> ClientConnection::refuse(const http1::Refusal& refusal) {
+  answer_begun_ = true;
   auto text = refusal.sentence + "\n";
   out_ = fmt::format(
       "HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: "

@@ -36,6 +36,9 @@ class ClientConnection final : public ClientSession, public ClientExchange {
   // request and was told so.
   Task<bool> next_request();
 
+  // Behind next_request() that was false: why it was no request, if the client was told so.
+  const std::optional<http1::Refusal>& refusal() const { return refusal_; }
+
   // Behind an answer. Whether the connection can go on.
   bool can_go_on() const;
 
@@ -72,12 +75,14 @@ class ClientConnection final : public ClientSession, public ClientExchange {
  private:
   Task<void> refuse(const http1::Refusal& refusal);
   Task<void> linger();
+  void expire();
 
   std::unique_ptr<ByteStream> stream_;
   const ClientLimits& limits_;
   Deadline deadline_;
   MessageReader reader_;
   RequestHead head_;
+  std::optional<http1::Refusal> refusal_;
   std::string_view begun_;  // of HTTP/2
   std::string out_;
   http1::Framing answer_framing_;

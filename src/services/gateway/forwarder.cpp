@@ -18,9 +18,24 @@ bool is_idempotent(std::string_view method) {
          method == "DELETE" || method == "TRACE";
 }
 
+// Not to another version of HTTP (RFC 9113, 3.1): its requests would pass through the tunnel undecided.
 bool wants_upgrade(const RequestHead& head) {
-  return head.minor_version > 0 && http1::lists_token(head.fields, "Connection", "upgrade") &&
-         find_field(head.fields, "Upgrade").has_value();
+  if (head.minor_version == 0 || !http1::lists_token(head.fields, "Connection", "upgrade")) return false;
+  bool to_protocol = false, to_http = false;
+  for (const auto& field : head.fields) {
+    if (!same_field_name(field.name, "Upgrade")) continue;
+    http1::for_each_member(field.value, [&](std::string_view protocol) {
+      to_protocol = true;
+      auto name = protocol.substr(0, protocol.find('/'));
+      to_http = to_http || same_field_name(name, "h2c") || same_field_name(name, "h2") ||
+                same_field_name(name, "HTTP");
+    });
+  }
+  return to_protocol && !to_http;
+}
+
+bool expects_continue(const RequestHead& head) {
+  return http1::lists_token(head.fields, "Expect", "100-continue");
 }
 
 int status_for(const Error& error) {
@@ -44,7 +59,7 @@ struct Forwarder::Exchange {
   std::unique_ptr<ShadowCopy> copy{};  // none: it has no shadow
   std::string first_body{};            // what was read of the body before anything was sent
   bool body_is_whole = false;          // in `first_body`
-  bool client_fault = false;           // the client's body follows no coding
+  std::string client_fault{};          // in what the client's body follows no coding
   std::string traceparent{};
 
   bool has_body() const { return client.body_framing().kind != http1::Framing::Kind::none; }
@@ -81,10 +96,18 @@ boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
 }
 
 Task<void> Forwarder::answer(Exchange& exchange) {
-  Router::Question question;
-  router_.begin(exchange.client.request(), question);
-  if (question.wants_body()) CO_TRY(co_await look_for_key(exchange, question));
-  decide(exchange, question);
+  if (exchange.has_body() && !expects_continue(exchange.client.request()))
+    CO_TRY(co_await read_first_of_body(exchange));
+  while (true) {
+    Router::Question question;
+    router_.begin(exchange.client.request(), question);
+    if (question.wants_body()) CO_TRY(co_await look_for_key(exchange, question));
+    auto destination = router_.decide(question);
+    if (!destination) continue;
+    exchange.destination = std::move(*destination);
+    break;
+  }
+  prepare(exchange);
   auto& visit = exchange.visit;
   auto& upstream = upstreams_.of(exchange.destination.side);
   for (visit.attempts = 1;; ++visit.attempts) {
@@ -97,9 +120,9 @@ Task<void> Forwarder::answer(Exchange& exchange) {
       service.keep();
       co_return ended;
     }
-    // Whoever was asked to stop knows nothing of the service.
-    if (visit.client_gone || ended.error().code == ErrorCode::cancelled || co_await is_cancelled())
-      co_return ended;
+    // Whoever was asked to stop, or has stopped because of the client, knows nothing of the service.
+    bool by_client = visit.client_gone || !exchange.client_fault.empty();
+    if (by_client || ended.error().code == ErrorCode::cancelled || co_await is_cancelled()) co_return ended;
     bool was_stale = service->was_used() && !service->has_answered();
     bool may_repeat = is_idempotent(exchange.client.request().method) &&
                       (!exchange.has_body() || exchange.body_is_whole) && !exchange.client.answer_has_begun();
@@ -110,11 +133,21 @@ Task<void> Forwarder::answer(Exchange& exchange) {
   }
 }
 
-// A key in the body is looked for before anything is sent.
+// Before anything is decided: it may come long behind its head. Who expects to be asked for it sends none
+// yet.
+Task<void> Forwarder::read_first_of_body(Exchange& exchange) {
+  auto part = CO_TRY(co_await read_body(exchange));
+  exchange.first_body = part.bytes;
+  exchange.body_is_whole = part.is_last;
+  co_return Status{};
+}
+
+// A key in the body is looked for before anything is sent, first in what was read for an earlier question.
 Task<void> Forwarder::look_for_key(Exchange& exchange, Router::Question& question) {
   auto& client = exchange.client;
-  bool expects = http1::lists_token(client.request().fields, "Expect", "100-continue");
-  if (exchange.has_body() && expects) {
+  question.feed(exchange.first_body, exchange.body_is_whole);
+  bool expects = exchange.has_body() && expects_continue(client.request());
+  if (expects && exchange.first_body.empty()) {
     client.add_interim({.status = 100, .reason = "Continue", .fields = {}});
     CO_TRY(co_await flush(exchange));
   }
@@ -127,9 +160,8 @@ Task<void> Forwarder::look_for_key(Exchange& exchange, Router::Question& questio
   co_return Status{};
 }
 
-void Forwarder::decide(Exchange& exchange, Router::Question& question) {
+void Forwarder::prepare(Exchange& exchange) {
   const auto& head = exchange.client.request();
-  exchange.destination = router_.decide(question);
   const auto& destination = exchange.destination;
   auto& visit = exchange.visit;
   visit.side = destination.side;
@@ -143,7 +175,7 @@ void Forwarder::decide(Exchange& exchange, Router::Question& question) {
   bool is_wanted = visit.shadow == ShadowSkip::none || visit.shadow == ShadowSkip::not_copied;
   if (is_wanted && wants_upgrade(head)) visit.shadow = ShadowSkip::upgraded;
   if (visit.shadow == ShadowSkip::none) exchange.copy = shadows_.begin(destination);
-  if (!find_field(head.fields, "traceparent")) {
+  if (auto trace = find_field(head.fields, "traceparent"); !trace || !http1::is_traceparent(*trace)) {
     std::array<unsigned char, 24> random;
     for (std::size_t i = 0; i < random.size(); i += 8) {
       auto word = random_.next();
@@ -158,13 +190,6 @@ http1::RequestChanges Forwarder::changes(Exchange& exchange, std::string_view ta
 }
 
 Task<void> Forwarder::attempt(Exchange& exchange, UpstreamConnection& service) {
-  auto& client = exchange.client;
-  bool expects = http1::lists_token(client.request().fields, "Expect", "100-continue");
-  if (exchange.has_body() && !exchange.body_is_whole && exchange.first_body.empty() && !expects) {
-    auto part = CO_TRY(co_await read_body(exchange));
-    exchange.first_body = part.bytes;
-    exchange.body_is_whole = part.is_last;
-  }
   if (!exchange.has_body() || exchange.body_is_whole) {
     auto bytes = whole_request(exchange);
     auto rest = service.send_now(bytes);
@@ -177,6 +202,7 @@ Task<void> Forwarder::attempt(Exchange& exchange, UpstreamConnection& service) {
     bytes = {};  // the answer may be long in coming
     co_return co_await relay(exchange, service);
   }
+  if (!exchange.first_body.empty()) service.begin_upload();
   TaskGroup uploading(executor_);
   uploading.spawn(upload(exchange, service));
   auto relayed = co_await relay(exchange, service);
@@ -228,24 +254,30 @@ Task<void> Forwarder::upload(Exchange& exchange, UpstreamConnection& service) {
       bytes += "0\r\n";
       http1::append_trailers(bytes, client.trailers());
     }
-    if (auto sent = co_await service.send(bytes); !sent || part.is_last) co_return Status{};
+    if (auto sent = co_await service.send(bytes); !sent || part.is_last) {
+      service.end_upload();
+      co_return Status{};
+    }
     bytes.clear();
     auto next = co_await read_body(exchange);
     if (!next) {
       service.close();
       co_return Status{};
     }
+    service.begin_upload();
     part = *next;
   }
 }
 
-// A client that breaks the coding of its body is still there to be told.
+// A client that breaks the coding of its body is still there to be told, and so is one whose body is not
+// wanted any more.
 Task<BodyPart> Forwarder::read_body(Exchange& exchange) {
   auto part = co_await exchange.client.read_body();
-  if (!part) {
-    exchange.client_fault = part.error().code == ErrorCode::malformed;
-    exchange.visit.client_gone = !exchange.client_fault;
-  }
+  if (part || co_await is_cancelled()) co_return part;
+  if (part.error().code == ErrorCode::malformed)
+    exchange.client_fault = part.error().detail;
+  else
+    exchange.visit.client_gone = true;
   co_return part;
 }
 
@@ -348,15 +380,15 @@ Task<void> Forwarder::tunnel(Exchange& exchange, UpstreamConnection& service) {
 Task<void> Forwarder::refuse(Exchange& exchange, const Error& error) {
   auto& client = exchange.client;
   auto& visit = exchange.visit;
-  visit.status = exchange.client_fault ? 400 : status_for(error);
+  bool client_fault = !exchange.client_fault.empty();
+  visit.status = client_fault ? 400 : status_for(error);
   auto reason = visit.status == 400   ? std::string_view("Bad Request")
                 : visit.status == 504 ? std::string_view("Gateway Timeout")
                 : visit.status == 503 ? std::string_view("Service Unavailable")
                                       : std::string_view("Bad Gateway");
-  auto text = exchange.client_fault
-                  ? error.detail + "\n"
-                  : fmt::format("The {} service gave no answer that can be passed on ({}).\n",
-                                name(visit.side), name(error.code));
+  auto text = client_fault ? exchange.client_fault + "\n"
+                           : fmt::format("The {} service gave no answer that can be passed on ({}).\n",
+                                         name(visit.side), name(error.code));
   ResponseHead head{visit.status, reason, 1, {{"Content-Type", "text/plain; charset=utf-8"}}};
   if (visit.status == 503) head.fields.push_back({"Retry-After", "1"});
   client.begin_answer(head, {http1::Framing::Kind::length, text.size()}, {});

@@ -28,7 +28,8 @@ class Forwarder {
 
   Task<void> answer(Exchange& exchange);
   Task<void> look_for_key(Exchange& exchange, Router::Question& question);
-  void decide(Exchange& exchange, Router::Question& question);
+  Task<void> read_first_of_body(Exchange& exchange);
+  void prepare(Exchange& exchange);
   Task<void> attempt(Exchange& exchange, UpstreamConnection& service);
   std::string whole_request(Exchange& exchange);
   Task<void> upload(Exchange& exchange, UpstreamConnection& service);

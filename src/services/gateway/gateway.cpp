@@ -2,7 +2,9 @@
 
 #include <boost/asio/post.hpp>
 
+#include "base/log.hpp"
 #include "core/spec/http_address.hpp"
+#include "runtime/cancellation.hpp"
 #include "runtime/deadline.hpp"
 #include "runtime/real_clock.hpp"
 
@@ -30,6 +32,14 @@ UpstreamLimits shadow_limits_of(const GatewaySpec& gateway, const SystemSpec& sy
   limits.idle_connections_max = gateway.shadow.connections_max;
   limits.health_path.clear();
   return limits;
+}
+
+// A group ends with its first failure, and what befalls one client must not befall the others.
+Task<void> alone(Task<void> client) {
+  if (auto ended = co_await run_guarded(std::move(client));
+      !ended && ended.error().code == ErrorCode::internal)
+    log_error("a connection ended early: {}", to_string(ended.error()));
+  co_return Status{};
 }
 
 }  // namespace
@@ -101,7 +111,7 @@ Task<void> Gateway::accept(Listener& listener) {
   while (true) {
     auto stream = CO_TRY(co_await listener.accept());
     bool has_room = connections_.running() < settings_.limits.connections_max;
-    connections_.spawn(has_room ? serve(std::move(stream)) : turn_away(std::move(stream)));
+    connections_.spawn(alone(has_room ? serve(std::move(stream)) : turn_away(std::move(stream))));
   }
 }
 
@@ -123,15 +133,21 @@ Task<void> Gateway::serve(std::unique_ptr<ByteStream> stream) {
     co_await answer(client);
     if (!client.can_go_on()) break;
   }
+  if (client.refusal()) access_log_.add_refused(client.requester(), *client.refusal());
   co_await client.finish();
   open_.erase(place);
-  if (client.speaks_http2()) connections_.spawn(serve_http2(client.take_stream(), client.bytes_read()));
+  if (client.speaks_http2())
+    connections_.spawn(alone(serve_http2(client.take_stream(), client.bytes_read())));
   co_return Status{};
 }
 
 Task<void> Gateway::serve_http2(std::unique_ptr<ByteStream> stream, std::string begun) {
-  Http2Connection client(parts_.executor, std::move(stream), std::move(begun), client_limits_, deadlines_,
-                         [this](ClientExchange& exchange) { return answer(exchange); });
+  Http2Connection client(
+      parts_.executor, std::move(stream), std::move(begun), client_limits_, deadlines_,
+      [this](ClientExchange& exchange) { return answer(exchange); },
+      [this](const ClientExchange& exchange, const http1::Refusal& refusal) {
+        access_log_.add_refused(exchange.requester(), refusal);
+      });
   auto place = enter(client);
   co_await client.run();
   open_.erase(place);

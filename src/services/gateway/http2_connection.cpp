@@ -14,7 +14,7 @@ constexpr Duration kLinger = std::chrono::seconds(2);
 
 Http2Connection::Http2Connection(boost::asio::any_io_executor executor, std::unique_ptr<ByteStream> stream,
                                  std::string begun, const ClientLimits& limits, Deadlines& deadlines,
-                                 Serve serve)
+                                 Serve serve, OnRefused on_refused)
     : stream_(std::move(stream)),
       begun_(std::move(begun)),
       limits_(limits),
@@ -24,6 +24,7 @@ Http2Connection::Http2Connection(boost::asio::any_io_executor executor, std::uni
       output_(executor),
       parts_{session_, output_, *stream_, limits_, deadlines, executor},
       serve_(std::move(serve)),
+      on_refused_(std::move(on_refused)),
       streams_(executor) {}
 
 Task<void> Http2Connection::run() {
@@ -119,7 +120,10 @@ Task<void> Http2Connection::serve(std::unique_ptr<Http2Stream> stream, http2::St
 }
 
 Task<void> Http2Connection::answer(Http2Stream& stream, std::optional<http1::Refusal> refusal) {
-  if (refusal) co_return co_await stream.refuse(std::move(*refusal));
+  if (refusal) {
+    on_refused_(stream, *refusal);
+    co_return co_await stream.refuse(std::move(*refusal));
+  }
   co_await serve_(stream);
   co_return Status{};
 }

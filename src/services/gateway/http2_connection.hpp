@@ -12,10 +12,12 @@ namespace oxbow {
 class Http2Connection final : public ClientSession, private http2::Handler {
  public:
   using Serve = std::function<boost::asio::awaitable<void>(ClientExchange&)>;
+  using OnRefused = std::function<void(const ClientExchange&, const http1::Refusal&)>;
 
   // `begun` is what was read of the stream already.
   Http2Connection(boost::asio::any_io_executor executor, std::unique_ptr<ByteStream> stream,
-                  std::string begun, const ClientLimits& limits, Deadlines& deadlines, Serve serve);
+                  std::string begun, const ClientLimits& limits, Deadlines& deadlines, Serve serve,
+                  OnRefused on_refused);
 
   // Until the client has gone or breaks the protocol, or is idle for too long, or behind drain() the last
   // stream ended.
@@ -47,6 +49,7 @@ class Http2Connection final : public ClientSession, private http2::Handler {
   Wake output_;
   Http2Parts parts_;
   Serve serve_;
+  OnRefused on_refused_;
   TaskGroup streams_;
   std::map<http2::StreamId, Http2Stream*> open_;
   std::string out_;

@@ -45,6 +45,14 @@ bool has_failed(int status) {
   return status >= 500;
 }
 
+// Of a pair that was looked at for the last time.
+DivergenceCounts::Outcome outcome_of(const ShadowCopy& copy, bool differs) {
+  using Outcome = DivergenceCounts::Outcome;
+  if (copy.look != ShadowCopy::Look::second || !copy.first_look.differed)
+    return differs ? Outcome::unsettled : Outcome::equal;
+  return differs ? Outcome::settled : Outcome::settled_equal;
+}
+
 std::vector<FieldDifference> fields_of(const AnswerComparison& comparison) {
   std::vector<FieldDifference> fields;
   for (const auto& difference : comparison.differences)
@@ -204,23 +212,25 @@ void Judge::work() {
   keep_exemplars();
 }
 
-// A difference is looked at once more where that changes nothing: data may still be on their way.
+// A difference is looked at once more where that changes nothing: data may still be on their way. That holds
+// for a difference of the twin as well, or the one side would get a second chance that the other does not
+// get.
 void Judge::judge(std::unique_ptr<ShadowCopy> copy) {
   const auto& routes = *copy->routing->routes;
   const auto& route = routes.table.routes()[copy->route].route;
   Comparison comparison(*copy, routes.rules[copy->route]);
-  using Outcome = DivergenceCounts::Outcome;
-  bool differs = comparison.found.verdict == AnswerComparison::Verdict::differs;
-  using Look = ShadowCopy::Look;
-  bool may_ask_again = route.read && route.recheck_after > Duration{} && copy->look == Look::first;
-  if (differs && may_ask_again) {
-    parts_.ask_again(std::move(copy), route.recheck_after);
-    return;
+  using Verdict = AnswerComparison::Verdict;
+  bool differs = comparison.found.verdict == Verdict::differs;
+  bool twin_differs = comparison.twin && comparison.twin->verdict == Verdict::differs;
+  if (copy->look == ShadowCopy::Look::first) {
+    copy->first_look = {differs, has_failed(comparison.legacy.answer.status),
+                        has_failed(comparison.new_side.answer.status)};
+    if ((differs || twin_differs) && route.read && route.recheck_after > Duration{}) {
+      parts_.ask_again(std::move(copy), route.recheck_after);
+      return;
+    }
   }
-  bool second = copy->look == Look::second;
-  auto outcome = differs ? (second ? Outcome::settled : Outcome::unsettled)
-                         : (second ? Outcome::settled_equal : Outcome::equal);
-  record(*copy, comparison, outcome);
+  record(*copy, comparison, outcome_of(*copy, differs));
 }
 
 void Judge::record(const ShadowCopy& copy, const Comparison& comparison, DivergenceCounts::Outcome outcome) {
@@ -236,11 +246,9 @@ void Judge::record(const ShadowCopy& copy, const Comparison& comparison, Diverge
   }
   figures.coverage.compared();
   figures.divergence.record(outcome);
-  figures.errors.record(!has_failed(comparison.legacy.answer.status),
-                        !has_failed(comparison.new_side.answer.status));
-  if (copy.look != ShadowCopy::Look::second)
-    figures.latency.record(legacy_answered ? copy.answer.took : copy.shadow_answer.took,
-                           legacy_answered ? copy.shadow_answer.took : copy.answer.took);
+  figures.errors.record(!copy.first_look.legacy_failed, !copy.first_look.new_failed);
+  figures.latency.record(legacy_answered ? copy.answer.took : copy.shadow_answer.took,
+                         legacy_answered ? copy.shadow_answer.took : copy.answer.took);
   auto differences = fields_of(found);
   std::optional<std::vector<FieldDifference>> twin;
   if (comparison.twin) twin = fields_of(*comparison.twin);

@@ -48,10 +48,11 @@ void Router::begin(const RequestHead& head, Question& question) {
   question.body_key_.emplace(route.body_path, table.entities()[route.entity].key_kind);
 }
 
-// By the state of now: it may have changed while the body came. A new spec counts from the next request on.
-Destination Router::decide(Question& question) {
+// By the state of now: it may have changed while the body came, as may the spec.
+std::optional<Destination> Router::decide(Question& question) {
   auto now = routing_.load();
-  if (now->routes == question.routing_->routes) question.routing_ = std::move(now);
+  if (now->routes != question.routing_->routes) return std::nullopt;
+  question.routing_ = std::move(now);
   const auto& routing = *question.routing_;
   const auto& table = routing.routes->table;
   if (question.body_key_) question.key_ = question.body_key_->result();

@@ -42,7 +42,9 @@ class Router {
 
   // Into `question`, because it holds on to its own texts.
   void begin(const RequestHead& head, Question& question);
-  Destination decide(Question& question);
+
+  // Nothing if the spec has changed since begin(): the question has to be asked anew.
+  std::optional<Destination> decide(Question& question);
 
  private:
   std::atomic<std::shared_ptr<const Routing>> routing_;

@@ -46,6 +46,13 @@ class ShadowCopy {
   // possible.
   enum class Look { first, second, only };
 
+  // What no second look takes back.
+  struct FirstLook {
+    bool differed = false;
+    bool legacy_failed = false;
+    bool new_failed = false;
+  };
+
   ShadowCopy(std::shared_ptr<ShadowBudget> budget, std::size_t body_bytes_max)
       : budget_(std::move(budget)), body_bytes_max_(body_bytes_max) {}
   ~ShadowCopy() { budget_->give_back(taken_); }
@@ -81,6 +88,7 @@ class ShadowCopy {
   std::string request_head;  // as it is sent to the shadow, and for reads once more to the side that answered
   bool takes_twin = false;
   Look look = Look::first;
+  FirstLook first_look;  // behind it
   std::string request_body;
   RecordedAnswer answer;         // what the user got
   RecordedAnswer shadow_answer;  // of the other side

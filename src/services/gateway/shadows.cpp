@@ -1,6 +1,7 @@
 #include "services/gateway/shadows.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
@@ -10,6 +11,22 @@ namespace {
 
 // What a copy costs beside its texts, so that a flood of empty requests is bounded, too.
 constexpr std::size_t kCopyBytes = 2048;
+
+// How long a second look waits for a connection.
+constexpr Duration kCrowdedWait = std::chrono::milliseconds(50);
+constexpr int kCrowdedWaitsMax = 40;
+
+// RFC 9110, 13.1: each side gives its versions names of its own.
+constexpr std::array<std::string_view, 4> kConditions = {"If-Match", "If-None-Match", "If-Modified-Since",
+                                                         "If-Unmodified-Since"};
+
+bool hangs_on_condition(const RequestHead& request, std::string_view answer_head) {
+  if (find_field(request.fields, "If-Range")) return true;
+  auto status = answer_head.substr(std::string_view("HTTP/1.1 ").size(), 3);
+  return (status == "304" || status == "412") && std::ranges::any_of(kConditions, [&](auto name) {
+           return find_field(request.fields, name).has_value();
+         });
+}
 
 // Each second look asks the side that answers users once more, so there is a budget for them, as for retries:
 // every shadow earns a part of one. A side that differs nearly always shows that without them.
@@ -54,10 +71,14 @@ ShadowSkip Shadows::submit(std::unique_ptr<ShadowCopy> copy, const Destination& 
                            const RequestHead& request, http1::RequestChanges changes) {
   auto& upstream = upstreams_.of(other(copy->answered_by));
   if (copy->skip() != ShadowSkip::none) return skip(*copy, copy->skip());
+  const auto& route = destination.routing->routes->table.routes()[copy->route].route;
+  if (request.method == "HEAD" && route.method != "HEAD") return skip(*copy, ShadowSkip::no_body);
+  if (hangs_on_condition(request, copy->answer.head)) return skip(*copy, ShadowSkip::conditional);
   if (upstream.is_at_limit()) return skip(*copy, ShadowSkip::connections);
   if (!upstream.is_available()) return skip(*copy, ShadowSkip::left_alone);
   constexpr std::array kOwn = {http1::OwnField{"X-Shadow", "1"}};
   changes.own = kOwn;
+  changes.without = kConditions;
   changes.target = destination.shadow_target;
   using Kind = http1::Framing::Kind;
   auto length = copy->request_body.size();
@@ -110,49 +131,73 @@ void Shadows::look_again(std::unique_ptr<ShadowCopy> copy, Duration after) {
   running_.spawn(run_again(std::move(copy), after));
 }
 
+// Many pairs differ at once when many rows are on their way: those that found no connection would count as
+// different.
+boost::asio::awaitable<ShadowSkip> Shadows::ask_in_turn(ShadowCopy& copy, Side side, RecordedAnswer& answer) {
+  for (int waits = 0; waits < kCrowdedWaitsMax && upstreams_.of(side).is_at_limit(); ++waits)
+    if (!co_await sleep_for(kCrowdedWait)) co_return ShadowSkip::broken_off;
+  co_return co_await ask(copy, side, answer);
+}
+
 Task<void> Shadows::run_again(std::unique_ptr<ShadowCopy> copy, Duration after) {
   CO_TRY(co_await sleep_for(after));
-  RecordedAnswer answer, shadow_answer;
-  bool looked = co_await ask(*copy, copy->answered_by, answer) == ShadowSkip::none &&
-                co_await ask(*copy, other(copy->answered_by), shadow_answer) == ShadowSkip::none;
+  RecordedAnswer answer, shadow_answer, twin;
+  bool has_twin = !copy->twin_answer.head.empty();
+  bool looked = co_await ask_in_turn(*copy, copy->answered_by, answer) == ShadowSkip::none &&
+                co_await ask_in_turn(*copy, other(copy->answered_by), shadow_answer) == ShadowSkip::none &&
+                (!has_twin || co_await ask_in_turn(*copy, copy->answered_by, twin) == ShadowSkip::none);
   if (copy->skip() != ShadowSkip::none) {  // nothing is left to compare, which is not the same as equal
     skip(*copy, copy->skip());
     co_return Status{};
   }
   copy->look = looked ? ShadowCopy::Look::second : ShadowCopy::Look::only;
   if (looked) {
+    answer.took = copy->answer.took;  // what the user waited, and what he would have waited
+    shadow_answer.took = copy->shadow_answer.took;
     copy->answer = std::move(answer);
     copy->shadow_answer = std::move(shadow_answer);
+    copy->twin_answer = std::move(twin);
   }
   on_pair_(std::move(copy));
   co_return Status{};
 }
 
-// The answer of one side, or the reason why there is none.
+// The answer of one side, or the reason why there is none. What is asked changes nothing, so that a kept
+// connection which turns out to be dead costs no pair.
 boost::asio::awaitable<ShadowSkip> Shadows::ask(ShadowCopy& copy, Side side, RecordedAnswer& answer) {
   auto& upstream = upstreams_.of(side);
   if (upstream.is_at_limit()) co_return ShadowSkip::connections;
   auto began = monotonic_now();
-  auto service = upstream.take_idle();
-  if (!service) {
+  auto why = ShadowSkip::none;
+  bool was_stale = true;
+  if (auto kept = upstream.take_idle()) why = co_await ask_on(*kept, copy, answer, was_stale);
+  if (was_stale) {
     auto dialled = co_await upstream.connect();
     if (!dialled) co_return skip_of(dialled.error());
-    service.emplace(std::move(*dialled));
+    why = co_await ask_on(*dialled, copy, answer, was_stale);
   }
-  auto& connection = **service;
+  answer.took = monotonic_now() - began;
+  co_return why;
+}
+
+boost::asio::awaitable<ShadowSkip> Shadows::ask_on(Upstream::Lease& service, ShadowCopy& copy,
+                                                   RecordedAnswer& answer, bool& was_stale) {
+  was_stale = false;
+  auto& connection = *service;
   Deadline deadline(deadlines_, [&connection] { connection.close(); });
   deadline.set(settings_.time_max);
   auto ended = co_await exchange(copy, connection, answer);
-  answer.took = monotonic_now() - began;
   if (copy.skip() == ShadowSkip::body_too_large) co_return ShadowSkip::answer_too_large;
   if (copy.skip() != ShadowSkip::none) co_return copy.skip();
   if (deadline.has_expired()) co_return ShadowSkip::timeout;
+  was_stale = !ended && connection.was_used() && !connection.has_answered() &&
+              ended.error().code == ErrorCode::connection_lost;
   if (!ended) {
-    service->failed(deadlines_.now());
+    if (!was_stale) service.failed(deadlines_.now());
     co_return skip_of(ended.error());
   }
-  service->succeeded();
-  service->keep();
+  service.succeeded();
+  service.keep();
   co_return ShadowSkip::none;
 }
 

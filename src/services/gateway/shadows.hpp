@@ -53,7 +53,10 @@ class Shadows {
  private:
   Task<void> run(std::unique_ptr<ShadowCopy> copy);
   Task<void> run_again(std::unique_ptr<ShadowCopy> copy, Duration after);
+  boost::asio::awaitable<ShadowSkip> ask_in_turn(ShadowCopy& copy, Side side, RecordedAnswer& answer);
   boost::asio::awaitable<ShadowSkip> ask(ShadowCopy& copy, Side side, RecordedAnswer& answer);
+  boost::asio::awaitable<ShadowSkip> ask_on(Upstream::Lease& service, ShadowCopy& copy,
+                                            RecordedAnswer& answer, bool& was_stale);
   Task<void> exchange(ShadowCopy& copy, UpstreamConnection& service, RecordedAnswer& answer);
   ShadowSkip skip(const ShadowCopy& copy, ShadowSkip why);
 

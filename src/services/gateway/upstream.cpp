@@ -22,7 +22,8 @@ UpstreamConnection::UpstreamConnection(std::unique_ptr<ByteStream> stream, const
                                        Deadlines& deadlines)
     : stream_(std::move(stream)),
       limits_(limits),
-      deadline_(deadlines, [this] { stream_->close(false); }),
+      sending_(deadlines, [this] { stream_->close(false); }),
+      reading_(deadlines, [this] { stream_->close(false); }),
       reader_(*stream_, {}) {}
 
 std::string_view UpstreamConnection::send_now(std::string_view bytes) {
@@ -30,15 +31,26 @@ std::string_view UpstreamConnection::send_now(std::string_view bytes) {
 }
 
 Task<void> UpstreamConnection::send(std::string_view bytes) {
-  deadline_.set(limits_.body_time_max);
+  sending_.set(limits_.body_time_max);
   auto sent = co_await stream_->write(bytes);
-  deadline_.clear();
+  sending_.clear();
   co_return sent;
+}
+
+void UpstreamConnection::begin_upload() {
+  is_uploading_ = true;
+  if (is_waiting_) reading_.clear();
+}
+
+void UpstreamConnection::end_upload() {
+  is_uploading_ = false;
+  if (is_waiting_) reading_.set(limits_.answer_time_max);
 }
 
 Task<void> UpstreamConnection::read_head(std::string_view method) {
   has_answered_ = false;
-  deadline_.set(limits_.answer_time_max);
+  is_waiting_ = true;
+  if (!is_uploading_) reading_.set(limits_.answer_time_max);
   auto begun = co_await reader_.wait_for_message();
   has_answered_ = begun && *begun;
   Result<std::string_view> bytes;
@@ -49,9 +61,12 @@ Task<void> UpstreamConnection::read_head(std::string_view method) {
     else
       bytes = co_await reader_.read_head();
   }
-  deadline_.clear();
-  if (deadline_.has_expired())
+  reading_.clear();
+  is_waiting_ = false;
+  if (reading_.has_expired())
     co_return Err(ErrorCode::timeout, "no answer within {}", human_duration(limits_.answer_time_max));
+  if (sending_.has_expired())
+    co_return Err(ErrorCode::timeout, "nothing was taken for {}", human_duration(limits_.body_time_max));
   CO_TRY(std::move(begun));
   if (!has_answered_) co_return Err(ErrorCode::connection_lost, "the service closed the connection");
   head_bytes_ = CO_TRY(std::move(bytes));
@@ -65,10 +80,10 @@ Task<void> UpstreamConnection::read_head(std::string_view method) {
 }
 
 Task<BodyPart> UpstreamConnection::read_body() {
-  deadline_.set(limits_.body_time_max);
+  reading_.set(limits_.body_time_max);
   auto part = co_await reader_.read_body();
-  deadline_.clear();
-  if (!part && deadline_.has_expired())
+  reading_.clear();
+  if (!part && reading_.has_expired())
     co_return Err(ErrorCode::timeout, "the answer stood still for {}", human_duration(limits_.body_time_max));
   co_return part;
 }
@@ -89,6 +104,7 @@ struct Upstream::Address {
   int failures = 0;  // in a row
   Duration left_alone = kLeftAloneMin;
   Instant left_alone_until{};
+  int unhealthy_answers = 0;  // in a row
   bool is_healthy = true;
 
   bool is_available(Instant now) const { return is_healthy && left_alone_until <= now; }
@@ -160,7 +176,9 @@ std::optional<Upstream::Lease> Upstream::take_idle() {
   while (address != nullptr && !address->idle.empty()) {
     auto connection = std::move(address->idle.back());
     address->idle.pop_back();
-    if (connection->stream().is_quiet()) return Lease(*this, *address, std::move(connection));
+    if (!connection->stream().is_quiet()) continue;
+    connection->renew();
+    return Lease(*this, *address, std::move(connection));
   }
   next_ = before;
   return std::nullopt;
@@ -197,10 +215,12 @@ Task<void> Upstream::watch_health() {
     for (auto& address : addresses_) {
       auto answered = co_await with_deadline(ask(*address), limits_.health_every);
       if (!answered && answered.error().code == ErrorCode::cancelled) co_return answered;
-      if (address->is_healthy != answered.has_value())
+      address->unhealthy_answers = answered ? 0 : address->unhealthy_answers + 1;
+      bool is_healthy = address->unhealthy_answers < limits_.failures_max;
+      if (address->is_healthy != is_healthy)
         log_warn("{} is {}", to_string(address->service),
-                 answered ? "healthy again" : to_string(answered.error()));
-      address->is_healthy = answered.has_value();
+                 is_healthy ? "healthy again" : to_string(answered.error()));
+      address->is_healthy = is_healthy;
     }
     CO_TRY(co_await sleep_for(limits_.health_every));
   }

@@ -30,6 +30,13 @@ class UpstreamConnection {
 
   Task<void> send(std::string_view bytes);
 
+  // Before another request.
+  void renew() { has_answered_ = false; }
+
+  // Between these two a request is on its way from a client, and no answer to it can be late.
+  void begin_upload();
+  void end_upload();
+
   // What can be sent without waiting; returns the rest.
   std::string_view send_now(std::string_view bytes);
 
@@ -56,7 +63,10 @@ class UpstreamConnection {
  private:
   std::unique_ptr<ByteStream> stream_;
   const UpstreamLimits& limits_;
-  Deadline deadline_;
+  Deadline sending_;
+  Deadline reading_;
+  bool is_uploading_ = false;
+  bool is_waiting_ = false;  // for a head
   MessageReader reader_;
   std::string_view head_bytes_;
   ResponseHead head_;

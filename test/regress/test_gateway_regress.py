@@ -1,0 +1,145 @@
+"""Errors of the gateway that were found and mended, on real sockets."""
+
+import socket
+import struct
+import threading
+import time
+
+import pytest
+
+from gateway import GatewayUnderTest
+from scripted_service import ScriptedService, json_answer
+
+
+@pytest.fixture
+def make_gateway(tmp_path):
+    opened = []
+
+    def make(answer=lambda request, connection: json_answer("{}"), settings="", legacy_more="", **options):
+        legacy, new = ScriptedService(answer, **options), ScriptedService()
+        opened.extend((legacy, new))
+        gateway = GatewayUnderTest(tmp_path, legacy, new, settings, legacy_more)
+        gateway.service = legacy
+        opened.append(gateway)
+        return gateway
+
+    yield make
+    for each in reversed(opened):
+        each.__exit__(None, None, None)
+
+
+CHUNKED = b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("begin", [b"", b"3\r\nabc\r\n"], ids=["at its begin", "behind what was sent"])
+def test_bodies_that_clients_break_are_not_the_fault_of_the_service(make_gateway, begin):
+    gateway = make_gateway(settings="  health: { failures: 2 }")
+    for _ in range(5):
+        with gateway.connect() as client:
+            client.send(CHUNKED + begin)
+            time.sleep(0.1)
+            answer = client.send(b"no size\r\n").answer()
+            assert (answer.status, answer.body) == (400, b"a chunk of the body is malformed\n")
+    assert gateway.get().status == 200
+
+
+def test_an_answer_to_an_upload_has_its_time_from_the_last_byte_on(make_gateway):
+    hangs = threading.Event()
+
+    def answer(request, connection):
+        return json_answer("{}") if request.target == "/quick" else hangs.wait(20) and None
+
+    gateway = make_gateway(answer, settings="  limits: { answer_time: 1s }")
+    with gateway.connect() as client:
+        client.send(b"POST /quick HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc")
+        time.sleep(2)
+        assert client.send(b"def").answer().status == 200
+    with gateway.connect() as client:
+        client.send(b"POST /never HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc")
+        time.sleep(0.2)
+        sent = time.monotonic()
+        assert client.send(b"def").answer().status == 504
+        assert time.monotonic() - sent < 5
+    hangs.set()
+
+
+def test_who_is_still_sending_hears_that_the_service_has_gone(make_gateway):
+    gateway = make_gateway(lambda request, connection: None, reads_body=False)
+    with gateway.connect() as client:
+        client.send(b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc")
+        assert client.answer().status == 502
+    gateway.wait_until(gateway.access_log, 5, "it is in the access log")
+    line = gateway.access_log()[0]
+    assert line["status"] == 502 and "client_gone" not in line
+
+
+def test_one_bad_health_answer_takes_no_service_away(make_gateway):
+    asked = []
+
+    def answer(request, connection):
+        if request.target != "/health":
+            return json_answer("{}")
+        asked.append(request)
+        return json_answer("{}", "500 Sick" if len(asked) % 3 else "200 OK")
+
+    gateway = make_gateway(answer, "  health: { every: 50ms, failures: 3 }", ", health: /health")
+    gateway.wait_until(lambda: gateway.get().status == 200 and len(asked) > 12, 10, "it was asked often")
+    statuses = set()
+    seen = len(asked)
+    while len(asked) < seen + 6:
+        statuses.add(gateway.get().status)
+    assert statuses == {200}
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "H2C", "HTTP/2.0", "websocket, h2c"])
+def test_no_tunnel_of_http_leads_past_the_decisions(make_gateway, protocol):
+    gateway = make_gateway()
+    fields = f"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: {protocol}\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+    assert gateway.get(fields=fields).status == 200
+    request = gateway.service.requests[0]
+    assert request.field("Upgrade") is None and request.field("HTTP2-Settings") is None
+
+
+def test_what_was_refused_is_in_the_access_log(make_gateway):
+    gateway = make_gateway()
+    with gateway.connect() as client:
+        client.send(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\n\r\nGET /c HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert (client.answer().status, client.answer().status) == (200, 400)
+    gateway.wait_until(lambda: len(gateway.access_log()) == 2, 5, "both are in the access log")
+    line = gateway.access_log()[1]
+    assert (line["client"], line["status"], line["failure"]) == ("127.0.0.1", 400, "there is no Host")
+
+
+def test_secrets_of_a_target_are_not_in_the_access_log(make_gateway):
+    gateway = make_gateway()
+    gateway.get("/a?access_token=s3cr3tv4lue&page=7")
+    gateway.wait_until(gateway.access_log, 5, "it is in the access log")
+    assert gateway.service.requests[0].target == "/a?access_token=s3cr3tv4lue&page=7"
+    assert gateway.access_log()[0]["target"] == "/a?access_token=[redacted]&page=7"
+
+
+def test_a_trace_that_is_none_is_replaced(make_gateway):
+    gateway = make_gateway()
+    gateway.get(fields="traceparent: 00-nothing\r\n")
+    assert len(gateway.service.requests[0].field("traceparent")) == 55
+
+
+def test_who_is_turned_away_and_resets_takes_nobody_along(make_gateway):
+    gateway = make_gateway(settings="  limits: { connections: 1 }")
+    with gateway.connect() as client:
+        assert client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").answer().status == 200
+        for _ in range(300):
+            other = socket.create_connection(("127.0.0.1", gateway.port))
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            other.close()
+        assert client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").answer().status == 200
+    gateway.wait_until(lambda: gateway.get().status == 200, 5, "there is room again")
+
+
+def test_a_slow_second_request_is_told_so_and_logged(make_gateway):
+    gateway = make_gateway(settings="  limits: { header_time: 500ms }")
+    with gateway.connect() as client:
+        assert client.send(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n").answer().status == 200
+        assert client.send(b"GET /b HT").answer().status == 408
+        assert client.is_closed()
+    gateway.wait_until(lambda: [line["status"] for line in gateway.access_log()] == [200, 408], 5, "both are logged")

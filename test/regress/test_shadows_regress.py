@@ -1,0 +1,191 @@
+"""Errors of the gateway over two mirrored databases that were found and mended."""
+
+import time
+import urllib.parse
+
+import pytest
+
+from cluster import execute, free_port
+from http_by_socket import get_json
+from migration import Migration
+from scripted_service import RawClient, ScriptedService, json_answer
+
+SPEC = """\
+migration: payments
+owners: {{ legacy: a, new: b, coexistence: c }}
+systems:
+  legacy: {{ database: "{legacy}", service: "{legacy_service}" }}
+  new: {{ database: "{new}", service: "{new_service}" }}
+entities:
+  payment:
+    key: payment_id
+    tables: [ {{ legacy: public.payments, new: public.payments }} ]
+    cohorts: [ {{ name: pilot, keys: [ "4711" ] }}, {{ name: rest }} ]
+    reads: {{ latency: new-read }}
+    routes:
+      - {{ route: "GET /payments/{{payment_id}}", read: latency, recheck_after: {recheck} }}
+      - {{ route: "POST /payments", write: true, key: body.payment_id, operation_key: [ body.payment_id ] }}
+      - {{ route: "PUT /payments/{{payment_id}}", write: true, operation_key: [ path.payment_id ] }}
+gateway:
+  listen: [ "127.0.0.1:{port}" ]
+  state_headers: true
+  access_log: access.log
+  health: {{ failures: 2 }}
+  shadow: {{ twin: 30% }}
+"""
+READ = "GET /payments/{payment_id}"
+
+
+class Gateway(Migration):
+    def connect(self):
+        return RawClient(self.port)
+
+    def get(self, target="/payments/4711", fields=""):
+        with self.connect() as client:
+            return client.send(f"GET {target} HTTP/1.1\r\nHost: h\r\n{fields}\r\n".encode()).answer()
+
+    def api(self, what, **query):
+        return get_json(f"{self.directory}/oxbow.sock", f"/v1/{what}?{urllib.parse.urlencode(query)}")
+
+    def wait_for(self, fact, what):
+        def seen():
+            route = next((route for route in self.api("traffic")["routes"] if route["route"] == READ), None)
+            return route if route and fact(route) else None
+        self.wait_until(seen, 20, what)
+        return seen()
+
+
+@pytest.fixture
+def make_gateway(tmp_path, databases):
+    opened = []
+
+    def make(legacy_answer, new_answer, recheck="50ms"):
+        for url in (databases.legacy, databases.new):
+            execute(url, "CREATE TABLE payments (payment_id bigint PRIMARY KEY, note text)")
+        legacy, new = ScriptedService(legacy_answer), ScriptedService(new_answer)
+        opened.extend((legacy, new))
+        port = free_port()
+        text = SPEC.format(legacy=databases.legacy, new=databases.new, legacy_service=legacy.url, new_service=new.url,
+                           port=port, recheck=recheck)
+        gateway = Gateway(tmp_path, text, databases.legacy, databases.new, [])
+        gateway.port, gateway.legacy_service, gateway.new_service, gateway.text = port, legacy, new, text
+        opened.append(gateway)
+        gateway.up()
+        for cohort in ("pilot", "rest"):
+            gateway.oxbow("advance", "payment", "--cohort", cohort, "--to", "mirrored", "--wait")
+        return gateway
+
+    yield make
+    for each in reversed(opened):
+        each.__exit__(None, None, None)
+
+
+def answering(text):
+    return lambda request, connection: json_answer(text)
+
+
+def test_a_request_that_was_begun_under_an_earlier_spec_is_decided_by_the_state_of_now(make_gateway):
+    gateway = make_gateway(answering("{}"), answering("{}"))
+    body = b'{"note": "a", "payment_id": 4711}'
+    with gateway.connect() as client:
+        client.send(b"POST /payments HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body[:10]))
+        gateway.wait_until(lambda: gateway.get().status == 200, 5, "the head was read")
+        gateway.write_spec(gateway.text.replace("recheck_after: 50ms", "recheck_after: 60ms"))
+        gateway.wait_until(lambda: "the changed spec are in force" in gateway.log(), 5, "the new spec is in force")
+        gateway.oxbow("rollback", "payment", "--cohort", "pilot", "--to", "legacy")
+        assert client.send(body[10:]).answer().field("X-Oxbow-State") == "legacy"
+
+
+def test_a_request_whose_body_comes_behind_a_rollback_is_decided_behind_it(make_gateway):
+    gateway = make_gateway(answering("{}"), answering("{}"))
+    with gateway.connect() as client:
+        client.send(b"PUT /payments/4711 HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n")
+        gateway.wait_until(lambda: gateway.get().status == 200, 5, "the head was read")
+        gateway.oxbow("rollback", "payment", "--cohort", "pilot", "--to", "legacy")
+        assert client.send(b"{}").answer().field("X-Oxbow-State") == "legacy"
+
+
+def test_what_a_client_knows_of_one_side_is_no_difference_between_the_sides(make_gateway):
+    """Each side names its versions in its own way, so that only the one that has named it calls it unchanged."""
+    def side(version):
+        def answer(request, connection):
+            if request.field("If-None-Match") == version:
+                return b"HTTP/1.1 304 Not Modified\r\nETag: %s\r\n\r\n" % version.encode()
+            return json_answer('{"id": 4711}', fields=f"ETag: {version}\r\n")
+        return answer
+
+    gateway = make_gateway(side('"old"'), side('"new"'))
+    assert gateway.get(fields='If-None-Match: "old"\r\n').status == 304
+    route = gateway.wait_for(lambda route: route["eligible"] == 1, "the unchanged one is counted")
+    assert route["compared"] == 0 and route["skipped"] == {"conditional": 1}
+    assert gateway.get(fields='If-None-Match: "older"\r\n').status == 200
+    assert gateway.get(fields='If-None-Match: "new"\r\n').status == 200
+    route = gateway.wait_for(lambda route: route["eligible"] == 3, "the others are compared")
+    assert route["compared"] == 2 and route["divergence"]["differed_first"] == 0
+
+
+def test_a_shadow_on_a_kept_connection_that_has_ended_is_asked_anew(make_gateway):
+    """The new side takes one request of each connection, and does not say so."""
+    served = set()
+
+    def answer(request, connection):
+        if connection in served:
+            return None
+        served.add(connection)
+        return json_answer("{}")
+
+    gateway = make_gateway(answering("{}"), answer)
+    for number in range(6):
+        gateway.get()
+        route = gateway.wait_for(lambda route: route["eligible"] > number, "one more is counted")
+    assert route["compared"] == 6 and not route["skipped"]
+
+
+def test_an_answer_without_a_body_is_no_proof_of_equal_bodies(make_gateway):
+    """HEAD takes the route of its GET, whose fields it cannot show."""
+    def side(value):
+        text = '{"a": %d}' % value
+        return lambda request, connection: (json_answer(text) if request.method == "GET" else
+                                            json_answer(text)[:-len(text)])
+
+    gateway = make_gateway(side(1), side(2))
+    with gateway.connect() as client:
+        assert client.send(b"HEAD /payments/4711 HTTP/1.1\r\nHost: h\r\n\r\n").answer("HEAD").status == 200
+    route = gateway.wait_for(lambda route: route["eligible"] == 1, "it is counted")
+    assert route["compared"] == 0 and route["skipped"] == {"no_body": 1}
+
+
+def test_a_side_that_fails_at_first_has_failed(make_gateway):
+    """At the second look it is well again, which takes neither its failure nor the time of the first look away."""
+    asked = []
+
+    def answer(request, connection):
+        asked.append(request)
+        return json_answer("{}", "500 Sick" if len(asked) == 1 else "200 OK")
+
+    gateway = make_gateway(answering("{}"), answer)
+    gateway.get()
+    route = gateway.wait_for(lambda route: route["compared"] == 1, "the pair is compared")
+    assert route["divergence"] == {"compared": 1, "differed_first": 1, "rechecked": 1, "differed_after_recheck": 0}
+    assert route["errors"]["only_new_failed"] == 1 and route["latency"]["pairs"] == 1
+
+
+def test_a_second_look_is_a_second_look_at_the_twin_too(make_gateway):
+    """Legacy's data lag behind at the first look and at its twin, as those of one moment; at the second, all are equal."""
+    began = {}
+
+    def answer(request, connection):
+        late = time.monotonic() - began.setdefault(request.target, time.monotonic()) > 0.2
+        return json_answer('{"a": 2}' if late else '{"a": 1}')
+
+    def new_answer(request, connection):
+        return json_answer('{"a": 3}' if request.target.endswith("?n=0") else '{"a": 2}')
+
+    gateway = make_gateway(answer, new_answer, recheck="300ms")
+    with gateway.connect() as client:
+        for number in range(60):
+            client.send(b"GET /payments/4711?n=%d HTTP/1.1\r\nHost: h\r\n\r\n" % number).answer()
+    route = gateway.wait_for(lambda route: route["compared"] == 60, "all pairs are compared")
+    assert route["divergence"]["differed_after_recheck"] == 1
+    verdict = gateway.api("differences")["clusters"][0]["verdict"]
+    assert verdict["twins"] > 0 and (verdict["differed"], verdict["twin_differed"]) == (1, 0)
