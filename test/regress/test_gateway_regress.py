@@ -143,3 +143,21 @@ def test_a_slow_second_request_is_told_so_and_logged(make_gateway):
         assert client.send(b"GET /b HT").answer().status == 408
         assert client.is_closed()
     gateway.wait_until(lambda: [line["status"] for line in gateway.access_log()] == [200, 408], 5, "both are logged")
+
+
+def test_an_answer_that_cannot_be_passed_on_does_not_take_the_service_away_from_others(make_gateway):
+    def answer(request, connection):
+        if request.target != "/odd":
+            return json_answer("{}")
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"
+
+    gateway = make_gateway(answer, settings="  health: { failures: 2 }")
+    assert [gateway.get("/odd").status for _ in range(4)] == [502] * 4
+    assert gateway.get("/plain").status == 200
+
+
+def test_an_answer_with_many_cookies_is_passed_on(make_gateway):
+    cookies = b"".join(b"Set-Cookie: c%d=1\r\n" % i for i in range(300))
+    gateway = make_gateway(lambda request, connection: b"HTTP/1.1 200 OK\r\n" + cookies + b"Content-Length: 2\r\n\r\n{}")
+    answer = gateway.get()
+    assert (answer.status, answer.body) == (200, b"{}")

@@ -80,6 +80,15 @@ bool is_forwarded_field(std::string_view name) {
           same_field_name(name, "X-Forwarded-Host"));
 }
 
+// Programs behind CGI see X_Forwarded_For and X-Forwarded-For as one variable.
+bool looks_like_ours(std::string_view name) {
+  if (name.find('_') == std::string_view::npos) return false;
+  std::string as_read(name);
+  std::ranges::replace(as_read, '_', '-');
+  return is_forwarded_field(as_read) || is_one_of(as_read, kHopByHop) ||
+         same_field_name(as_read, "Content-Length");
+}
+
 // Of the answer to a HEAD, or a 304.
 std::optional<std::string_view> length_without_body(const ResponseHead& head, const Framing& framing) {
   bool may_have = framing.kind == Framing::Kind::none && head.status >= 200 && head.status != 204;
@@ -97,7 +106,7 @@ void append_request_head(std::string& out, const RequestHead& head, const Framin
   bool has_trace = false;
   for (const auto& field : head.fields) {
     if (same_field_name(field.name, "Host") || is_forwarded_field(field.name)) continue;
-    if (is_one_of(field.name, changes.without)) continue;
+    if (is_one_of(field.name, changes.without) || looks_like_ours(field.name)) continue;
     if (same_field_name(field.name, "traceparent")) {
       if (has_trace || !is_traceparent(field.value)) continue;
       has_trace = true;

@@ -254,6 +254,17 @@ TEST(Http1Forwarding, writes_down_who_asked) {
   EXPECT_THAT(out, HasSubstr("Via: 1.1 oxbow\r\n"));
 }
 
+TEST(Http1Forwarding, passes_no_field_on_that_a_service_may_take_for_one_of_ours) {
+  auto out = forwarded(
+      "GET / HTTP/1.1\r\nHost: h\r\nTransfer_Encoding: chunked\r\nContent_Length: 9\r\nHOST_: x\r\n"
+      "X_Forwarded_For: 1.2.3.4\r\nX_Forwarded-proto: https\r\nX_Tenant: 7\r\n\r\n");
+  EXPECT_THAT(out, Not(HasSubstr("chunked")));
+  EXPECT_THAT(out, Not(HasSubstr("Content_Length")));
+  EXPECT_THAT(out, Not(HasSubstr("1.2.3.4")));
+  EXPECT_THAT(out, Not(HasSubstr("https")));
+  EXPECT_THAT(out, HasSubstr("X_Tenant: 7\r\n"));
+}
+
 TEST(Http1Forwarding, goes_on_with_a_valid_trace_and_begins_one_otherwise) {
   std::string good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   EXPECT_TRUE(is_traceparent(good));

@@ -128,7 +128,9 @@ Task<void> Forwarder::answer(Exchange& exchange) {
                       (!exchange.has_body() || exchange.body_is_whole) && !exchange.client.answer_has_begun();
     bool repeats =
         visit.attempts == 1 && was_stale && may_repeat && ended.error().code == ErrorCode::connection_lost;
-    if (!was_stale) service.failed(deadlines_.now());
+    // What cannot be passed on is a fault of one of its answers; the service is there.
+    bool is_away = !was_stale && ended.error().code != ErrorCode::malformed;
+    if (is_away) service.failed(deadlines_.now());
     if (!repeats) co_return ended;
   }
 }

@@ -4,6 +4,7 @@
 #include "core/parity/answers.hpp"
 #include "protocol/content_encoding.hpp"
 #include "protocol/http1/head.hpp"
+#include "services/gateway/message_reader.hpp"
 
 namespace oxbow {
 namespace {
@@ -26,7 +27,7 @@ struct Opened {
 
 void open(const RecordedAnswer& recorded, Opened& opened) {
   ResponseHead head;
-  http1::parse_response_head(recorded.head, {}, head);
+  http1::parse_response_head(recorded.head, kAnswerHead, head);
   opened.answer.status = head.status;
   opened.answer.fields = std::move(head.fields);
   opened.answer.body = recorded.body;

@@ -12,6 +12,9 @@
 
 namespace oxbow {
 
+// Services are trusted with more fields than clients: every cookie that is set is one.
+inline constexpr http1::HeadLimits kAnswerHead{.fields_max = 1000};
+
 struct BodyPart {
   std::string_view bytes;
   bool is_last = false;

@@ -24,7 +24,7 @@ UpstreamConnection::UpstreamConnection(std::unique_ptr<ByteStream> stream, const
       limits_(limits),
       sending_(deadlines, [this] { stream_->close(false); }),
       reading_(deadlines, [this] { stream_->close(false); }),
-      reader_(*stream_, {}) {}
+      reader_(*stream_, kAnswerHead) {}
 
 std::string_view UpstreamConnection::send_now(std::string_view bytes) {
   return bytes.substr(stream_->write_now(bytes));
@@ -71,7 +71,7 @@ Task<void> UpstreamConnection::read_head(std::string_view method) {
   if (!has_answered_) co_return Err(ErrorCode::connection_lost, "the service closed the connection");
   head_bytes_ = CO_TRY(std::move(bytes));
   http1::Framing framing;
-  auto refusal = http1::parse_response_head(head_bytes_, {}, head_);
+  auto refusal = http1::parse_response_head(head_bytes_, kAnswerHead, head_);
   if (!refusal) refusal = http1::response_framing(method, head_, framing);
   if (refusal) co_return Err(ErrorCode::malformed, "the service's answer: {}", refusal->sentence);
   reader_.begin_body(framing);
