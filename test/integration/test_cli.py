@@ -223,7 +223,9 @@ def test_colours_are_for_terminals_without_no_color(migration):
 
 def test_watch_shows_it_again_until_it_is_stopped(migration):
     migration.up()
-    watch = subprocess.Popen([BINARY, "status", "--watch", "--json"], cwd=migration.directory, stdout=subprocess.PIPE, text=True)
+    # Who runs the tests in the background of a shell has SIGINT ignored, and a child would inherit that.
+    watch = subprocess.Popen([BINARY, "status", "--watch", "--json"], cwd=migration.directory, stdout=subprocess.PIPE, text=True,
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     first, second = json.loads(watch.stdout.readline()), json.loads(watch.stdout.readline())
     assert first["now"] < second["now"]
     watch.send_signal(signal.SIGINT)
