@@ -22,8 +22,8 @@ def mirror_with_oxbow(source, target):
         migration.up()
 
         def mirror():
-            migration.advance("branch")
-            migration.wait_until_backfilled(1800)
+            # One command for either side: asking again and again would start a program each time, on the same two cores.
+            migration.oxbow("advance", "branch", "--to", "mirrored", "--wait", timeout=1800)
 
         with pgbench(source, "-c", "4", "-R", str(WRITES_PER_SECOND)):
             took = seconds(mirror)
