@@ -7,14 +7,10 @@
 
 #include "core/evidence/secret_text.hpp"
 #include "core/evidence/shown_text.hpp"
+#include "core/spec/answer_path.hpp"
 
 namespace oxbow {
 namespace {
-
-bool is_plain(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-         c == '$' || c == '@' || static_cast<unsigned char>(c) >= 0x80;
-}
 
 // Two names of one member may be written in two ways: `.a` and `["a"]`.
 bool is_wanted(std::string_view step, std::string_view want) {
@@ -104,17 +100,7 @@ std::string_view root_of(std::string_view path) {
 }
 
 void append_member(std::string& path, std::string_view key) {
-  auto name = unescaped_key(key);
-  if (!name.empty() && std::ranges::all_of(name, is_plain)) {
-    path.append(".").append(name);
-    return;
-  }
-  path += "[\"";
-  for (char c : name) {
-    if (c == '"' || c == '\\') path += '\\';
-    path += static_cast<unsigned char>(c) < ' ' ? '?' : c;
-  }
-  path += "\"]";
+  append_path_step(unescaped_key(key), path);
 }
 
 bool leads_to(std::string_view rule, std::string_view path) {
