@@ -23,7 +23,6 @@ namespace asio = boost::asio;
 
 constexpr Duration kRetryAfter = std::chrono::seconds(1);
 constexpr Duration kLookAgainAfter = std::chrono::milliseconds(100);
-constexpr Duration kFactsEvery = std::chrono::milliseconds(500);
 
 const std::string kOurselves = "oxbow";
 
@@ -276,7 +275,7 @@ struct ControlService::Impl {
   Task<void> watch_facts() {
     while (!co_await is_cancelled()) {
       if (parts.plane.facts() != facts) tell();
-      CO_TRY(co_await sleep_for(kFactsEvery));
+      CO_TRY(co_await sleep_for(kLookAgainAfter));
     }
     co_return Err(ErrorCode::cancelled);
   }

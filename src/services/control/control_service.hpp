@@ -24,7 +24,7 @@ struct ControlParts {
   FindingStore& findings;
   DataPlane& plane;
   std::function<WallTime()> now;
-  // What requests are decided by: an order once it is in the journal, facts within half a second.
+  // What requests are decided by: an order once it is in the journal, facts within a tenth of a second.
   std::function<void(const Lifecycle&, const DataFacts&)> on_change = [](const Lifecycle&, const DataFacts&) {
   };
   const TrafficPlane* traffic = nullptr;  // none: there is no gateway
