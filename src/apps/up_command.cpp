@@ -13,7 +13,7 @@
 #include "adapters/sqlite/sqlite_store.hpp"
 #include "apps/blocking.hpp"
 #include "apps/cli.hpp"
-#include "apps/gateway_thread.hpp"
+#include "apps/gateway_threads.hpp"
 #include "apps/load_spec.hpp"
 #include "apps/plane.hpp"
 #include "apps/preflight.hpp"
@@ -121,10 +121,10 @@ Status run(const Settings& settings, const Spec& spec, SqliteStore& store, DataF
   auto executor = context.get_executor();
   auto data = make_plane(executor, spec, store, std::move(known));
   std::unique_ptr<SqliteExemplars> exemplars;
-  std::unique_ptr<GatewayThread> gateway;
+  std::unique_ptr<GatewayThreads> gateway;
   if (spec.gateway) {
     exemplars = open_exemplars(settings);
-    gateway = TRY(GatewayThread::open(spec, exemplars.get()));
+    gateway = TRY(GatewayThreads::open(spec, exemplars.get()));
   }
   auto publish = [&gateway](const Lifecycle& lifecycle, const DataFacts& facts) {
     if (gateway) gateway->publish(lifecycle, facts);

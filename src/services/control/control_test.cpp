@@ -42,7 +42,8 @@ class MemoryStore : public EventStore, public FindingStore {
     return read_after(records.size() > limit ? records.size() - limit : 0, limit);
   }
   Status record_all(const std::vector<Finding>& more, WallTime now) override {
-    for (const auto& finding : more) findings.push_back({finding, now, now});
+    for (const auto& finding : more)
+      findings.push_back({.finding = finding, .first_seen = now, .last_seen = now});
     return {};
   }
   Result<std::uint64_t> close(const FindingSelection& which, std::string_view ending, WallTime) override {
@@ -475,14 +476,14 @@ TEST_F(Control, MistakesInARequestAreNamed) {
 }
 
 TEST_F(Control, WhyGathersWhatIsKnownOfAKey) {
-  store.findings.push_back(
-      {{FindingKind::divergence, "payment", "public.payments", "payment_id=4711", "differs", "", ""},
-       now,
-       now});
-  store.findings.push_back(
-      {{FindingKind::divergence, "payment", "public.payments", "payment_id=711", "differs", "", ""},
-       now,
-       now});
+  store.findings.push_back({.finding = {FindingKind::divergence, "payment", "public.payments",
+                                        "payment_id=4711", "differs", "", ""},
+                            .first_seen = now,
+                            .last_seen = now});
+  store.findings.push_back({.finding = {FindingKind::divergence, "payment", "public.payments",
+                                        "payment_id=711", "differs", "", ""},
+                            .first_seen = now,
+                            .last_seen = now});
   auto answer = get("why", {{"key", "4711"}});
   EXPECT_EQ(answer.at("lines").at(0), "key 4711 is settled");
   ASSERT_EQ(answer.at("findings").as_array().size(), 1u);

@@ -10,7 +10,7 @@
 #include "services/gateway/client_exchange.hpp"
 #include "services/gateway/router.hpp"
 #include "services/gateway/shadows.hpp"
-#include "services/gateway/upstream.hpp"
+#include "services/gateway/upstreams.hpp"
 #include "services/gateway/visit.hpp"
 
 namespace oxbow {

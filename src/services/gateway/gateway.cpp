@@ -1,7 +1,5 @@
 #include "services/gateway/gateway.hpp"
 
-#include <boost/asio/post.hpp>
-
 #include "base/log.hpp"
 #include "core/spec/http_address.hpp"
 #include "runtime/cancellation.hpp"
@@ -51,29 +49,37 @@ Gateway::Gateway(GatewayParts parts)
                      .header_time_max = settings_.limits.header_time_max,
                      .idle_time_max = settings_.limits.idle_time_max,
                      .body_time_max = settings_.limits.body_time_max},
-      upstreams_{{parts_.dialer, deadlines_, service_addresses(parts_.spec.legacy),
+      upstreams_{{parts_.users.dialer, deadlines_, service_addresses(parts_.spec.legacy),
                   limits_of(settings_, parts_.spec.legacy)},
-                 {parts_.dialer, deadlines_, service_addresses(parts_.spec.new_side),
+                 {parts_.users.dialer, deadlines_, service_addresses(parts_.spec.new_side),
                   limits_of(settings_, parts_.spec.new_side)}},
-      shadow_upstreams_{{parts_.dialer, deadlines_, service_addresses(parts_.spec.legacy),
+      shadow_upstreams_{{parts_.shadows.dialer, shadow_deadlines_, service_addresses(parts_.spec.legacy),
                          shadow_limits_of(settings_, parts_.spec.legacy)},
-                        {parts_.dialer, deadlines_, service_addresses(parts_.spec.new_side),
+                        {parts_.shadows.dialer, shadow_deadlines_, service_addresses(parts_.spec.new_side),
                          shadow_limits_of(settings_, parts_.spec.new_side)}},
+      shadow_runner_({.executor = parts_.shadows.executor,
+                      .upstreams = shadow_upstreams_,
+                      .deadlines = shadow_deadlines_,
+                      .body_bytes_max = settings_.shadow.body_bytes_max,
+                      .time_max = settings_.shadow.time_max,
+                      .on_pair = [this](auto copy) { judge_.offer(std::move(copy)); },
+                      .on_skip = [this](const ShadowCopy& copy,
+                                        ShadowSkip why) { judge_.skipped(copy.routing, copy.route, why); }}),
       router_(parts_.routing, skew_, parts_.seed),
       judge_({.exemplars = parts_.exemplars,
               .now = parts_.now,
-              .ask_again = [this](auto copy, Duration after) { look_again(std::move(copy), after); },
+              .ask_again = [this](auto copy,
+                                  Duration after) { shadow_runner_.look_again(std::move(copy), after); },
               .seed = parts_.seed}),
       shadows_(
-          parts_.executor, shadow_upstreams_, deadlines_,
-          {settings_.shadow.memory_bytes_max, settings_.shadow.body_bytes_max, settings_.shadow.time_max},
-          [this](auto copy) { judge_.offer(std::move(copy)); },
+          settings_.shadow.memory_bytes_max, settings_.shadow.body_bytes_max,
+          [this](auto copy) { shadow_runner_.take(std::move(copy)); },
           [this](const auto& routing, std::size_t route, ShadowSkip why) {
             judge_.skipped(routing, route, why);
           }),
-      forwarder_(parts_.executor, upstreams_, router_, shadows_, deadlines_, parts_.seed),
+      forwarder_(parts_.users.executor, upstreams_, router_, shadows_, deadlines_, parts_.seed),
       access_log_(settings_.access_log),
-      connections_(parts_.executor) {
+      connections_(parts_.users.executor) {
   judge_.take_over(*parts_.routing);
 }
 
@@ -85,15 +91,8 @@ void Gateway::publish(std::shared_ptr<const Routing> routing) {
   judge_.take_over(*routing);
 }
 
-// The judge has its own thread; shadows belong to ours.
-void Gateway::look_again(std::unique_ptr<ShadowCopy> copy, Duration after) {
-  boost::asio::post(parts_.executor, [this, copy = std::move(copy), after]() mutable {
-    shadows_.look_again(std::move(copy), after);
-  });
-}
-
 Task<void> Gateway::run() {
-  TaskGroup group(parts_.executor);
+  TaskGroup group(parts_.users.executor);
   for (auto& listener : parts_.listeners) group.spawn(accept(*listener));
   group.spawn(deadlines_.run());
   group.spawn(access_log_.run());
@@ -102,8 +101,15 @@ Task<void> Gateway::run() {
   auto ended = co_await group.wait();
   for (auto& listener : parts_.listeners) listener->close();
   co_await drain();
-  co_await shadows_.stop();
   access_log_.flush();
+  co_return ended;
+}
+
+Task<void> Gateway::run_shadows() {
+  TaskGroup group(parts_.shadows.executor);
+  group.spawn(shadow_deadlines_.run());
+  auto ended = co_await group.wait();
+  co_await shadow_runner_.stop();
   co_return ended;
 }
 
@@ -143,7 +149,7 @@ Task<void> Gateway::serve(std::unique_ptr<ByteStream> stream) {
 
 Task<void> Gateway::serve_http2(std::unique_ptr<ByteStream> stream, std::string begun) {
   Http2Connection client(
-      parts_.executor, std::move(stream), std::move(begun), client_limits_, deadlines_,
+      parts_.users.executor, std::move(stream), std::move(begun), client_limits_, deadlines_,
       [this](ClientExchange& exchange) { return answer(exchange); },
       [this](const ClientExchange& exchange, const http1::Refusal& refusal) {
         access_log_.add_refused(exchange.requester(), refusal);
@@ -168,7 +174,7 @@ std::list<ClientSession*>::iterator Gateway::enter(ClientSession& client) {
 Task<void> Gateway::drain() {
   draining_ = true;
   for (auto* client : open_) client->drain();
-  TaskGroup deadlines(parts_.executor);
+  TaskGroup deadlines(parts_.users.executor);
   deadlines.spawn(deadlines_.run());
   co_await with_deadline(connections_.wait(), settings_.limits.drain_time_max);
   deadlines.cancel();

@@ -14,14 +14,20 @@
 #include "services/gateway/forwarder.hpp"
 #include "services/gateway/http2_connection.hpp"
 #include "services/gateway/judge.hpp"
+#include "services/gateway/shadow_runner.hpp"
 
 namespace oxbow {
 
 // What the gateway is made of that is not its own.
 struct GatewayParts {
-  boost::asio::any_io_executor executor;
+  struct Line {                             // to the services
+    boost::asio::any_io_executor executor;  // of one thread
+    Dialer& dialer;                         // belongs to it
+  };
+
   const Spec& spec;  // REQUIRES: it has a gateway
-  Dialer& dialer;
+  Line users;
+  Line shadows;
   std::vector<std::unique_ptr<Listener>> listeners;
   std::shared_ptr<const Routing> routing;
   ExemplarStore* exemplars = nullptr;
@@ -34,8 +40,12 @@ class Gateway final : public TrafficPlane {
   explicit Gateway(GatewayParts parts);
   ~Gateway() override;
 
-  // Serves until it is cancelled; then takes no more connections and gives requests under way their time.
+  // Serves until it is cancelled; then takes no more connections and gives requests under way their time. On
+  // the users' executor.
   Task<void> run();
+
+  // Asks the other side until it is cancelled. On the shadows' executor, longer than users are served.
+  Task<void> run_shadows();
 
   // From now on requests are decided by this. Any thread.
   void publish(std::shared_ptr<const Routing> routing);
@@ -52,14 +62,15 @@ class Gateway final : public TrafficPlane {
   std::list<ClientSession*>::iterator enter(ClientSession& client);
   Task<void> turn_away(std::unique_ptr<ByteStream> stream);
   Task<void> drain();
-  void look_again(std::unique_ptr<ShadowCopy> copy, Duration after);
 
   GatewayParts parts_;
   const GatewaySpec& settings_;
   ClientLimits client_limits_;
   Deadlines deadlines_;
   Upstreams upstreams_;
+  Deadlines shadow_deadlines_;
   Upstreams shadow_upstreams_;
+  ShadowRunner shadow_runner_;
   SkewKeeper skew_;
   Router router_;
   Judge judge_;

@@ -15,14 +15,16 @@
 
 namespace oxbow {
 
-// Bytes that all shadows together may hold. One thread takes, any gives back.
+// Bytes that all shadows together may hold. Any thread.
 class ShadowBudget {
  public:
   explicit ShadowBudget(std::size_t bytes_max) : bytes_max_(bytes_max) {}
 
   bool take(std::size_t bytes) {
-    if (bytes > bytes_max_ - used_) return false;
-    used_ += bytes;
+    auto used = used_.load(std::memory_order_relaxed);
+    do {
+      if (bytes > bytes_max_ - used) return false;
+    } while (!used_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
     return true;
   }
   void give_back(std::size_t bytes) { used_ -= bytes; }

@@ -4,7 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
+#include <deque>
+#include <thread>
 #include <vector>
+
+#include "services/gateway/shadow_runner.hpp"
 
 namespace oxbow {
 namespace {
@@ -67,11 +71,13 @@ class ShadowsTest : public testing::Test {
                       .new_side = Upstream(new_side, deadlines, {ServiceAddress{}}, {})};
   std::vector<std::unique_ptr<ShadowCopy>> pairs;
   std::vector<ShadowSkip> skipped;
-  Shadows shadows{io.get_executor(),
-                  upstreams,
-                  deadlines,
-                  {.memory_bytes_max = 8000, .body_bytes_max = 7000},
-                  [this](std::unique_ptr<ShadowCopy> copy) { pairs.push_back(std::move(copy)); },
+  ShadowRunner runner{{.executor = io.get_executor(),
+                       .upstreams = upstreams,
+                       .deadlines = deadlines,
+                       .body_bytes_max = 7000,
+                       .on_pair = [this](auto copy) { pairs.push_back(std::move(copy)); },
+                       .on_skip = [this](const auto&, ShadowSkip why) { skipped.push_back(why); }}};
+  Shadows shadows{8000, 7000, [this](auto copy) { runner.take(std::move(copy)); },
                   [this](const auto&, std::size_t, ShadowSkip why) { skipped.push_back(why); }};
 };
 
@@ -100,6 +106,22 @@ TEST_F(ShadowsTest, APairWhoseTwinIsTooLargeIsNotCompared) {
   shadow_with_twin();
   EXPECT_THAT(pairs, IsEmpty());
   EXPECT_THAT(skipped, ElementsAre(ShadowSkip::body_too_large));
+}
+
+TEST(ShadowBudget, WhatTwoThreadsTakeAtOnceIsTakenOnce) {
+  constexpr int kBudgets = 1'000'000;
+  std::deque<ShadowBudget> budgets;
+  for (int i = 0; i < kBudgets; ++i) budgets.emplace_back(1);
+  std::atomic<int> taken = 0;
+  auto take_all = [&] {
+    int mine = 0;
+    for (auto& budget : budgets) mine += budget.take(1);
+    taken += mine;
+  };
+  std::thread other(take_all);
+  take_all();
+  other.join();
+  EXPECT_EQ(taken, kBudgets);
 }
 
 }  // namespace

@@ -39,7 +39,6 @@ Pipeline::Pipeline(boost::asio::any_io_executor executor, const Spec& spec, Pipe
       report_(std::move(report)),
       close_findings_(std::move(close_findings)),
       protections_(protections),
-      facts_(std::move(known)),
       control_(spec.limits),
       watch_({.executor = executor_,
               .spec = spec_,
@@ -47,7 +46,8 @@ Pipeline::Pipeline(boost::asio::any_io_executor executor, const Spec& spec, Pipe
               .control = control_,
               .lag = [this] { return status().stream.lag.value_or(Duration{}); },
               .end_stream = [this](Error error) { fail(std::move(error)); },
-              .report = report_}) {}
+              .report = report_}),
+      facts_(std::move(known)) {}
 
 Pipeline::~Pipeline() = default;
 

@@ -1,4 +1,4 @@
-#include "apps/gateway_thread.hpp"
+#include "apps/gateway_threads.hpp"
 
 #include <sys/resource.h>
 
@@ -20,7 +20,38 @@ namespace oxbow {
 
 namespace asio = boost::asio;
 
-struct GatewayThread::Impl {
+namespace {
+
+// A thread and what belongs to it.
+struct Line {
+  asio::io_context context{1};
+  std::unique_ptr<Dialer> dialer;
+  std::unique_ptr<TaskGroup> group;
+  std::thread thread;
+
+  Status open(const std::vector<ServiceAddress>& services) {
+    dialer = TRY(net::make_dialer(context.get_executor(), services));
+    group = std::make_unique<TaskGroup>(context.get_executor());
+    return {};
+  }
+
+  void start(Task<void> task) {
+    group->spawn(std::move(task));
+    thread = std::thread([this] { context.run(); });
+  }
+
+  void end() {
+    if (!thread.joinable()) return;
+    asio::post(context, [this] { group->cancel(); });
+    thread.join();
+  }
+
+  GatewayParts::Line lend() { return {context.get_executor(), *dialer}; }
+};
+
+}  // namespace
+
+struct GatewayThreads::Impl {
   explicit Impl(const Spec& of) : spec(of) {}
 
   Status compile(const Spec& from, const KeyKinds& kinds) {
@@ -39,11 +70,9 @@ struct GatewayThread::Impl {
   std::shared_ptr<const Routes> routes;
   KeyKinds key_kinds;  // of `routes`
   std::uint64_t revision = 0;
-  asio::io_context context{1};
-  std::unique_ptr<Dialer> dialer;
+  Line users;
+  Line shadows;
   std::unique_ptr<Gateway> gateway;
-  std::unique_ptr<TaskGroup> group;
-  std::thread thread;
 };
 
 namespace {
@@ -63,36 +92,36 @@ std::optional<net::Identity> identity_of(const ListenSpec& listen) {
 
 }  // namespace
 
-GatewayThread::GatewayThread(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+GatewayThreads::GatewayThreads(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Result<std::unique_ptr<GatewayThread>> GatewayThread::open(const Spec& spec, ExemplarStore* exemplars) {
+Result<std::unique_ptr<GatewayThreads>> GatewayThreads::open(const Spec& spec, ExemplarStore* exemplars) {
   take_all_descriptors();
   auto impl = std::make_unique<Impl>(spec);
   TRY(impl->compile(spec, {}));
-  auto executor = impl->context.get_executor();
   auto services = service_addresses(spec.legacy);
   std::ranges::move(service_addresses(spec.new_side), std::back_inserter(services));
-  impl->dialer = TRY(net::make_dialer(executor, services));
+  TRY(impl->users.open(services));
+  TRY(impl->shadows.open(services));
   std::vector<std::unique_ptr<Listener>> listeners;
   for (const auto& listen : spec.gateway->listen) {
-    listeners.push_back(
-        TRY(net::listen(executor, *parse_listen_address(listen.address), identity_of(listen))));
+    listeners.push_back(TRY(net::listen(impl->users.context.get_executor(),
+                                        *parse_listen_address(listen.address), identity_of(listen))));
     log_info("the gateway listens on {}", listeners.back()->address());
   }
   std::random_device device;
   auto seed = (std::uint64_t{device()} << 32) | device();
-  impl->gateway = std::make_unique<Gateway>(GatewayParts{executor, spec, *impl->dialer, std::move(listeners),
-                                                         impl->routing({}, {}), exemplars, wall_now, seed});
-  impl->group = std::make_unique<TaskGroup>(executor);
-  return std::unique_ptr<GatewayThread>(new GatewayThread(std::move(impl)));
+  impl->gateway = std::make_unique<Gateway>(GatewayParts{spec, impl->users.lend(), impl->shadows.lend(),
+                                                         std::move(listeners), impl->routing({}, {}),
+                                                         exemplars, wall_now, seed});
+  return std::unique_ptr<GatewayThreads>(new GatewayThreads(std::move(impl)));
 }
 
-void GatewayThread::start() {
-  impl_->group->spawn(impl_->gateway->run());
-  impl_->thread = std::thread([this] { impl_->context.run(); });
+void GatewayThreads::start() {
+  impl_->shadows.start(impl_->gateway->run_shadows());
+  impl_->users.start(impl_->gateway->run());
 }
 
-void GatewayThread::publish(const Lifecycle& lifecycle, const DataFacts& facts) {
+void GatewayThreads::publish(const Lifecycle& lifecycle, const DataFacts& facts) {
   if (facts.key_kinds != impl_->key_kinds) {
     auto compiled = impl_->compile(impl_->spec, facts.key_kinds);
     if (!compiled) log_error("keys are still read as of an unknown kind: {}", to_string(compiled.error()));
@@ -100,7 +129,7 @@ void GatewayThread::publish(const Lifecycle& lifecycle, const DataFacts& facts) 
   impl_->gateway->publish(impl_->routing(lifecycle, facts));
 }
 
-Status GatewayThread::take_over(const Spec& spec, const Lifecycle& lifecycle, const DataFacts& facts) {
+Status GatewayThreads::take_over(const Spec& spec, const Lifecycle& lifecycle, const DataFacts& facts) {
   if (!spec.gateway)
     return Err(ErrorCode::illegal_transition,
                "it has no `gateway` any more; that counts from the next start");
@@ -113,14 +142,13 @@ Status GatewayThread::take_over(const Spec& spec, const Lifecycle& lifecycle, co
   return {};
 }
 
-const Gateway& GatewayThread::gateway() const {
+const Gateway& GatewayThreads::gateway() const {
   return *impl_->gateway;
 }
 
-GatewayThread::~GatewayThread() {
-  if (!impl_->thread.joinable()) return;
-  asio::post(impl_->context, [this] { impl_->group->cancel(); });
-  impl_->thread.join();
+GatewayThreads::~GatewayThreads() {
+  impl_->users.end();
+  impl_->shadows.end();
 }
 
 }  // namespace oxbow

@@ -1,4 +1,4 @@
-// The gateway on its own thread, over real sockets.
+// The gateway on its own threads, one for users and one for shadows, over real sockets.
 #pragma once
 
 #include <memory>
@@ -8,15 +8,15 @@
 
 namespace oxbow {
 
-class GatewayThread {
+class GatewayThreads {
  public:
   // Listens at once, so that an address that is taken is known; serves from start() on. `spec` and
   // `exemplars` outlive it; without exemplars, what differs is forgotten at the end. REQUIRES: the spec has a
   // gateway
-  static Result<std::unique_ptr<GatewayThread>> open(const Spec& spec, ExemplarStore* exemplars);
+  static Result<std::unique_ptr<GatewayThreads>> open(const Spec& spec, ExemplarStore* exemplars);
 
   // Gives requests under way their time.
-  ~GatewayThread();
+  ~GatewayThreads();
 
   void start();
 
@@ -31,7 +31,7 @@ class GatewayThread {
 
  private:
   struct Impl;
-  explicit GatewayThread(std::unique_ptr<Impl> impl);
+  explicit GatewayThreads(std::unique_ptr<Impl> impl);
 
   std::unique_ptr<Impl> impl_;
 };

@@ -1,0 +1,195 @@
+#include "services/gateway/shadow_runner.hpp"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+
+#include "runtime/real_clock.hpp"
+#include "runtime/sleep.hpp"
+
+namespace oxbow {
+namespace {
+
+// Copies are gathered for a moment, because waking a thread for each would cost the users' thread more than
+// the copy does.
+constexpr Duration kGatherFor = std::chrono::milliseconds(1);
+
+// How long a second look waits for a connection.
+constexpr Duration kCrowdedWait = std::chrono::milliseconds(50);
+constexpr int kCrowdedWaitsMax = 40;
+
+// Each second look asks the side that answers users once more, so there is a budget for them, as for retries:
+// every shadow earns a part of one. A side that differs nearly always shows that without them.
+constexpr double kLooksPerShadow = 0.1;
+constexpr double kLooksSavedMax = 100;
+
+ShadowSkip skip_of(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::unreachable:
+      return ShadowSkip::unreachable;
+    case ErrorCode::timeout:
+      return ShadowSkip::timeout;
+    default:
+      return ShadowSkip::broken_off;
+  }
+}
+
+}  // namespace
+
+ShadowRunner::ShadowRunner(ShadowRunnerParts parts)
+    : parts_(std::move(parts)), looks_saved_(kLooksSavedMax), running_(parts_.executor) {}
+
+void ShadowRunner::take(std::unique_ptr<ShadowCopy> copy) {
+  {
+    std::lock_guard lock(taken_mutex_);
+    taken_.push_back(std::move(copy));
+    if (std::exchange(is_awake_, true)) return;
+  }
+  boost::asio::post(parts_.executor, [this] { running_.spawn(begin_taken()); });
+}
+
+Task<void> ShadowRunner::begin_taken() {
+  std::vector<std::unique_ptr<ShadowCopy>> copies;
+  while (true) {
+    {
+      std::lock_guard lock(taken_mutex_);
+      copies.swap(taken_);
+      is_awake_ = !copies.empty();
+    }
+    if (copies.empty()) co_return Status{};
+    looks_saved_ =
+        std::min(looks_saved_ + kLooksPerShadow * static_cast<double>(copies.size()), kLooksSavedMax);
+    for (auto& copy : copies) running_.spawn(run(std::move(copy)));
+    copies.clear();
+    CO_TRY(co_await sleep_for(kGatherFor));
+  }
+}
+
+Task<void> ShadowRunner::run(std::unique_ptr<ShadowCopy> copy) {
+  auto side = other(copy->answered_by);
+  auto why = ShadowSkip::left_alone;
+  if (parts_.upstreams.of(side).is_available()) why = co_await ask(*copy, side, copy->shadow_answer);
+  if (why != ShadowSkip::none) {
+    parts_.on_skip(*copy, why);
+    co_return Status{};
+  }
+  RecordedAnswer twin;
+  if (copy->takes_twin && co_await ask(*copy, copy->answered_by, twin) == ShadowSkip::none)
+    copy->twin_answer = std::move(twin);
+  if (copy->skip() != ShadowSkip::none) {  // no room for the twin has taken the first answers, too
+    parts_.on_skip(*copy, copy->skip());
+    co_return Status{};
+  }
+  parts_.on_pair(std::move(copy));
+  co_return Status{};
+}
+
+void ShadowRunner::look_again(std::unique_ptr<ShadowCopy> copy, Duration after) {
+  boost::asio::post(parts_.executor,
+                    [this, copy = std::move(copy), after]() mutable { begin_again(std::move(copy), after); });
+}
+
+void ShadowRunner::begin_again(std::unique_ptr<ShadowCopy> copy, Duration after) {
+  if (looks_saved_ < 1) {
+    copy->look = ShadowCopy::Look::only;
+    parts_.on_pair(std::move(copy));
+    return;
+  }
+  looks_saved_ -= 1;
+  running_.spawn(run_again(std::move(copy), after));
+}
+
+// Many pairs differ at once when many rows are on their way: those that found no connection would count as
+// different.
+boost::asio::awaitable<ShadowSkip> ShadowRunner::ask_in_turn(ShadowCopy& copy, Side side,
+                                                             RecordedAnswer& answer) {
+  for (int waits = 0; waits < kCrowdedWaitsMax && parts_.upstreams.of(side).is_at_limit(); ++waits)
+    if (!co_await sleep_for(kCrowdedWait)) co_return ShadowSkip::broken_off;
+  co_return co_await ask(copy, side, answer);
+}
+
+Task<void> ShadowRunner::run_again(std::unique_ptr<ShadowCopy> copy, Duration after) {
+  CO_TRY(co_await sleep_for(after));
+  RecordedAnswer answer, shadow_answer, twin;
+  bool has_twin = !copy->twin_answer.head.empty();
+  bool looked = co_await ask_in_turn(*copy, copy->answered_by, answer) == ShadowSkip::none &&
+                co_await ask_in_turn(*copy, other(copy->answered_by), shadow_answer) == ShadowSkip::none &&
+                (!has_twin || co_await ask_in_turn(*copy, copy->answered_by, twin) == ShadowSkip::none);
+  if (copy->skip() != ShadowSkip::none) {  // nothing is left to compare, which is not the same as equal
+    parts_.on_skip(*copy, copy->skip());
+    co_return Status{};
+  }
+  copy->look = looked ? ShadowCopy::Look::second : ShadowCopy::Look::only;
+  if (looked) {
+    answer.took = copy->answer.took;  // what the user waited, and what he would have waited
+    shadow_answer.took = copy->shadow_answer.took;
+    copy->answer = std::move(answer);
+    copy->shadow_answer = std::move(shadow_answer);
+    copy->twin_answer = std::move(twin);
+  }
+  parts_.on_pair(std::move(copy));
+  co_return Status{};
+}
+
+// The answer of one side, or the reason why there is none. What is asked changes nothing, so that a kept
+// connection which turns out to be dead costs no pair.
+boost::asio::awaitable<ShadowSkip> ShadowRunner::ask(ShadowCopy& copy, Side side, RecordedAnswer& answer) {
+  auto& upstream = parts_.upstreams.of(side);
+  if (upstream.is_at_limit()) co_return ShadowSkip::connections;
+  auto began = monotonic_now();
+  auto why = ShadowSkip::none;
+  bool was_stale = true;
+  if (auto kept = upstream.take_idle()) why = co_await ask_on(*kept, copy, answer, was_stale);
+  if (was_stale) {
+    auto dialled = co_await upstream.connect();
+    if (!dialled) co_return skip_of(dialled.error());
+    why = co_await ask_on(*dialled, copy, answer, was_stale);
+  }
+  answer.took = monotonic_now() - began;
+  co_return why;
+}
+
+boost::asio::awaitable<ShadowSkip> ShadowRunner::ask_on(Upstream::Lease& service, ShadowCopy& copy,
+                                                        RecordedAnswer& answer, bool& was_stale) {
+  was_stale = false;
+  auto& connection = *service;
+  Deadline deadline(parts_.deadlines, [&connection] { connection.close(); });
+  deadline.set(parts_.time_max);
+  auto ended = co_await exchange(copy, connection, answer);
+  if (copy.skip() == ShadowSkip::body_too_large) co_return ShadowSkip::answer_too_large;
+  if (copy.skip() != ShadowSkip::none) co_return copy.skip();
+  if (deadline.has_expired()) co_return ShadowSkip::timeout;
+  was_stale = !ended && connection.was_used() && !connection.has_answered() &&
+              ended.error().code == ErrorCode::connection_lost;
+  if (!ended) {
+    if (!was_stale) service.failed(parts_.deadlines.now());
+    co_return skip_of(ended.error());
+  }
+  service.succeeded();
+  service.keep();
+  co_return ShadowSkip::none;
+}
+
+Task<void> ShadowRunner::exchange(ShadowCopy& copy, UpstreamConnection& service, RecordedAnswer& answer) {
+  auto head_left = service.send_now(copy.request_head);
+  if (!head_left.empty()) CO_TRY(co_await service.send(head_left));
+  if (!copy.request_body.empty()) CO_TRY(co_await service.send(copy.request_body));
+  do {
+    CO_TRY(co_await service.read_head(copy.method));
+  } while (service.head().status < 200 && service.head().status != 101);
+  copy.add(answer.head, service.head_bytes());
+  if (service.framing().kind == http1::Framing::Kind::none) co_return Status{};
+  if (service.framing().length > parts_.body_bytes_max) copy.give_up(ShadowSkip::body_too_large);
+  while (copy.skip() == ShadowSkip::none) {
+    auto part = CO_TRY(co_await service.read_body());
+    copy.add(answer.body, part.bytes);
+    if (part.is_last) break;
+  }
+  co_return Status{};
+}
+
+Task<void> ShadowRunner::stop() {
+  running_.cancel();
+  co_return co_await running_.wait();
+}
+
+}  // namespace oxbow
