@@ -364,6 +364,18 @@ def test_requests_go_to_every_address_and_around_one_that_is_away(tmp_path, new_
             assert {gateway.get().body for _ in range(20)} == {b"2"}
 
 
+def test_what_one_address_breaks_off_another_answers_if_it_may_be_sent_twice(tmp_path, new_service):
+    with ScriptedService(lambda request, connection: None) as broken, \
+            ScriptedService(lambda request, connection: json_answer("2")) as well:
+        with GatewayUnderTest(tmp_path, [broken, well], new_service, "  health: { every: 10s, failures: 1000 }") as gateway:
+            for _ in range(6):
+                assert gateway.get().body == b"2"
+            assert len(broken.requests) >= 3  # its turn comes all the same
+            asked = len(broken.requests) + len(well.requests)
+            assert {gateway.get(method="POST").status for _ in range(4)} == {200, 502}
+            assert len(broken.requests) + len(well.requests) == asked + 4
+
+
 def test_an_address_that_fails_its_health_check_gets_no_requests(tmp_path, new_service):
     sick = threading.Event()
 
@@ -428,6 +440,28 @@ def test_the_access_log_has_a_line_of_json_for_every_request(make_gateway):
     line = gateway.access_log()[0]
     assert (line["method"], line["target"], line["status"], line["side"]) == ("GET", '/a"b\\c%20?x=1', 200, "legacy")
     assert line["ms"] > 0 and line["bytes_out"] == len('{"side":"legacy"}') and line["shadow"] == "not_wanted"
+
+
+def test_metrics_count_requests_connections_and_who_is_left_alone(make_gateway):
+    def answer(request, connection):
+        return json_answer("{}", "404 Not Found" if request.target == "/unknown" else "200 OK")
+
+    gateway = make_gateway(answer)
+    for target in ("/", "/", "/unknown"):
+        gateway.get(target)
+    with gateway.connect() as client:
+        assert client.send(b"no request\r\n\r\n").answer().status == 400
+    gateway.service.close()
+    assert [gateway.get().status for _ in range(5)] == [503] * 5
+    with gateway.connect():
+        gateway.wait_until(lambda: "oxbow_connections 1" in gateway.metrics(), 5, "the connection is counted")
+    found = gateway.metrics().splitlines()
+    for line in ('oxbow_requests_total{side="legacy",status="2xx"} 2', 'oxbow_requests_total{side="legacy",status="4xx"} 1',
+                 'oxbow_requests_total{side="legacy",status="5xx"} 5', 'oxbow_requests_refused_total 1',
+                 'oxbow_request_seconds_bucket{side="legacy",le="+Inf"} 8', 'oxbow_request_seconds_count{side="legacy"} 8',
+                 'oxbow_request_seconds_count{side="new"} 0', "oxbow_shadow_memory_bytes 0",
+                 f'oxbow_service_left_alone{{side="legacy",address="{gateway.service.url}"}} 1'):
+        assert line in found, line
 
 
 def test_an_address_that_is_taken_is_named(tmp_path, new_service):

@@ -155,6 +155,18 @@ def test_an_answer_without_a_body_is_no_proof_of_equal_bodies(make_gateway):
     assert route["compared"] == 0 and route["skipped"] == {"no_body": 1}
 
 
+def test_an_answer_without_an_end_is_not_compared(make_gateway):
+    """Server-sent events end when somebody leaves, and no two streams of them are alike."""
+    def events(request, connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+                           b"9\r\ndata: 1\n\n\r\n0\r\n\r\n")
+
+    gateway = make_gateway(events, lambda request, connection: json_answer("{}"))
+    assert gateway.get("/payments/4711").body == b"data: 1\n\n"
+    route = gateway.wait_for(lambda route: route["eligible"] == 1, "it is counted")
+    assert route["compared"] == 0 and route["skipped"] == {"type": 1}
+
+
 def test_a_side_that_fails_at_first_has_failed(make_gateway):
     """At the second look it is well again, which takes neither its failure nor the time of the first look away."""
     asked = []

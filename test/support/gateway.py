@@ -4,6 +4,7 @@ import json
 import os
 
 from cluster import free_port
+from http_by_socket import get_text
 from migration import Migration
 from scripted_service import RawClient
 
@@ -40,6 +41,9 @@ class GatewayUnderTest(Migration):
         with self.connect() as client:
             client.send(f"{method} {target} HTTP/1.1\r\nHost: shop.example\r\n{fields}\r\n".encode())
             return client.answer(method)
+
+    def metrics(self):
+        return get_text(os.path.join(self.directory, "oxbow.sock"), "/v1/metrics")
 
     def access_log(self):
         self.wait_until(lambda: os.path.getsize(os.path.join(self.directory, "access.log")) > 0, 5, "the access log is written")

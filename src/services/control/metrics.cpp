@@ -2,7 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <array>
 #include <string_view>
+#include <utility>
 
 namespace oxbow {
 namespace {
@@ -52,6 +54,26 @@ class Page {
               const std::optional<Value>& value) {
     metric(name, type, help);
     if (value) sample(*value);
+  }
+
+  // Its buckets, each with what is in those below it, its sum and its count.
+  template <std::size_t kBounds>
+  void histogram(const std::array<double, kBounds>& bounds,
+                 const std::array<std::uint64_t, kBounds + 1>& counts, double sum,
+                 std::pair<std::string_view, std::string_view> label) {
+    auto metric = std::exchange(name_, {});
+    std::uint64_t below = 0;
+    auto line = [&](std::string_view suffix, std::string_view more, auto value) {
+      text_ += fmt::format("{}{}{{{}=\"{}\"{}}} {}\n", metric, suffix, label.first, escaped(label.second),
+                           more, value);
+    };
+    for (std::size_t i = 0; i <= kBounds; ++i) {
+      below += counts[i];
+      line("_bucket", fmt::format(",le=\"{}\"", i < kBounds ? fmt::format("{}", bounds[i]) : "+Inf"), below);
+    }
+    line("_sum", "", sum);
+    line("_count", "", below);
+    name_ = metric;
   }
 
   std::string take() { return std::move(text_); }
@@ -114,6 +136,36 @@ void add_stream(Page& page, const StreamStatus& stream) {
   page.single("oxbow_rogue_writes", "gauge", "Writes of others on the projection.", stream.rogue_writes);
 }
 
+void add_requests(Page& page, const RequestFigures& figures) {
+  page.metric(
+      "oxbow_requests_total", "counter",
+      "Requests by the side that was to answer, and class of status; `none`: the client got no answer.");
+  auto of_status = [&](std::string_view side, const RequestFigures::OfSide& of) {
+    for (std::size_t i = 0; i < of.by_status_class.size(); ++i)
+      if (of.by_status_class[i] > 0)
+        page.sample(of.by_status_class[i],
+                    {{"side", side}, {"status", i == 0 ? "none" : fmt::format("{}xx", i)}});
+  };
+  of_status(name(Side::legacy), figures.legacy);
+  of_status(name(Side::new_side), figures.new_side);
+  page.metric("oxbow_request_seconds", "histogram", "From the head of a request to the end of its answer.");
+  page.histogram(kAnswerSeconds, figures.legacy.by_time, figures.legacy.seconds,
+                 {"side", name(Side::legacy)});
+  page.histogram(kAnswerSeconds, figures.new_side.by_time, figures.new_side.seconds,
+                 {"side", name(Side::new_side)});
+  page.single("oxbow_requests_refused_total", "counter", "What was no request that could be answered.",
+              figures.refused);
+  page.single("oxbow_connections_turned_away_total", "counter", "Connections above `limits.connections`.",
+              figures.turned_away);
+  page.single("oxbow_connections", "gauge", "Open connections of users.", figures.connections);
+  page.single("oxbow_shadow_memory_bytes", "gauge", "What all shadows hold together, of `shadow.memory`.",
+              figures.shadow_bytes);
+  page.metric("oxbow_service_left_alone", "gauge",
+              "1 while an address of a service gets no requests because it failed.");
+  for (const auto& each : figures.addresses)
+    page.sample(each.is_left_alone ? 1 : 0, {{"side", name(each.side)}, {"address", each.address}});
+}
+
 }  // namespace
 
 std::string metrics_text(const Lifecycle& lifecycle, const PlaneStatus& plane, std::uint64_t findings_open,
@@ -128,6 +180,7 @@ std::string metrics_text(const Lifecycle& lifecycle, const PlaneStatus& plane, s
 
 std::string traffic_metrics_text(const TrafficPlane& traffic) {
   Page page;
+  add_requests(page, traffic.requests());
   traffic.look([&](const AnswersKnown& known) {
     auto of_routes = [&](std::string_view metric, std::string_view help, auto value) {
       page.metric(metric, "counter", help);

@@ -1,4 +1,5 @@
-// What the control plane asks of the gateway: what the comparison of answers has shown so far.
+// What the control plane asks of the gateway: what it has done, and what the comparison of answers has shown
+// so far.
 #pragma once
 
 #include <functional>
@@ -11,6 +12,7 @@
 #include "core/evidence/paired_figures.hpp"
 #include "core/evidence/route_epoch.hpp"
 #include "core/evidence/skew.hpp"
+#include "services/control/request_figures.hpp"
 
 namespace oxbow {
 
@@ -44,6 +46,8 @@ class TrafficPlane {
   virtual void look(const std::function<void(const AnswersKnown&)>& read) const = 0;
 
   virtual std::vector<EntitySkew> skew() const = 0;
+
+  virtual RequestFigures requests() const = 0;
 };
 
 }  // namespace oxbow

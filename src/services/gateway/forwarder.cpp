@@ -87,10 +87,7 @@ boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
     else
       co_await refuse(exchange, ended.error());
   }
-  if (exchange.copy) {
-    visit.shadow = ShadowSkip::no_answer;
-    shadows_.drop(std::move(exchange.copy), visit.shadow);
-  }
+  if (exchange.copy) visit.shadow = shadows_.drop(std::move(exchange.copy), ShadowSkip::no_answer);
   if (visit.shadow == ShadowSkip::not_copied) shadows_.pass_over(exchange.destination);
   co_return std::move(visit);
 }
@@ -126,8 +123,8 @@ Task<void> Forwarder::answer(Exchange& exchange) {
     bool was_stale = service->was_used() && !service->has_answered();
     bool may_repeat = is_idempotent(exchange.client.request().method) &&
                       (!exchange.has_body() || exchange.body_is_whole) && !exchange.client.answer_has_begun();
-    bool repeats =
-        visit.attempts == 1 && was_stale && may_repeat && ended.error().code == ErrorCode::connection_lost;
+    bool repeats = visit.attempts == 1 && may_repeat && !service->has_answered() &&
+                   ended.error().code == ErrorCode::connection_lost && (was_stale || upstream.has_others());
     // What cannot be passed on is a fault of one of its answers; the service is there.
     bool is_away = !was_stale && ended.error().code != ErrorCode::malformed;
     if (is_away) service.failed(deadlines_.now());
@@ -301,7 +298,7 @@ Task<void> Forwarder::relay(Exchange& exchange, UpstreamConnection& service) {
     CO_TRY(co_await flush(exchange));
   }
   visit.status = service.head().status;
-  if (exchange.copy) exchange.copy->add(exchange.copy->answer.head, service.head_bytes());
+  if (exchange.copy) Shadows::keep_head(*exchange.copy, service.head().fields, service.head_bytes());
   std::array<http1::OwnField, 2> own;
   std::size_t owns = 0;
   if (exchange.destination.shows_state) {

@@ -124,6 +124,7 @@ Task<void> Gateway::accept(Listener& listener) {
 // Never holds a place for long: what the kernel does not take at once is lost, and with TLS, which would need
 // a handshake first, all of it.
 Task<void> Gateway::turn_away(std::unique_ptr<ByteStream> stream) {
+  counter_.count_turned_away();
   stream->write_now(kTooBusy);
   co_return co_await stream->shutdown_write();
 }
@@ -139,9 +140,9 @@ Task<void> Gateway::serve(std::unique_ptr<ByteStream> stream) {
     co_await answer(client);
     if (!client.can_go_on()) break;
   }
-  if (client.refusal()) access_log_.add_refused(client.requester(), *client.refusal());
+  if (client.refusal()) refused(client.requester(), *client.refusal());
   co_await client.finish();
-  open_.erase(place);
+  leave(place);
   if (client.speaks_http2())
     connections_.spawn(alone(serve_http2(client.take_stream(), client.bytes_read())));
   co_return Status{};
@@ -152,22 +153,44 @@ Task<void> Gateway::serve_http2(std::unique_ptr<ByteStream> stream, std::string 
       parts_.users.executor, std::move(stream), std::move(begun), client_limits_, deadlines_,
       [this](ClientExchange& exchange) { return answer(exchange); },
       [this](const ClientExchange& exchange, const http1::Refusal& refusal) {
-        access_log_.add_refused(exchange.requester(), refusal);
+        refused(exchange.requester(), refusal);
       });
   auto place = enter(client);
   co_await client.run();
-  open_.erase(place);
+  leave(place);
   co_return Status{};
 }
 
 boost::asio::awaitable<void> Gateway::answer(ClientExchange& exchange) {
   auto visit = co_await forwarder_.forward(exchange);
+  counter_.count(visit, monotonic_now() - visit.began);
   access_log_.add(visit, exchange);
 }
 
 std::list<ClientSession*>::iterator Gateway::enter(ClientSession& client) {
   if (draining_) client.drain();
+  counter_.set_connections(open_.size() + 1);
   return open_.insert(open_.end(), &client);
+}
+
+void Gateway::leave(std::list<ClientSession*>::iterator place) {
+  open_.erase(place);
+  counter_.set_connections(open_.size());
+}
+
+void Gateway::refused(const http1::Requester& requester, const http1::Refusal& refusal) {
+  counter_.count_refused();
+  access_log_.add_refused(requester, refusal);
+}
+
+RequestFigures Gateway::requests() const {
+  RequestFigures figures;
+  counter_.tell(figures);
+  figures.shadow_bytes = shadows_.memory_bytes();
+  for (auto side : {Side::legacy, Side::new_side})
+    for (auto& [address, is_left_alone] : upstreams_.of(side).addresses())
+      figures.addresses.push_back({side, std::move(address), is_left_alone});
+  return figures;
 }
 
 // Idle connections end at once, the others behind their present answer.

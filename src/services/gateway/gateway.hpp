@@ -1,6 +1,6 @@
 // The HTTP gateway in front of both services: takes connections, lets each request be forwarded, and keeps
-// what it saw in figures. Runs on one thread of its own, so that nothing else of oxbow can make a user wait;
-// the calls marked "any thread" are safe from others.
+// what it saw in figures. Users have a thread of their own, so that nothing else of oxbow can make them wait,
+// and so have shadows; the calls marked "any thread" are safe from others.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -14,6 +14,7 @@
 #include "services/gateway/forwarder.hpp"
 #include "services/gateway/http2_connection.hpp"
 #include "services/gateway/judge.hpp"
+#include "services/gateway/request_counter.hpp"
 #include "services/gateway/shadow_runner.hpp"
 
 namespace oxbow {
@@ -53,6 +54,7 @@ class Gateway final : public TrafficPlane {
   // Any thread.
   void look(const std::function<void(const AnswersKnown&)>& read) const override { judge_.look(read); }
   std::vector<EntitySkew> skew() const override { return skew_.report(); }
+  RequestFigures requests() const override;
 
  private:
   Task<void> accept(Listener& listener);
@@ -60,6 +62,8 @@ class Gateway final : public TrafficPlane {
   Task<void> serve_http2(std::unique_ptr<ByteStream> stream, std::string begun);
   boost::asio::awaitable<void> answer(ClientExchange& exchange);
   std::list<ClientSession*>::iterator enter(ClientSession& client);
+  void leave(std::list<ClientSession*>::iterator place);
+  void refused(const http1::Requester& requester, const http1::Refusal& refusal);
   Task<void> turn_away(std::unique_ptr<ByteStream> stream);
   Task<void> drain();
 
@@ -77,6 +81,7 @@ class Gateway final : public TrafficPlane {
   Shadows shadows_;
   Forwarder forwarder_;
   AccessLog access_log_;
+  RequestCounter counter_;
   TaskGroup connections_;
   std::list<ClientSession*> open_;
   bool draining_ = false;

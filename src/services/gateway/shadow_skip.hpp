@@ -19,6 +19,7 @@ enum class ShadowSkip {
   left_alone,   // the other side failed too often
   no_answer,    // the user got none from the side that answers
   upgraded,
+  type,         // an answer without an end, as of server-sent events
   no_body,      // a HEAD on the route of its GET
   conditional,  // the answer depends on what the client knows of the side that gave it
   unreachable,  // from here on: of the shadow's own way
@@ -28,24 +29,14 @@ enum class ShadowSkip {
   not_comparable  // the comparison says why
 };
 
-inline constexpr std::array kShadowSkipNames = {std::string_view("none"),
-                                                std::string_view("not_wanted"),
-                                                std::string_view("method"),
-                                                std::string_view("sampled_out"),
-                                                std::string_view("not_copied"),
-                                                std::string_view("body_too_large"),
-                                                std::string_view("budget"),
-                                                std::string_view("connections"),
-                                                std::string_view("left_alone"),
-                                                std::string_view("no_answer"),
-                                                std::string_view("upgraded"),
-                                                std::string_view("no_body"),
-                                                std::string_view("conditional"),
-                                                std::string_view("unreachable"),
-                                                std::string_view("timeout"),
-                                                std::string_view("broken_off"),
-                                                std::string_view("answer_too_large"),
-                                                std::string_view("not_comparable")};
+inline constexpr std::array kShadowSkipNames = {
+    std::string_view("none"),          std::string_view("not_wanted"),  std::string_view("method"),
+    std::string_view("sampled_out"),   std::string_view("not_copied"),  std::string_view("body_too_large"),
+    std::string_view("budget"),        std::string_view("connections"), std::string_view("left_alone"),
+    std::string_view("no_answer"),     std::string_view("upgraded"),    std::string_view("type"),
+    std::string_view("no_body"),       std::string_view("conditional"), std::string_view("unreachable"),
+    std::string_view("timeout"),       std::string_view("broken_off"),  std::string_view("answer_too_large"),
+    std::string_view("not_comparable")};
 
 constexpr std::string_view name(ShadowSkip skip) {
   return kShadowSkipNames[static_cast<std::size_t>(skip)];

@@ -23,6 +23,11 @@ bool hangs_on_condition(const RequestHead& request, std::string_view answer_head
          });
 }
 
+bool has_no_end(const HeaderFields& fields) {
+  auto type = find_field(fields, "Content-Type").value_or("");
+  return type.starts_with("text/event-stream") || type.starts_with("multipart/x-mixed-replace");
+}
+
 }  // namespace
 
 Shadows::Shadows(std::size_t memory_bytes_max, std::size_t body_bytes_max, OnCopy on_copy, OnSkip on_skip)
@@ -39,6 +44,11 @@ std::unique_ptr<ShadowCopy> Shadows::begin(const Destination& destination) {
   copy->route = *destination.route;
   copy->routing = destination.routing;
   return copy;
+}
+
+void Shadows::keep_head(ShadowCopy& copy, const HeaderFields& fields, std::string_view head_bytes) {
+  if (has_no_end(fields)) return copy.give_up(ShadowSkip::type);
+  copy.add(copy.answer.head, head_bytes);
 }
 
 ShadowSkip Shadows::submit(std::unique_ptr<ShadowCopy> copy, const Destination& destination,
@@ -70,8 +80,8 @@ void Shadows::pass_over(const Destination& destination) {
   on_skip_(destination.routing, *destination.route, destination.shadow_skip);
 }
 
-void Shadows::drop(std::unique_ptr<ShadowCopy> copy, ShadowSkip why) {
-  skip(*copy, copy->skip() == ShadowSkip::none ? why : copy->skip());
+ShadowSkip Shadows::drop(std::unique_ptr<ShadowCopy> copy, ShadowSkip why) {
+  return skip(*copy, copy->skip() == ShadowSkip::none ? why : copy->skip());
 }
 
 }  // namespace oxbow

@@ -24,15 +24,21 @@ class Shadows {
 
   std::unique_ptr<ShadowCopy> begin(const Destination& destination);
 
+  // The head of the user's answer.
+  static void keep_head(ShadowCopy& copy, const HeaderFields& fields, std::string_view head_bytes);
+
   // The user has his answer. Why there will be no shadow, if that is known by now.
   ShadowSkip submit(std::unique_ptr<ShadowCopy> copy, const Destination& destination,
                     const RequestHead& request, http1::RequestChanges changes);
 
-  // The user got no whole answer, so there is nothing to compare with.
-  void drop(std::unique_ptr<ShadowCopy> copy, ShadowSkip why);
+  // The user got no whole answer, so there is nothing to compare with. The reason that counts.
+  ShadowSkip drop(std::unique_ptr<ShadowCopy> copy, ShadowSkip why);
 
   // A request that would have been copied, but for the reason that its destination has.
   void pass_over(const Destination& destination);
+
+  // What all copies hold now. Any thread.
+  std::size_t memory_bytes() const { return budget_->used(); }
 
  private:
   ShadowSkip skip(const ShadowCopy& copy, ShadowSkip why);

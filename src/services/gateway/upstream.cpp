@@ -103,11 +103,11 @@ struct Upstream::Address {
   std::vector<std::unique_ptr<UpstreamConnection>> idle;
   int failures = 0;  // in a row
   Duration left_alone = kLeftAloneMin;
-  Instant left_alone_until{};
+  std::atomic<Instant> left_alone_until{};
   int unhealthy_answers = 0;  // in a row
-  bool is_healthy = true;
+  std::atomic<bool> is_healthy = true;
 
-  bool is_available(Instant now) const { return is_healthy && left_alone_until <= now; }
+  bool is_available(Instant now) const { return is_healthy && left_alone_until.load() <= now; }
 };
 
 Upstream::Upstream(Dialer& dialer, Deadlines& deadlines, std::vector<ServiceAddress> addresses,
@@ -158,6 +158,13 @@ void Upstream::Lease::failed(Instant now) {
 bool Upstream::is_available() const {
   return std::ranges::any_of(addresses_,
                              [&](const auto& each) { return each->is_available(deadlines_.now()); });
+}
+
+std::vector<Upstream::AddressState> Upstream::addresses() const {
+  std::vector<AddressState> states;
+  for (const auto& each : addresses_)
+    states.push_back({to_string(each->service), !each->is_available(monotonic_now())});
+  return states;
 }
 
 // In turn, among those that are not left alone.

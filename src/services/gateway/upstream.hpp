@@ -1,5 +1,5 @@
 // The connections to the services of one side: which address is tried, which is left alone for a while, and
-// which connections wait to be used again. Belongs to one thread.
+// which connections wait to be used again. Belongs to one thread, but for what is marked.
 #pragma once
 
 #include <memory>
@@ -112,6 +112,16 @@ class Upstream {
 
   bool is_at_limit() const { return connections_ >= limits_.connections_max; }
   bool is_available() const;  // some address is not left alone
+
+  // All of them, and whether they are left alone now. Any thread.
+  struct AddressState {
+    std::string address;
+    bool is_left_alone;
+  };
+  std::vector<AddressState> addresses() const;
+
+  // Whoever fails at one address may be served at another.
+  bool has_others() const { return addresses_.size() > 1; }
 
   // Asks every address for its health until cancelled. Ends at once where none is to be asked.
   Task<void> watch_health();

@@ -10,6 +10,7 @@ struct Upstreams {
   Upstream legacy;
   Upstream new_side;
 
+  const Upstream& of(Side side) const { return side == Side::legacy ? legacy : new_side; }
   Upstream& of(Side side) { return side == Side::legacy ? legacy : new_side; }
 };
 
