@@ -161,3 +161,31 @@ def test_an_answer_with_many_cookies_is_passed_on(make_gateway):
     gateway = make_gateway(lambda request, connection: b"HTTP/1.1 200 OK\r\n" + cookies + b"Content-Length: 2\r\n\r\n{}")
     answer = gateway.get()
     assert (answer.status, answer.body) == (200, b"{}")
+
+
+def test_nobody_but_the_gateway_calls_a_request_a_shadow(make_gateway):
+    """A service that takes a user's request for a shadow gives it no effect."""
+    gateway = make_gateway()
+    assert gateway.get(fields="X-Shadow: 1\r\nX_Shadow: 1\r\nX-Mine: 2\r\n").status == 200
+    names = [name for name, _ in gateway.service.requests[0].fields]
+    assert "X-Mine" in names and not {"X-Shadow", "X_Shadow"} & set(names)
+
+
+def test_a_service_cannot_change_to_a_protocol_that_nobody_asked_for(make_gateway):
+    switched = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+    gateway = make_gateway(lambda request, connection: switched)
+    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+    assert gateway.get().status == 502
+    with gateway.connect() as client:
+        client.send(f"POST / HTTP/1.1\r\nHost: h\r\n{upgrade}Content-Length: 2\r\n\r\nhi".encode())
+        assert client.answer().status == 502
+    assert gateway.get(fields=upgrade).status == 101
+
+
+def test_letters_of_any_alphabet_are_themselves_in_the_access_log(make_gateway):
+    gateway = make_gateway()
+    with gateway.connect() as client:
+        client.send("GET /größe HTTP/1.1\r\nHost: h\r\n\r\n".encode() + b"GET /gr\xf6\xdfe HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert [client.answer().status for _ in range(2)] == [200, 200]
+    gateway.wait_until(lambda: len(gateway.access_log()) == 2, 5, "both are logged")
+    assert [line["target"] for line in gateway.access_log()] == ["/größe", "/gr\ufffd\ufffde"]

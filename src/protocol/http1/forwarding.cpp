@@ -74,10 +74,12 @@ std::string_view via(const RequestHead& head, const Requester& requester) {
   return head.minor_version == 0 ? "1.0 oxbow" : "1.1 oxbow";
 }
 
-bool is_forwarded_field(std::string_view name) {
-  return name.size() > 12 && (name.front() == 'X' || name.front() == 'x') &&
+// What only the gateway may say: a client that called its own request a shadow would have it pass without
+// effect.
+bool is_ours(std::string_view name) {
+  return name.size() > 2 && (name.front() == 'X' || name.front() == 'x') &&
          (same_field_name(name, "X-Forwarded-For") || same_field_name(name, "X-Forwarded-Proto") ||
-          same_field_name(name, "X-Forwarded-Host"));
+          same_field_name(name, "X-Forwarded-Host") || same_field_name(name, "X-Shadow"));
 }
 
 // Programs behind CGI see X_Forwarded_For and X-Forwarded-For as one variable.
@@ -85,8 +87,7 @@ bool looks_like_ours(std::string_view name) {
   if (name.find('_') == std::string_view::npos) return false;
   std::string as_read(name);
   std::ranges::replace(as_read, '_', '-');
-  return is_forwarded_field(as_read) || is_one_of(as_read, kHopByHop) ||
-         same_field_name(as_read, "Content-Length");
+  return is_ours(as_read) || is_one_of(as_read, kHopByHop) || same_field_name(as_read, "Content-Length");
 }
 
 // Of the answer to a HEAD, or a 304.
@@ -105,7 +106,7 @@ void append_request_head(std::string& out, const RequestHead& head, const Framin
   Passing passing(head.fields, changes.own);
   bool has_trace = false;
   for (const auto& field : head.fields) {
-    if (same_field_name(field.name, "Host") || is_forwarded_field(field.name)) continue;
+    if (same_field_name(field.name, "Host") || is_ours(field.name)) continue;
     if (is_one_of(field.name, changes.without) || looks_like_ours(field.name)) continue;
     if (same_field_name(field.name, "traceparent")) {
       if (has_trace || !is_traceparent(field.value)) continue;

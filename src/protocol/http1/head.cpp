@@ -100,7 +100,9 @@ std::optional<Refusal> split_absolute(std::string_view target, RequestHead& head
   if (head.host.empty() || !all_of(kHostCharacters, head.host))
     return bad("the request's target names no host");
   if (!rest.empty() && rest.front() == '?') return bad("the request's target has a query without a path");
-  head.target = rest.empty() ? std::string_view("/") : rest;
+  // RFC 9112, 3.2.4: without a path, the server as a whole.
+  auto no_path = head.method == "OPTIONS" ? std::string_view("*") : std::string_view("/");
+  head.target = rest.empty() ? no_path : rest;
   return std::nullopt;
 }
 

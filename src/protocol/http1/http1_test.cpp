@@ -103,6 +103,14 @@ TEST(Http1Head, is_refused_where_two_readers_could_disagree) {
   EXPECT_EQ(status_of("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"), 200);
 }
 
+TEST(Http1Head, takes_an_absolute_target_without_a_path_for_the_root_or_the_server_as_a_whole) {
+  RequestHead head;
+  EXPECT_FALSE(parse("GET http://a HTTP/1.1\r\nHost: a\r\n\r\n", head));
+  EXPECT_EQ(head.target, "/");
+  EXPECT_FALSE(parse("OPTIONS http://a HTTP/1.1\r\nHost: a\r\n\r\n", head));
+  EXPECT_EQ(head.target, "*");
+}
+
 TEST(Http1Head, does_not_hold_what_ends_here_because_Connection_lists_it) {
   RequestHead head;
   EXPECT_FALSE(

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "base/log.hpp"
 #include "core/evidence/secret_text.hpp"
+#include "core/evidence/shown_text.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
 
@@ -16,14 +18,17 @@ namespace {
 constexpr Duration kWriteEvery = std::chrono::milliseconds(500);
 constexpr std::size_t kLinesBytesMax = 1 << 20;
 
-// Bytes above ASCII pass if they may be UTF-8; others could break the line's reader.
+// What is no UTF-8 would break the line's reader.
 void append_text(std::string& out, std::string_view name, std::string_view text) {
   if (text.empty()) return;
   fmt::format_to(std::back_inserter(out), ",\"{}\":\"", name);
+  std::string readable;
+  if (std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; }))
+    text = readable = as_utf8(text);
   for (unsigned char c : text) {
     if (c == '"' || c == '\\')
       out.append({'\\', static_cast<char>(c)});
-    else if (c < 0x20 || c >= 0x7f)
+    else if (c < 0x20 || c == 0x7f)
       fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
     else
       out += static_cast<char>(c);

@@ -213,6 +213,10 @@ Task<void> Forwarder::attempt(Exchange& exchange, UpstreamConnection& service) {
   co_return relayed;
 }
 
+bool Forwarder::asks_for_upgrade(const Exchange& exchange) {
+  return wants_upgrade(exchange.client.request()) && !exchange.has_body();
+}
+
 std::string Forwarder::whole_request(Exchange& exchange) {
   auto& client = exchange.client;
   auto framing = client.body_framing();
@@ -222,7 +226,7 @@ std::string Forwarder::whole_request(Exchange& exchange) {
   std::string bytes;
   bytes.reserve(1024 + exchange.first_body.size());
   auto with = changes(exchange, {});
-  with.wants_upgrade = wants_upgrade(client.request()) && !exchange.has_body();
+  with.wants_upgrade = asks_for_upgrade(exchange);
   http1::append_request_head(bytes, client.request(), framing, with);
   if (framing.kind == http1::Framing::Kind::chunked) {
     http1::append_chunk_size(bytes, exchange.first_body.size());
@@ -292,7 +296,11 @@ Task<void> Forwarder::relay(Exchange& exchange, UpstreamConnection& service) {
   auto method = client.request().method;
   while (true) {
     CO_TRY(co_await service.read_head(method));
-    if (service.head().status == 101) co_return co_await tunnel(exchange, service);
+    if (service.head().status == 101) {
+      if (!asks_for_upgrade(exchange))
+        co_return Err(ErrorCode::malformed, "it changed to another protocol, which nobody had asked for");
+      co_return co_await tunnel(exchange, service);
+    }
     if (service.head().status >= 200) break;
     client.add_interim(service.head());
     CO_TRY(co_await flush(exchange));

@@ -31,6 +31,7 @@ class Forwarder {
   Task<void> read_first_of_body(Exchange& exchange);
   void prepare(Exchange& exchange);
   Task<void> attempt(Exchange& exchange, UpstreamConnection& service);
+  static bool asks_for_upgrade(const Exchange& exchange);
   std::string whole_request(Exchange& exchange);
   Task<void> upload(Exchange& exchange, UpstreamConnection& service);
   Task<void> relay(Exchange& exchange, UpstreamConnection& service);
