@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,15 @@ struct CompareRule {
   std::string factor;
   std::string why;
   Mark mark;
+
+  // Whether both let the same answers pass for equal, wherever and for whatever reason they were written.
+  friend bool operator==(const CompareRule& one, const CompareRule& other) {
+    auto meaning = [](const CompareRule& rule) {
+      return std::tie(rule.kind, rule.path, rule.header, rule.keys, rule.absolute, rule.relative, rule.skew,
+                      rule.classes, rule.map, rule.to, rule.factor);
+    };
+    return meaning(one) == meaning(other);
+  }
 };
 
 }  // namespace oxbow

@@ -1,5 +1,5 @@
 // Since when the verdicts on a route count. A new version of either side ends what was known of its noise,
-// and so does an operator's order. Versions are what the services say in their answers. A value; one thread
+// and so do another rule of comparison and an operator's order. Versions are what the services say in their answers. A value; one thread
 // at a time.
 #pragma once
 
@@ -36,8 +36,8 @@ class SideVersions {
 
 struct RouteEpoch {
   std::uint64_t number = 1;
-  WallTime since{};       // of the present one; the beginning of time for the first
-  WallTime ordered_at{};  // what was asked before the last order does not count
+  WallTime since{};        // of the present one; the beginning of time for the first
+  WallTime counts_from{};  // what was asked before does not count
   SideVersions legacy;
   SideVersions new_side;
 

@@ -108,36 +108,44 @@ Judge::~Judge() {
 
 void Judge::take_over(const Routing& routing) {
   std::lock_guard lock(books_mutex_);
-  if (routing.begun_anew != begun_anew_) begin_anew(routing);
+  if (routing.begun_anew != begun_anew_) begin_as_ordered(routing);
   if (routing.routes == routes_in_force_) return;
-  routes_in_force_ = routing.routes;
+  auto before = std::exchange(routes_in_force_, routing.routes);
   const auto& routes = *routes_in_force_;
-  for (std::size_t i = 0; i < routes.texts.size(); ++i)
-    clusters_.redact_again(routes.texts[i], routes.redactors[i]);
+  for (std::size_t i = 0; i < routes.texts.size(); ++i) {
+    const auto& text = routes.texts[i];
+    if (before && routes_.contains(text) && rules_of_text(*before, text) != rules_of_text(routes, text))
+      begin_anew(text, parts_.now());
+    clusters_.redact_again(text, routes.redactors[i]);
+  }
 }
 
-// What the services are, they stay.
-void Judge::begin_anew(const Routing& routing) {
+void Judge::begin_as_ordered(const Routing& routing) {
   begun_anew_ = routing.begun_anew;
   for (const auto& text : routing.routes->texts) {
-    auto& figures = routes_[text];
     for (const auto& name : {std::string(), text}) {
       auto ordered = begun_anew_.find(name);
-      if (ordered == begun_anew_.end() || ordered->second <= figures.epoch.ordered_at) continue;
-      auto epoch = figures.epoch;
-      epoch.begin(ordered->second);
-      epoch.ordered_at = ordered->second;
-      figures = RouteFigures{.epoch = std::move(epoch)};
-      fields_.begin_anew(text);
+      if (ordered != begun_anew_.end() && ordered->second > routes_[text].epoch.counts_from)
+        begin_anew(text, ordered->second);
     }
   }
 }
 
-// Answers of an earlier version say nothing about the present one, and neither does what was asked before an
-// operator had it begin anew.
+// What the services are, they stay.
+void Judge::begin_anew(const std::string& text, WallTime counts_from) {
+  auto& figures = routes_[text];
+  auto epoch = figures.epoch;
+  epoch.begin(counts_from);
+  epoch.counts_from = counts_from;
+  figures = RouteFigures{.epoch = std::move(epoch)};
+  fields_.begin_anew(text);
+}
+
+// Answers of an earlier version say nothing about the present one, and neither does what was asked before it
+// began anew.
 bool Judge::is_of_this_epoch(const ShadowCopy& copy, const Comparison& comparison, RouteFigures& figures) {
   auto& epoch = figures.epoch;
-  if (copy.began < epoch.ordered_at) return false;
+  if (copy.began < epoch.counts_from) return false;
   const auto& field = copy.routing->routes->version_header;
   if (field.empty()) return true;
   bool has_changed = false, is_earlier = false;

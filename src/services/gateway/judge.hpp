@@ -31,8 +31,8 @@ class Judge {
   explicit Judge(JudgeParts parts);
   ~Judge();  // compares nothing more
 
-  // From now on this is in force: what its routes hide is taken out of what was kept, and what an operator
-  // ordered to begin anew does. Any thread.
+  // From now on this is in force: what its routes hide is taken out of what was kept; a route that compares
+  // in another way begins anew, and so does what an operator ordered to. Any thread.
   void take_over(const Routing& routing);
 
   // Both answers of a copy are there. Any thread.
@@ -52,7 +52,8 @@ class Judge {
   };
   struct Comparison;
 
-  void begin_anew(const Routing& routing);
+  void begin_as_ordered(const Routing& routing);
+  void begin_anew(const std::string& text, WallTime counts_from);
   bool is_of_this_epoch(const ShadowCopy& copy, const Comparison& comparison, RouteFigures& figures);
   bool is_worth_waking() const;
   void work();

@@ -41,11 +41,12 @@ Redactor redactor_of(std::string_view text, const Routes& routes, const Spec& sp
 
 Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, const KeyKinds& kinds,
                                                      std::chrono::year_month_day today) {
-  auto routes = std::make_shared<Routes>(Routes{RouteTable::compile(spec, kinds), {}, {}, {}, {}});
+  auto routes = std::make_shared<Routes>(Routes{RouteTable::compile(spec, kinds), {}, {}, {}, {}, {}});
   std::string problems;
   for (const auto& routed : routes->table.routes()) {
     routes->texts.push_back(routed.route.method + " " + routed.route.path);
-    auto rules = CompareRules::compile(rules_of(routed, spec, today));
+    const auto& written = routes->rules_as_written.emplace_back(rules_of(routed, spec, today));
+    auto rules = CompareRules::compile(written);
     if (rules) {
       routes->rules.push_back(std::move(*rules));
       continue;
@@ -58,6 +59,13 @@ Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, const Key
   if (spec.gateway) routes->version_header = spec.gateway->version_header;
   if (!problems.empty()) return std::unexpected(Error{ErrorCode::spec_invalid, problems});
   return routes;
+}
+
+std::vector<std::vector<CompareRule>> rules_of_text(const Routes& routes, std::string_view text) {
+  std::vector<std::vector<CompareRule>> rules;
+  for (std::size_t i = 0; i < routes.texts.size(); ++i)
+    if (routes.texts[i] == text) rules.push_back(routes.rules_as_written[i]);
+  return rules;
 }
 
 }  // namespace oxbow

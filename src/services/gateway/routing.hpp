@@ -16,16 +16,20 @@ namespace oxbow {
 
 struct Routes {
   RouteTable table;
-  std::vector<CompareRules> rules;  // by route
-  std::vector<std::string> texts;   // by route: "GET /payments/{payment_id}"
-  std::vector<Redactor> redactors;  // by route
-  std::string version_header;       // of both services; empty: their versions are not known
+  std::vector<CompareRules> rules;                         // by route
+  std::vector<std::vector<CompareRule>> rules_as_written;  // by route, with those of the mapping
+  std::vector<std::string> texts;                          // by route: "GET /payments/{payment_id}"
+  std::vector<Redactor> redactors;                         // by route
+  std::string version_header;  // of both services; empty: their versions are not known
 };
 
 // `spec_invalid` with every rule of comparison that makes no sense. `today` in UTC: what may differ for a
 // time counts again behind it.
 Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, const KeyKinds& kinds,
                                                      std::chrono::year_month_day today);
+
+// By what the answers of all routes with this text are compared.
+std::vector<std::vector<CompareRule>> rules_of_text(const Routes& routes, std::string_view text);
 
 struct Routing {
   // When an operator had the comparison begin anew, by the text of the route; "": of all.
