@@ -210,7 +210,7 @@ std::string traffic(const json::value& seen) {
     auto p99 = [&](const char* side) -> std::string {
       return latency.is_null() ? "" : human_seconds(real(latency.at(side).at("p99_ms")) / 1000);
     };
-    auto differ = number(route.at("divergence").at("differed_after_recheck"));
+    auto differ = number(route.at("divergence").at("differed"));
     auto failed = number(route.at("errors").at("only_new_failed"));
     grid.add({{text(route.at("route"))},
               {human_count(number(route.at("compared")))},
@@ -221,6 +221,13 @@ std::string traffic(const json::value& seen) {
               {p99("legacy")}});
   }
   if (!seen.at("routes").as_array().empty()) out += "\n" + grid.to_string(Paint::for_stdout());
+  for (const auto& service : seen.at("services").as_array())
+    if (service.at("left_alone").as_bool())
+      out += tinted(Tint::bad,
+                    fmt::format("the {} service {} has failed; it is left alone, and tried again from "
+                                "time to time",
+                                text(service.at("side")), text(service.at("address")))) +
+             "\n";
   for (const auto& entity : seen.at("skew").as_array())
     for (const auto& cohort : entity.at("cohorts").as_array())
       if (number(cohort.at("requests")) > 0)

@@ -462,6 +462,7 @@ def test_metrics_count_requests_connections_and_who_is_left_alone(make_gateway):
                  'oxbow_request_seconds_count{side="new"} 0', "oxbow_shadow_memory_bytes 0",
                  f'oxbow_service_left_alone{{side="legacy",address="{gateway.service.url}"}} 1'):
         assert line in found, line
+    assert f"the legacy service {gateway.service.url} has failed" in gateway.oxbow("status").stdout
 
 
 def test_an_address_that_is_taken_is_named(tmp_path, new_service):

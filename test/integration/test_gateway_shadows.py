@@ -125,7 +125,7 @@ def test_a_difference_is_told_with_both_answers(make_gateway):
     for _ in range(3):
         gateway.get("/payments/4711")
     route = gateway.wait_for(lambda route: route["divergence"]["differed_after_recheck"] == 3, "three have settled")
-    assert route["divergence"] == {"compared": 3, "differed_first": 3, "rechecked": 3, "differed_after_recheck": 3}
+    assert route["divergence"] == {"compared": 3, "differed_first": 3, "rechecked": 3, "differed_after_recheck": 3, "differed": 3}
     cluster = gateway.api("differences")["clusters"][0]
     assert (cluster["path"], cluster["kind"], cluster["count"]) == ("$.amount", "value", 3)
     listing = gateway.oxbow("diff").stdout
@@ -144,6 +144,7 @@ def test_a_side_that_always_answers_differently_costs_the_other_few_second_looks
     route = gateway.wait_for(lambda route: route["compared"] == 400, "every pair was compared")
     assert route["divergence"]["differed_first"] == 400
     assert 100 <= route["divergence"]["rechecked"] <= 140
+    assert route["divergence"]["differed"] == 400, "of those that are not looked at again the first look counts"
     assert len(gateway.legacy_service.requests) <= 540
 
 
@@ -246,6 +247,41 @@ def test_the_spec_says_how_often_a_side_is_asked_twice(make_gateway, twin, asked
     assert len(gateway.legacy_service.requests) == asked
     verdict = gateway.api("differences")["clusters"][0]["verdict"]
     assert (verdict["twins"], verdict["twin_differed"]) == (asked - 40, 0)
+
+
+def test_legacy_is_asked_twice_whoever_answers_users(make_gateway):
+    """What a field of new is measured against is how much legacy differs from itself."""
+    count = iter(range(1000))
+    gateway = make_gateway(answering('{"a": 1}'), lambda request, connection: json_answer('{"a": %d}' % next(count)),
+                           recheck="0ms", shadow="time: 5s, connections: 100, twin: 100%",
+                           spec=lambda text: text.replace("latency: new-read", "latency: mirrored"))
+    gateway.oxbow("verify")
+    for _ in range(40):
+        assert gateway.get("/payments/4711").field("X-Oxbow-Side") == "new"
+    gateway.wait_for(lambda route: route["compared"] == 40, "all were compared")
+    assert (len(gateway.legacy_service.requests), len(gateway.new_service.requests)) == (80, 40)
+    verdict = gateway.api("differences")["clusters"][0]["verdict"]
+    assert (verdict["twins"], verdict["twin_differed"]) == (40, 0)
+
+
+def test_what_a_rule_ignores_does_not_differ_between_two_answers_of_legacy(make_gateway):
+    """Not even where another rule translates what legacy says."""
+    count = iter(range(1000))
+    gateway = make_gateway(lambda request, connection: json_answer('{"at": %d, "a": 1}' % next(count)),
+                           answering('{"at": -1, "b": 1}'), rules="{ rename: $.a, to: b }", recheck="0ms",
+                           shadow="time: 5s, connections: 100, twin: 100%")
+    with open(f"{gateway.directory}/oxbow.yaml", encoding="utf-8") as file:
+        text = file.read()
+    gateway.get("/payments/4711")
+    gateway.wait_for(lambda route: route["compared"] == 1, "one was compared")
+    assert gateway.api("differences")["clusters"][0]["verdict"]["twin_differed"] == 1
+    gateway.write_spec(text.replace("{ rename: $.a", "{ ignore: $.at, why: clock }, { rename: $.a"))
+    gateway.wait_until(lambda: "the changed spec are in force" in gateway.log(), 5, "the rule is in force")
+    for _ in range(10):
+        gateway.get("/payments/4711")
+    gateway.wait_for(lambda route: route["compared"] == 10, "all were compared")
+    assert len(gateway.legacy_service.requests) == 22
+    assert [cluster["verdict"] for cluster in gateway.api("differences")["clusters"]] == [None]
 
 
 def test_examples_of_differences_survive_a_restart(make_gateway):
@@ -507,7 +543,7 @@ def test_nobody_is_compared_while_his_rows_are_on_their_way(make_gateway):
     assert route["skipped"]["not_copied"] >= 10, route
     assert route["divergence"]["differed_first"] == 0 and not gateway.api("differences")["clusters"]
     assert 'oxbow_answers_skipped_total{route="GET /payments/{payment_id}",reason="not_copied"}' in gateway.metrics()
-    gateway.wait_until(lambda: {"not_copied", "none"} <= {line["shadow"] for line in gateway.log_lines()}, 5, "the log tells them apart")
+    gateway.wait_until(lambda: {"not_copied", "copied"} <= {line["shadow"] for line in gateway.log_lines()}, 5, "the log tells them apart")
 
 
 def test_after_a_restart_shadows_go_on_with_the_stream(make_gateway):

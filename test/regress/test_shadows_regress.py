@@ -178,7 +178,7 @@ def test_a_side_that_fails_at_first_has_failed(make_gateway):
     gateway = make_gateway(answering("{}"), answer)
     gateway.get()
     route = gateway.wait_for(lambda route: route["compared"] == 1, "the pair is compared")
-    assert route["divergence"] == {"compared": 1, "differed_first": 1, "rechecked": 1, "differed_after_recheck": 0}
+    assert route["divergence"] == {"compared": 1, "differed_first": 1, "rechecked": 1, "differed_after_recheck": 0, "differed": 0}
     assert route["errors"]["only_new_failed"] == 1 and route["latency"]["pairs"] == 1
 
 

@@ -50,6 +50,7 @@ void DivergenceCounts::record(Outcome outcome) {
   ++compared;
   if (outcome == Outcome::equal) return;
   ++differed_first;
+  differed += outcome != Outcome::settled_equal;
   if (outcome == Outcome::unsettled) return;
   ++rechecked;
   differed_after_recheck += outcome == Outcome::settled;

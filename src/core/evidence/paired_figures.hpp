@@ -71,6 +71,7 @@ struct DivergenceCounts {
   std::uint64_t differed_first = 0;
   std::uint64_t rechecked = 0;
   std::uint64_t differed_after_recheck = 0;
+  std::uint64_t differed = 0;  // at their last look, be it the first or the second
 
   void record(Outcome outcome);
 

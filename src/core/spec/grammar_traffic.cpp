@@ -299,7 +299,7 @@ constexpr std::array kShadowLimitsKeys = {
              "Connections for shadows to each side; 32 if left out."},
     KeyShape{
         "twin", &kShareOrNoneValue, kOptional,
-        "The share of shadowed reads for which the side that answered is asked twice, which shows its own "
+        "The share of shadowed reads for which legacy is asked twice, which shows its own "
         "noise; 5% if left out, 0: none."}};
 constexpr Shape kShadowLimits =
     object("shadow_limits", "limits such as {memory: 64MB, time: 10s}", kShadowLimitsKeys);

@@ -153,6 +153,7 @@ void add_requests(Page& page, const RequestFigures& figures) {
                  {"side", name(Side::legacy)});
   page.histogram(kAnswerSeconds, figures.new_side.by_time, figures.new_side.seconds,
                  {"side", name(Side::new_side)});
+  page.single("oxbow_requests_under_way", "gauge", "Requests that are being answered.", figures.under_way);
   page.single("oxbow_requests_refused_total", "counter", "What was no request that could be answered.",
               figures.refused);
   page.single("oxbow_connections_turned_away_total", "counter", "Connections above `limits.connections`.",
@@ -197,8 +198,8 @@ std::string traffic_metrics_text(const TrafficPlane& traffic) {
         page.sample(count, {{"route", route}, {"reason", reason}});
     of_routes("oxbow_answers_differed_first_total", "Pairs that differed at the first look.",
               [](const RouteFigures& figures) { return figures.divergence.differed_first; });
-    of_routes("oxbow_answers_differed_total", "Pairs that differed at the second look, too.",
-              [](const RouteFigures& figures) { return figures.divergence.differed_after_recheck; });
+    of_routes("oxbow_answers_differed_total", "Pairs that differed at their last look.",
+              [](const RouteFigures& figures) { return figures.divergence.differed; });
     page.metric("oxbow_answers_failed_total", "counter", "Pairs by who failed: legacy, new or both.");
     for (const auto& [route, figures] : known.routes) {
       page.sample(figures.errors.only_legacy_failed, {{"route", route}, {"who", "legacy"}});

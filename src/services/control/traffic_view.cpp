@@ -40,7 +40,8 @@ json::value divergence_value(const DivergenceCounts& divergence) {
   return {{"compared", divergence.compared},
           {"differed_first", divergence.differed_first},
           {"rechecked", divergence.rechecked},
-          {"differed_after_recheck", divergence.differed_after_recheck}};
+          {"differed_after_recheck", divergence.differed_after_recheck},
+          {"differed", divergence.differed}};
 }
 
 json::value epoch_value(const RouteEpoch& epoch) {
@@ -85,6 +86,14 @@ json::value skew_value(const EntitySkew& entity) {
   return {{"entity", entity.entity}, {"cohorts", std::move(cohorts)}};
 }
 
+json::array services_value(const RequestFigures& figures) {
+  json::array services;
+  for (const auto& each : figures.addresses)
+    services.push_back(
+        {{"side", name(each.side)}, {"address", each.address}, {"left_alone", each.is_left_alone}});
+  return services;
+}
+
 // All routes together.
 Coverage whole(const std::map<std::string, RouteFigures>& routes) {
   Coverage all;
@@ -100,7 +109,9 @@ json::value traffic_value(const TrafficPlane& traffic) {
     for (const auto& [route, figures] : known.routes) routes.push_back(route_value(route, figures));
   });
   for (const auto& entity : traffic.skew()) entities.push_back(skew_value(entity));
-  return {{"routes", std::move(routes)}, {"skew", std::move(entities)}};
+  return {{"routes", std::move(routes)},
+          {"skew", std::move(entities)},
+          {"services", services_value(traffic.requests())}};
 }
 
 std::string traffic_json(const TrafficPlane& traffic) {

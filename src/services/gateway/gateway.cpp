@@ -26,9 +26,11 @@ UpstreamLimits shadow_limits_of(const GatewaySpec& gateway, const SystemSpec& sy
   auto limits = limits_of(gateway, system);
   limits.answer_time_max = gateway.shadow.time_max;
   limits.body_time_max = gateway.shadow.time_max;
-  limits.connections_max = gateway.shadow.connections_max;
   limits.idle_connections_max = gateway.shadow.connections_max;
   limits.health_path.clear();
+  // Failed shadows harm nobody, and what is not compared is not known.
+  limits.left_alone_max = std::chrono::seconds(4);
+  limits.user = "shadows";
   return limits;
 }
 
@@ -62,6 +64,8 @@ Gateway::Gateway(GatewayParts parts)
                       .deadlines = shadow_deadlines_,
                       .body_bytes_max = settings_.shadow.body_bytes_max,
                       .time_max = settings_.shadow.time_max,
+                      .connections_max = static_cast<int>(settings_.shadow.connections_max),
+                      .users_wait = [this] { return counter_.under_way() > 0; },
                       .on_pair = [this](auto copy) { judge_.offer(std::move(copy)); },
                       .on_skip = [this](const ShadowCopy& copy,
                                         ShadowSkip why) { judge_.skipped(copy.routing, copy.route, why); }}),
@@ -73,6 +77,7 @@ Gateway::Gateway(GatewayParts parts)
               .seed = parts_.seed}),
       shadows_(
           settings_.shadow.memory_bytes_max, settings_.shadow.body_bytes_max,
+          [this](Side side) { return shadow_runner_.refuses(side); },
           [this](auto copy) { shadow_runner_.take(std::move(copy)); },
           [this](const auto& routing, std::size_t route, ShadowSkip why) {
             judge_.skipped(routing, route, why);
@@ -162,6 +167,7 @@ Task<void> Gateway::serve_http2(std::unique_ptr<ByteStream> stream, std::string 
 }
 
 boost::asio::awaitable<void> Gateway::answer(ClientExchange& exchange) {
+  counter_.begin();
   auto visit = co_await forwarder_.forward(exchange);
   counter_.count(visit, monotonic_now() - visit.began);
   access_log_.add(visit, exchange);

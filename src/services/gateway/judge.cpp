@@ -68,21 +68,17 @@ struct Judge::Comparison {
   Opened legacy;
   Opened new_side;
   Opened again;  // the twin
-  Side twin_is_of;
   AnswerComparison found;
   std::optional<AnswerComparison> twin;  // legacy with itself
 
-  Comparison(const ShadowCopy& copy, const CompareRules& rules) : twin_is_of(copy.answered_by) {
+  Comparison(const ShadowCopy& copy, const CompareRules& rules, const CompareRules& rules_of_twins) {
     bool legacy_answered = copy.answered_by == Side::legacy;
     open(legacy_answered ? copy.answer : copy.shadow_answer, legacy);
     open(legacy_answered ? copy.shadow_answer : copy.answer, new_side);
     found = compare_answers(legacy.answer, new_side.answer, rules, {});
     if (copy.twin_answer.head.empty()) return;
     open(copy.twin_answer, again);
-    // Rules that translate what legacy says have no place between two answers of one side.
-    static const CompareRules kNone;
-    twin = compare_answers((legacy_answered ? legacy : new_side).answer, again.answer,
-                           rules.translate() ? kNone : rules, {});
+    twin = compare_answers(legacy.answer, again.answer, rules_of_twins, {});
   }
 };
 
@@ -156,8 +152,7 @@ bool Judge::is_of_this_epoch(const ShadowCopy& copy, const Comparison& compariso
   };
   see(epoch.legacy, comparison.legacy);
   see(epoch.new_side, comparison.new_side);
-  if (comparison.twin)
-    see(comparison.twin_is_of == Side::legacy ? epoch.legacy : epoch.new_side, comparison.again);
+  if (comparison.twin) see(epoch.legacy, comparison.again);
   if (has_changed) {
     epoch.begin(parts_.now());
     fields_.begin_anew(copy.routing->routes->texts[copy.route]);
@@ -227,7 +222,7 @@ void Judge::work() {
 void Judge::judge(std::unique_ptr<ShadowCopy> copy) {
   const auto& routes = *copy->routing->routes;
   const auto& route = routes.table.routes()[copy->route].route;
-  Comparison comparison(*copy, routes.rules[copy->route]);
+  Comparison comparison(*copy, routes.rules[copy->route], routes.rules_of_twins[copy->route]);
   using Verdict = AnswerComparison::Verdict;
   bool differs = comparison.found.verdict == Verdict::differs;
   bool twin_differs = comparison.twin && comparison.twin->verdict == Verdict::differs;

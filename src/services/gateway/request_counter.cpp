@@ -12,6 +12,7 @@ void RequestCounter::count(const Visit& visit, Duration took) {
   auto bound = std::ranges::lower_bound(kAnswerSeconds, seconds);
   add(side.by_time[static_cast<std::size_t>(bound - kAnswerSeconds.begin())]);
   add(side.seconds, seconds);
+  add(ended_);
 }
 
 void RequestCounter::OfSide::tell(RequestFigures::OfSide& figures) const {
@@ -23,6 +24,7 @@ void RequestCounter::OfSide::tell(RequestFigures::OfSide& figures) const {
 void RequestCounter::tell(RequestFigures& figures) const {
   legacy_.tell(figures.legacy);
   new_side_.tell(figures.new_side);
+  figures.under_way = under_way();
   figures.refused = refused_;
   figures.turned_away = turned_away_;
   figures.connections = connections_;

@@ -10,10 +10,17 @@ namespace oxbow {
 
 class RequestCounter {
  public:
-  void count(const Visit& visit, Duration took);
+  void begin() { add(begun_); }
+  void count(const Visit& visit, Duration took);  // it is over
   void count_refused() { add(refused_); }
   void count_turned_away() { add(turned_away_); }
   void set_connections(std::size_t open) { connections_.store(open, std::memory_order_relaxed); }
+
+  // Any thread.
+  std::uint64_t under_way() const {
+    auto ended = ended_.load();  // first, so that it is never ahead
+    return begun_ - ended;
+  }
 
   // Fills in what is counted here.
   void tell(RequestFigures& figures) const;
@@ -37,6 +44,8 @@ class RequestCounter {
 
   OfSide legacy_;
   OfSide new_side_;
+  Number begun_ = 0;
+  Number ended_ = 0;
   Number refused_ = 0;
   Number turned_away_ = 0;
   Number connections_ = 0;

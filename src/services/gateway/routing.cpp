@@ -21,6 +21,15 @@ std::vector<CompareRule> rules_of(const RoutedRoute& routed, const Spec& spec,
   return rules;
 }
 
+// What is said once by legacy is not translated when legacy says it again.
+std::vector<CompareRule> without_translations(std::vector<CompareRule> rules) {
+  using Kind = CompareRule::Kind;
+  std::erase_if(rules, [](const CompareRule& rule) {
+    return rule.kind == Kind::map || rule.kind == Kind::rename || rule.kind == Kind::scale;
+  });
+  return rules;
+}
+
 // What is hidden under legacy's name is hidden under its name on the new side, too. Routes with one text are
 // one for the examples, so each hides what any of them names.
 Redactor redactor_of(std::string_view text, const Routes& routes, const Spec& spec,
@@ -41,7 +50,7 @@ Redactor redactor_of(std::string_view text, const Routes& routes, const Spec& sp
 
 Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, const KeyKinds& kinds,
                                                      std::chrono::year_month_day today) {
-  auto routes = std::make_shared<Routes>(Routes{RouteTable::compile(spec, kinds), {}, {}, {}, {}, {}});
+  auto routes = std::make_shared<Routes>(Routes{RouteTable::compile(spec, kinds), {}, {}, {}, {}, {}, {}});
   std::string problems;
   for (const auto& routed : routes->table.routes()) {
     routes->texts.push_back(routed.route.method + " " + routed.route.path);
@@ -49,6 +58,7 @@ Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, const Key
     auto rules = CompareRules::compile(written);
     if (rules) {
       routes->rules.push_back(std::move(*rules));
+      routes->rules_of_twins.push_back(*CompareRules::compile(without_translations(written)));
       continue;
     }
     for (const auto& problem : rules.error())

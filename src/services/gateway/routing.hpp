@@ -16,7 +16,8 @@ namespace oxbow {
 
 struct Routes {
   RouteTable table;
-  std::vector<CompareRules> rules;                         // by route
+  std::vector<CompareRules> rules;           // by route
+  std::vector<CompareRules> rules_of_twins;  // by route: those that hold between two answers of legacy
   std::vector<std::vector<CompareRule>> rules_as_written;  // by route, with those of the mapping
   std::vector<std::string> texts;                          // by route: "GET /payments/{payment_id}"
   std::vector<Redactor> redactors;                         // by route
@@ -37,7 +38,7 @@ struct Routing {
 
   std::shared_ptr<const Routes> routes;
   RoutingState state;
-  std::uint32_t twin_buckets = 0;  // of kBucketCount shadowed reads, whose own side is asked twice
+  std::uint32_t twin_buckets = 0;  // of kBucketCount shadowed reads, for which legacy is asked twice
   bool shows_state = false;        // to the client, in X-Oxbow-Side and X-Oxbow-State
   BegunAnew begun_anew;
 };

@@ -94,7 +94,7 @@ class ShadowCopy {
   std::string request_body;
   RecordedAnswer answer;         // what the user got
   RecordedAnswer shadow_answer;  // of the other side
-  RecordedAnswer twin_answer;    // of the side that answered, asked once more; empty: it was not
+  RecordedAnswer twin_answer;    // of legacy, asked once more; empty: it was not
   std::shared_ptr<const Routing> routing;
 
  private:

@@ -13,6 +13,13 @@ namespace {
 // the copy does.
 constexpr Duration kGatherFor = std::chrono::milliseconds(1);
 
+// Users come in bursts. Behind one of them, shadows take nothing from anybody.
+constexpr Duration kHoldMax = std::chrono::milliseconds(10);
+
+// A side that has made a shadow wait for so long cannot keep pace.
+constexpr Duration kWaitMax = std::chrono::milliseconds(100);
+constexpr Duration kLookAtRefusing = std::chrono::milliseconds(50);
+
 // How long a second look waits for a connection.
 constexpr Duration kCrowdedWait = std::chrono::milliseconds(50);
 constexpr int kCrowdedWaitsMax = 40;
@@ -47,34 +54,84 @@ void ShadowRunner::take(std::unique_ptr<ShadowCopy> copy) {
   boost::asio::post(parts_.executor, [this] { running_.spawn(begin_taken()); });
 }
 
+// Lives while there is something to be begun, or a side to be tried again.
 Task<void> ShadowRunner::begin_taken() {
-  std::vector<std::unique_ptr<ShadowCopy>> copies;
   while (true) {
-    {
-      std::lock_guard lock(taken_mutex_);
-      copies.swap(taken_);
-      is_awake_ = !copies.empty();
+    bool is_refused =
+        refuses(Side::legacy) != ShadowSkip::none || refuses(Side::new_side) != ShadowSkip::none;
+    CO_TRY(co_await sleep_for(is_refused ? kLookAtRefusing : kGatherFor));
+    for (Duration held{}; held < kHoldMax && parts_.users_wait(); held += kGatherFor)
+      CO_TRY(co_await sleep_for(kGatherFor));
+    bool is_idle = !collect_taken();
+    for (auto side : {Side::legacy, Side::new_side}) {
+      begin_waiting(side);
+      auto why = look_after(side);
+      of(side).refuses.store(why, std::memory_order_relaxed);
+      is_idle = is_idle && why == ShadowSkip::none && of(side).waiting.empty();
     }
-    if (copies.empty()) co_return Status{};
-    looks_saved_ =
-        std::min(looks_saved_ + kLooksPerShadow * static_cast<double>(copies.size()), kLooksSavedMax);
-    for (auto& copy : copies) running_.spawn(run(std::move(copy)));
-    copies.clear();
-    CO_TRY(co_await sleep_for(kGatherFor));
+    if (!is_idle) continue;
+    std::lock_guard lock(taken_mutex_);
+    is_awake_ = !taken_.empty();
+    if (!is_awake_) co_return Status{};
   }
 }
 
-Task<void> ShadowRunner::run(std::unique_ptr<ShadowCopy> copy) {
+bool ShadowRunner::collect_taken() {
+  std::vector<std::unique_ptr<ShadowCopy>> copies;
+  {
+    std::lock_guard lock(taken_mutex_);
+    copies.swap(taken_);
+  }
+  looks_saved_ =
+      std::min(looks_saved_ + kLooksPerShadow * static_cast<double>(copies.size()), kLooksSavedMax);
+  for (auto& copy : copies) {
+    auto& service = of(other(copy->answered_by));
+    service.waiting.push_back({std::move(copy), monotonic_now()});
+  }
+  return !copies.empty();
+}
+
+void ShadowRunner::begin_waiting(Side side) {
+  auto& service = of(side);
+  while (!service.waiting.empty() && has_room(side)) {
+    auto copy = std::move(service.waiting.front().copy);
+    service.waiting.pop_front();
+    running_.spawn(run(std::move(copy), Place(service)));
+  }
+}
+
+// Why its shadows are dropped, and those that wait for it as well.
+ShadowSkip ShadowRunner::look_after(Side side) {
+  auto& waiting = of(side).waiting;
+  auto why = ShadowSkip::none;
+  if (!parts_.upstreams.of(side).is_available())
+    why = ShadowSkip::left_alone;
+  else if (!has_room(side) && (refuses(side) == ShadowSkip::connections ||
+                               (!waiting.empty() && monotonic_now() - waiting.front().since > kWaitMax)))
+    why = ShadowSkip::connections;
+  if (why == ShadowSkip::none) return why;
+  for (const auto& each : waiting) parts_.on_skip(*each.copy, why);
+  waiting.clear();
+  return why;
+}
+
+Task<void> ShadowRunner::run(std::unique_ptr<ShadowCopy> copy, Place place) {
   auto side = other(copy->answered_by);
   auto why = ShadowSkip::left_alone;
-  if (parts_.upstreams.of(side).is_available()) why = co_await ask(*copy, side, copy->shadow_answer);
+  if (parts_.upstreams.of(side).is_available()) {
+    Place asked = std::move(place);
+    why = co_await ask(*copy, side, copy->shadow_answer);
+  }
+  begin_waiting(side);
   if (why != ShadowSkip::none) {
     parts_.on_skip(*copy, why);
     co_return Status{};
   }
   RecordedAnswer twin;
-  if (copy->takes_twin && co_await ask(*copy, copy->answered_by, twin) == ShadowSkip::none)
-    copy->twin_answer = std::move(twin);
+  if (copy->takes_twin && has_room(Side::legacy)) {
+    Place asked(of(Side::legacy));
+    if (co_await ask(*copy, Side::legacy, twin) == ShadowSkip::none) copy->twin_answer = std::move(twin);
+  }
   if (copy->skip() != ShadowSkip::none) {  // no room for the twin has taken the first answers, too
     parts_.on_skip(*copy, copy->skip());
     co_return Status{};
@@ -102,8 +159,10 @@ void ShadowRunner::begin_again(std::unique_ptr<ShadowCopy> copy, Duration after)
 // different.
 boost::asio::awaitable<ShadowSkip> ShadowRunner::ask_in_turn(ShadowCopy& copy, Side side,
                                                              RecordedAnswer& answer) {
-  for (int waits = 0; waits < kCrowdedWaitsMax && parts_.upstreams.of(side).is_at_limit(); ++waits)
+  for (int waits = 0; waits < kCrowdedWaitsMax && !has_room(side); ++waits)
     if (!co_await sleep_for(kCrowdedWait)) co_return ShadowSkip::broken_off;
+  if (!has_room(side)) co_return ShadowSkip::connections;
+  Place asked(of(side));
   co_return co_await ask(copy, side, answer);
 }
 
@@ -113,7 +172,7 @@ Task<void> ShadowRunner::run_again(std::unique_ptr<ShadowCopy> copy, Duration af
   bool has_twin = !copy->twin_answer.head.empty();
   bool looked = co_await ask_in_turn(*copy, copy->answered_by, answer) == ShadowSkip::none &&
                 co_await ask_in_turn(*copy, other(copy->answered_by), shadow_answer) == ShadowSkip::none &&
-                (!has_twin || co_await ask_in_turn(*copy, copy->answered_by, twin) == ShadowSkip::none);
+                (!has_twin || co_await ask_in_turn(*copy, Side::legacy, twin) == ShadowSkip::none);
   if (copy->skip() != ShadowSkip::none) {  // nothing is left to compare, which is not the same as equal
     parts_.on_skip(*copy, copy->skip());
     co_return Status{};
@@ -134,7 +193,6 @@ Task<void> ShadowRunner::run_again(std::unique_ptr<ShadowCopy> copy, Duration af
 // connection which turns out to be dead costs no pair.
 boost::asio::awaitable<ShadowSkip> ShadowRunner::ask(ShadowCopy& copy, Side side, RecordedAnswer& answer) {
   auto& upstream = parts_.upstreams.of(side);
-  if (upstream.is_at_limit()) co_return ShadowSkip::connections;
   auto began = monotonic_now();
   auto why = ShadowSkip::none;
   bool was_stale = true;

@@ -1,8 +1,12 @@
 // Asks the other side what a user was answered, and hands both answers over to be compared. Has an executor
-// of its own with one thread, so that neither a slow side nor the work for shadows takes time from users.
-// Copies are taken and looked at again from any thread; the rest belongs to the executor.
+// of its own with one thread, so that neither a slow side nor the work for shadows takes time from users;
+// where both would run at once, shadows wait for a moment. What is marked may be called from any thread; the
+// rest belongs to the executor.
 #pragma once
 
+#include <array>
+#include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -20,6 +24,8 @@ struct ShadowRunnerParts {
   Deadlines& deadlines;
   std::size_t body_bytes_max = 1 << 20;
   Duration time_max = std::chrono::seconds(10);
+  int connections_max = 32;  // to each side
+  std::function<bool()> users_wait = [] { return false; };
   // Called on the executor.
   std::function<void(std::unique_ptr<ShadowCopy>)> on_pair;
   std::function<void(const ShadowCopy&, ShadowSkip)> on_skip;
@@ -29,8 +35,12 @@ class ShadowRunner {
  public:
   explicit ShadowRunner(ShadowRunnerParts parts);
 
-  // Any thread. The copy's shadow begins within a few milliseconds.
+  // Any thread. The copy's shadow begins within a few milliseconds, or when there is room for it.
   void take(std::unique_ptr<ShadowCopy> copy);
+
+  // Any thread. Why this side gets no shadows just now, so that it is no use to make copies; `none` if it
+  // does.
+  ShadowSkip refuses(Side side) const { return of(side).refuses.load(std::memory_order_relaxed); }
 
   // Any thread. Asks both sides once more, and hands the pair over again; without asking if that happens too
   // often.
@@ -40,8 +50,40 @@ class ShadowRunner {
   Task<void> stop();
 
  private:
+  struct Waiting {
+    std::unique_ptr<ShadowCopy> copy;
+    Instant since{};
+  };
+
+  struct Service {
+    int asked = 0;  // questions under way, each on a connection
+    std::deque<Waiting> waiting;
+    std::atomic<ShadowSkip> refuses = ShadowSkip::none;
+  };
+
+  // A question under way; ends when another one may be asked.
+  class Place {
+   public:
+    explicit Place(Service& service) : service_(&service) { ++service_->asked; }
+    Place(Place&& other) noexcept : service_(std::exchange(other.service_, nullptr)) {}
+    Place& operator=(Place&&) = delete;
+    ~Place() {
+      if (service_ != nullptr) --service_->asked;
+    }
+
+   private:
+    Service* service_;
+  };
+
+  Service& of(Side side) { return services_[side == Side::legacy ? 0 : 1]; }
+  const Service& of(Side side) const { return services_[side == Side::legacy ? 0 : 1]; }
+  bool has_room(Side side) const { return of(side).asked < parts_.connections_max; }
+
   Task<void> begin_taken();
-  Task<void> run(std::unique_ptr<ShadowCopy> copy);
+  bool collect_taken();
+  void begin_waiting(Side side);
+  ShadowSkip look_after(Side side);
+  Task<void> run(std::unique_ptr<ShadowCopy> copy, Place place);
   void begin_again(std::unique_ptr<ShadowCopy> copy, Duration after);
   Task<void> run_again(std::unique_ptr<ShadowCopy> copy, Duration after);
   boost::asio::awaitable<ShadowSkip> ask_in_turn(ShadowCopy& copy, Side side, RecordedAnswer& answer);
@@ -52,6 +94,7 @@ class ShadowRunner {
 
   ShadowRunnerParts parts_;
   double looks_saved_;
+  std::array<Service, 2> services_;
   TaskGroup running_;
 
   std::mutex taken_mutex_;

@@ -30,7 +30,7 @@ enum class ShadowSkip {
 };
 
 inline constexpr std::array kShadowSkipNames = {
-    std::string_view("none"),          std::string_view("not_wanted"),  std::string_view("method"),
+    std::string_view("copied"),        std::string_view("not_wanted"),  std::string_view("method"),
     std::string_view("sampled_out"),   std::string_view("not_copied"),  std::string_view("body_too_large"),
     std::string_view("budget"),        std::string_view("connections"), std::string_view("left_alone"),
     std::string_view("no_answer"),     std::string_view("upgraded"),    std::string_view("type"),

@@ -30,15 +30,20 @@ bool has_no_end(const HeaderFields& fields) {
 
 }  // namespace
 
-Shadows::Shadows(std::size_t memory_bytes_max, std::size_t body_bytes_max, OnCopy on_copy, OnSkip on_skip)
+Shadows::Shadows(std::size_t memory_bytes_max, std::size_t body_bytes_max, Refuses refuses, OnCopy on_copy,
+                 OnSkip on_skip)
     : body_bytes_max_(body_bytes_max),
+      refuses_(std::move(refuses)),
       on_copy_(std::move(on_copy)),
       on_skip_(std::move(on_skip)),
       budget_(std::make_shared<ShadowBudget>(memory_bytes_max)) {}
 
 std::unique_ptr<ShadowCopy> Shadows::begin(const Destination& destination) {
   auto copy = std::make_unique<ShadowCopy>(budget_, body_bytes_max_);
-  if (!copy->take(kCopyBytes)) copy->give_up(ShadowSkip::budget);
+  if (auto why = refuses_(other(destination.side)); why != ShadowSkip::none)
+    copy->give_up(why);
+  else if (!copy->take(kCopyBytes))
+    copy->give_up(ShadowSkip::budget);
   copy->began = wall_now();
   copy->answered_by = destination.side;
   copy->route = *destination.route;

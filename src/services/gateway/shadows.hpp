@@ -17,10 +17,12 @@ namespace oxbow {
 
 class Shadows {
  public:
+  using Refuses = std::function<ShadowSkip(Side)>;
   using OnCopy = std::function<void(std::unique_ptr<ShadowCopy>)>;
   using OnSkip = std::function<void(const std::shared_ptr<const Routing>&, std::size_t route, ShadowSkip)>;
 
-  Shadows(std::size_t memory_bytes_max, std::size_t body_bytes_max, OnCopy on_copy, OnSkip on_skip);
+  Shadows(std::size_t memory_bytes_max, std::size_t body_bytes_max, Refuses refuses, OnCopy on_copy,
+          OnSkip on_skip);
 
   std::unique_ptr<ShadowCopy> begin(const Destination& destination);
 
@@ -44,6 +46,7 @@ class Shadows {
   ShadowSkip skip(const ShadowCopy& copy, ShadowSkip why);
 
   std::size_t body_bytes_max_;
+  Refuses refuses_;
   OnCopy on_copy_;
   OnSkip on_skip_;
   std::shared_ptr<ShadowBudget> budget_;  // of its copies, too, which may outlive us

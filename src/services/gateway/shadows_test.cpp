@@ -77,7 +77,8 @@ class ShadowsTest : public testing::Test {
                        .body_bytes_max = 7000,
                        .on_pair = [this](auto copy) { pairs.push_back(std::move(copy)); },
                        .on_skip = [this](const auto&, ShadowSkip why) { skipped.push_back(why); }}};
-  Shadows shadows{8000, 7000, [this](auto copy) { runner.take(std::move(copy)); },
+  Shadows shadows{8000, 7000, [this](Side side) { return runner.refuses(side); },
+                  [this](auto copy) { runner.take(std::move(copy)); },
                   [this](const auto&, std::size_t, ShadowSkip why) { skipped.push_back(why); }};
 };
 

@@ -12,7 +12,6 @@ namespace oxbow {
 namespace {
 
 constexpr Duration kLeftAloneMin = std::chrono::seconds(1);
-constexpr Duration kLeftAloneMax = std::chrono::seconds(30);
 
 }  // namespace
 
@@ -119,9 +118,7 @@ Upstream::Upstream(Dialer& dialer, Deadlines& deadlines, std::vector<ServiceAddr
 Upstream::~Upstream() = default;
 
 Upstream::Lease::Lease(Upstream& upstream, Address& address, std::unique_ptr<UpstreamConnection> connection)
-    : upstream_(&upstream), address_(&address), connection_(std::move(connection)) {
-  ++upstream_->connections_;
-}
+    : upstream_(&upstream), address_(&address), connection_(std::move(connection)) {}
 
 Upstream::Lease::Lease(Lease&& other) noexcept
     : upstream_(std::exchange(other.upstream_, nullptr)),
@@ -131,7 +128,6 @@ Upstream::Lease::Lease(Lease&& other) noexcept
 
 Upstream::Lease::~Lease() {
   if (upstream_ == nullptr) return;
-  --upstream_->connections_;
   if (kept_ && address_->idle.size() < upstream_->limits_.idle_connections_max)
     address_->idle.push_back(std::move(connection_));
 }
@@ -147,10 +143,10 @@ void Upstream::Lease::succeeded() {
 
 void Upstream::Lease::failed(Instant now) {
   if (++address_->failures < upstream_->limits_.failures_max) return;
-  log_warn("{} failed {} times in a row and is left alone for {}", to_string(address_->service),
-           address_->failures, human_duration(address_->left_alone));
+  log_warn("{} failed {} times in a row; {} leave it alone for {}", to_string(address_->service),
+           address_->failures, upstream_->limits_.user, human_duration(address_->left_alone));
   address_->left_alone_until = now + address_->left_alone;
-  address_->left_alone = std::min(2 * address_->left_alone, kLeftAloneMax);
+  address_->left_alone = std::min(2 * address_->left_alone, upstream_->limits_.left_alone_max);
   address_->failures = upstream_->limits_.failures_max - 1;  // one more try decides
   address_->idle.clear();
 }

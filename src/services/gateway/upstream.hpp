@@ -17,9 +17,10 @@ struct UpstreamLimits {
   Duration answer_time_max = std::chrono::seconds(60);  // until the head of the answer
   Duration body_time_max = std::chrono::seconds(60);    // without a byte, in either direction
   std::size_t idle_connections_max = 256;               // kept, per address
-  std::size_t connections_max = SIZE_MAX;               // of the side
   int failures_max = 5;                                 // in a row, until an address is left alone
-  std::string health_path;                              // empty: addresses are judged by their answers alone
+  Duration left_alone_max = std::chrono::seconds(30);
+  std::string_view user = "users";  // who leaves it alone, for the log
+  std::string health_path;          // empty: addresses are judged by their answers alone
   Duration health_every = std::chrono::seconds(5);
 };
 
@@ -110,7 +111,6 @@ class Upstream {
   // `unreachable` if no address takes connections; `timeout` if that takes too long.
   Task<Lease> connect();
 
-  bool is_at_limit() const { return connections_ >= limits_.connections_max; }
   bool is_available() const;  // some address is not left alone
 
   // All of them, and whether they are left alone now. Any thread.
@@ -136,7 +136,6 @@ class Upstream {
   UpstreamLimits limits_;
   std::vector<std::unique_ptr<Address>> addresses_;
   std::size_t next_ = 0;
-  std::size_t connections_ = 0;
 };
 
 }  // namespace oxbow
