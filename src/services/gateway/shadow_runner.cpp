@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 
+#include "runtime/cancellation.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
 
@@ -93,11 +94,19 @@ bool ShadowRunner::collect_taken() {
 
 void ShadowRunner::begin_waiting(Side side) {
   auto& service = of(side);
-  while (!service.waiting.empty() && has_room(side)) {
-    auto copy = std::move(service.waiting.front().copy);
-    service.waiting.pop_front();
-    running_.spawn(run(std::move(copy), Place(service)));
+  for (auto waiting = service.waiting.size(); waiting > 0 && has_room(side); --waiting)
+    running_.spawn(work_through(side, Place(service)));
+}
+
+// One question after the other, as long as any waits.
+Task<void> ShadowRunner::work_through(Side side, Place) {
+  auto& waiting = of(side).waiting;
+  while (!waiting.empty() && !co_await is_cancelled()) {
+    auto copy = std::move(waiting.front().copy);
+    waiting.pop_front();
+    CO_TRY(co_await run(side, std::move(copy)));
   }
+  co_return Status{};
 }
 
 // Why its shadows are dropped, and those that wait for it as well.
@@ -115,14 +124,9 @@ ShadowSkip ShadowRunner::look_after(Side side) {
   return why;
 }
 
-Task<void> ShadowRunner::run(std::unique_ptr<ShadowCopy> copy, Place place) {
-  auto side = other(copy->answered_by);
+Task<void> ShadowRunner::run(Side side, std::unique_ptr<ShadowCopy> copy) {
   auto why = ShadowSkip::left_alone;
-  if (parts_.upstreams.of(side).is_available()) {
-    Place asked = std::move(place);
-    why = co_await ask(*copy, side, copy->shadow_answer);
-  }
-  begin_waiting(side);
+  if (parts_.upstreams.of(side).is_available()) why = co_await ask(*copy, side, copy->shadow_answer);
   if (why != ShadowSkip::none) {
     parts_.on_skip(*copy, why);
     co_return Status{};
@@ -213,7 +217,11 @@ boost::asio::awaitable<ShadowSkip> ShadowRunner::ask_on(Upstream::Lease& service
   Deadline deadline(parts_.deadlines, [&connection] { connection.close(); });
   deadline.set(parts_.time_max);
   auto ended = co_await exchange(copy, connection, answer);
-  if (copy.skip() == ShadowSkip::body_too_large) co_return ShadowSkip::answer_too_large;
+  // A side that says nothing but what is too much costs more than it tells.
+  if (copy.skip() == ShadowSkip::body_too_large) {
+    service.failed(parts_.deadlines.now());
+    co_return ShadowSkip::answer_too_large;
+  }
   if (copy.skip() != ShadowSkip::none) co_return copy.skip();
   if (deadline.has_expired()) co_return ShadowSkip::timeout;
   was_stale = !ended && connection.was_used() && !connection.has_answered() &&

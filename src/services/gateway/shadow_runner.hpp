@@ -61,7 +61,7 @@ class ShadowRunner {
     std::atomic<ShadowSkip> refuses = ShadowSkip::none;
   };
 
-  // A question under way; ends when another one may be asked.
+  // One of the questions that may be under way at once.
   class Place {
    public:
     explicit Place(Service& service) : service_(&service) { ++service_->asked; }
@@ -83,7 +83,8 @@ class ShadowRunner {
   bool collect_taken();
   void begin_waiting(Side side);
   ShadowSkip look_after(Side side);
-  Task<void> run(std::unique_ptr<ShadowCopy> copy, Place place);
+  Task<void> work_through(Side side, Place place);
+  Task<void> run(Side side, std::unique_ptr<ShadowCopy> copy);
   void begin_again(std::unique_ptr<ShadowCopy> copy, Duration after);
   Task<void> run_again(std::unique_ptr<ShadowCopy> copy, Duration after);
   boost::asio::awaitable<ShadowSkip> ask_in_turn(ShadowCopy& copy, Side side, RecordedAnswer& answer);

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "runtime/sleep.hpp"
 #include "services/gateway/shadow_runner.hpp"
 
 namespace oxbow {
@@ -15,6 +16,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::SizeIs;
 
 std::string answer_of(std::size_t bytes) {
   return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(bytes) + "\r\n\r\n" + std::string(bytes, 'x');
@@ -46,8 +48,13 @@ class SayingStream final : public ByteStream {
 
 struct SayingDialer final : Dialer {
   std::string text;
+  int dialling = 0;
+  int dialling_max = 0;
 
   Task<std::unique_ptr<ByteStream>> connect(const ServiceAddress&) override {
+    dialling_max = std::max(dialling_max, ++dialling);
+    CO_TRY(co_await sleep_for(std::chrono::milliseconds(1)));
+    --dialling;
     co_return std::unique_ptr<ByteStream>(std::make_unique<SayingStream>(text));
   }
 };
@@ -56,12 +63,16 @@ class ShadowsTest : public testing::Test {
  protected:
   // Legacy has answered, and the other side is asked; then legacy once more.
   void shadow_with_twin() {
-    Destination destination{.shadow_skip = ShadowSkip::none, .takes_twin = true, .route = 0};
+    submit(true);
+    io.run();
+  }
+
+  void submit(bool takes_twin) {
+    Destination destination{.shadow_skip = ShadowSkip::none, .takes_twin = takes_twin, .route = 0};
     auto copy = shadows.begin(destination);
     copy->add(copy->answer.head, "HTTP/1.1 200 OK\r\n\r\n");
     RequestHead request{.method = "GET", .target = "/a", .host = "h"};
     ASSERT_EQ(shadows.submit(std::move(copy), destination, request, {}), ShadowSkip::none);
-    io.run();
   }
 
   boost::asio::io_context io;
@@ -71,10 +82,13 @@ class ShadowsTest : public testing::Test {
                       .new_side = Upstream(new_side, deadlines, {ServiceAddress{}}, {})};
   std::vector<std::unique_ptr<ShadowCopy>> pairs;
   std::vector<ShadowSkip> skipped;
+  std::function<bool()> users_wait = [] { return false; };
   ShadowRunner runner{{.executor = io.get_executor(),
                        .upstreams = upstreams,
                        .deadlines = deadlines,
                        .body_bytes_max = 7000,
+                       .connections_max = 1,
+                       .users_wait = [this] { return users_wait(); },
                        .on_pair = [this](auto copy) { pairs.push_back(std::move(copy)); },
                        .on_skip = [this](const auto&, ShadowSkip why) { skipped.push_back(why); }}};
   Shadows shadows{8000, 7000, [this](Side side) { return runner.refuses(side); },
@@ -90,6 +104,35 @@ TEST_F(ShadowsTest, APairIsHandedOverWithItsTwin) {
   EXPECT_EQ(pairs[0]->shadow_answer.body.size(), 1000u);
   EXPECT_EQ(pairs[0]->twin_answer.body.size(), 2000u);
   EXPECT_THAT(skipped, IsEmpty());
+}
+
+TEST_F(ShadowsTest, MoreThanThereAreConnectionsForAreAskedOneAfterTheOther) {
+  new_side.text = answer_of(10);
+  for (int i = 0; i < 3; ++i) submit(false);
+  io.run();
+  EXPECT_THAT(pairs, SizeIs(3));
+  EXPECT_EQ(new_side.dialling_max, 1);
+}
+
+TEST_F(ShadowsTest, AShadowBeginsBehindTheUsersWhoWait) {
+  new_side.text = answer_of(10);
+  int looks = 0;
+  users_wait = [&] {
+    if (++looks <= 4) EXPECT_EQ(new_side.dialling_max, 0);
+    return looks < 4;
+  };
+  submit(false);
+  io.run();
+  EXPECT_THAT(pairs, SizeIs(1));
+  EXPECT_GE(looks, 4);
+}
+
+TEST_F(ShadowsTest, AShadowDoesNotWaitForUsersWithoutEnd) {
+  new_side.text = answer_of(10);
+  users_wait = [&] { return pairs.empty(); };
+  submit(false);
+  io.run();
+  EXPECT_THAT(pairs, SizeIs(1));
 }
 
 // What has no room takes the first two answers with it, and two answers that are gone look equal.
