@@ -292,6 +292,26 @@ def test_route_names_what_is_no_request(migration):
         assert migration.oxbow("route", *words, check=False).returncode == 2, words
 
 
+COMPARE = """compare: [
+          { same_class: $.state, classes: [ "(" ] },
+          { unordered: $.events },
+          { keyed: $.events, by: [ id ] },
+          { rename: $.nr, to: number },
+          { shape: public.customers, at: $ } ]"""
+
+
+@pytest.mark.parametrize("command", [["check"], ["check", "--connect"], ["up"]], ids=" ".join)
+def test_rules_of_comparison_that_make_no_sense_are_refused_where_they_are_written(migration, command):
+    text = SPEC.format(port=free_port()).replace("new: shop.customer }", "new: shop.customer, columns: { nr: id } }")
+    migration.write_spec(text.replace('{customer_id}", read: latency', '{customer_id}", read: latency, ' + COMPARE))
+    refused = migration.oxbow(*command, check=False)
+    assert refused.returncode == 11
+    assert re.findall(r"oxbow.yaml:(\d+:\d+): (.*)", refused.stderr) == [
+        ("17:11", "the regular expression '(' is not understood: missing ): ("),
+        ("19:11", "'$.events' has a rule unordered already (line 18), which keyed contradicts"),
+        ("20:11", "'$.nr' has a rule rename already (line 21), which rename contradicts")]
+
+
 def test_the_man_page_has_every_exit_code():
     with open(os.path.join(ROOT, "src", "base", "error.hpp"), encoding="utf-8") as file:
         codes = set(re.findall(r"(\d+)\)\s*\\?$", file.read(), re.MULTILINE))
