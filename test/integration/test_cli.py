@@ -306,19 +306,21 @@ COMPARE = """compare: [
           { unordered: $.events },
           { keyed: $.events, by: [ id ] },
           { rename: $.nr, to: number },
+          { shape: public.customers, at: $ },
           { shape: public.customers, at: $ } ]"""
 
 
 @pytest.mark.parametrize("command", [["check"], ["check", "--connect"], ["up"]], ids=" ".join)
 def test_rules_of_comparison_that_make_no_sense_are_refused_where_they_are_written(migration, command):
-    text = SPEC.format(port=free_port()).replace("new: shop.customer }", "new: shop.customer, columns: { nr: id } }")
+    text = SPEC.format(port=free_port()).replace("new: shop.customer }", "new: shop.customer, columns: { nr: id, name: full_name } }")
     migration.write_spec(text.replace('{customer_id}", read: latency', '{customer_id}", read: latency, ' + COMPARE))
     refused = migration.oxbow(*command, check=False)
     assert refused.returncode == 11
     assert re.findall(r"oxbow.yaml:(\d+:\d+): (.*)", refused.stderr) == [
         ("17:11", "the regular expression '(' is not understood: missing ): ("),
         ("19:11", "'$.events' has a rule unordered already (line 18), which keyed contradicts"),
-        ("20:11", "'$.nr' has a rule rename already (line 21), which rename contradicts")]
+        ("20:11", "'$.nr' has a rule rename already (line 21), which rename contradicts"),
+        ("22:11", "'$.nr' has a rule rename already (line 21), which rename contradicts")]
 
 
 def test_the_man_page_has_every_exit_code():
