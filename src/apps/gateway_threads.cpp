@@ -133,9 +133,8 @@ Status GatewayThreads::take_over(const Spec& spec, const Lifecycle& lifecycle, c
   if (!spec.gateway)
     return Err(ErrorCode::illegal_transition,
                "it has no `gateway` any more; that counts from the next start");
-  if (adopted_cohorts(spec) != adopted_cohorts(impl_->spec))
-    return Err(ErrorCode::illegal_transition,
-               "its entities or cohorts are others; that counts from the next start");
+  if (auto change = first_change(adopted_cohorts(impl_->spec), adopted_cohorts(spec)))
+    return Err(ErrorCode::illegal_transition, "{}; that counts from the next start", *change);
   TRY(impl_->compile(spec, facts.key_kinds));
   impl_->spec = spec;
   publish(lifecycle, facts);

@@ -7,6 +7,8 @@
 
 #include "adapters/yaml/yaml_reader.hpp"
 #include "core/spec/parse.hpp"
+#include "runtime/real_clock.hpp"
+#include "services/gateway/routing.hpp"
 
 namespace oxbow {
 namespace {
@@ -37,6 +39,7 @@ Result<Spec> load_spec(const Settings& settings) {
   auto parsed = parse_spec(root, text, from_environment);
   if (!parsed.spec) return std::unexpected(to_error(parsed.mistakes, settings.spec_path));
   parsed.spec->file = settings.spec_path;
+  TRY(compile_routes(*parsed.spec, {}, std::chrono::floor<std::chrono::days>(wall_now())));
   return *std::move(parsed.spec);
 }
 

@@ -28,6 +28,10 @@ Result<int> print_completion(const Cli& cli, const std::string& shell) {
   return 0;
 }
 
+std::string version_text(const Settings& settings) {
+  return settings.json ? "{\"version\":\"" OXBOW_VERSION "\"}" : "oxbow " OXBOW_VERSION;
+}
+
 }  // namespace
 
 void add_meta_commands(Cli& cli) {
@@ -42,9 +46,11 @@ void add_meta_commands(Cli& cli) {
   completion->add_option("SHELL", *shell, "bash, zsh or fish")->required();
 
   cli.add("version", "print the version", [&cli]() -> Result<int> {
-    fmt::print("{}\n", cli.settings.json ? "{\"version\":\"" OXBOW_VERSION "\"}" : "oxbow " OXBOW_VERSION);
+    fmt::print("{}\n", version_text(cli.settings));
     return 0;
   });
+  // Behind all other options, so that --json counts wherever it stands.
+  cli.app.set_version_flag("--version", [&cli] { return version_text(cli.settings); }, "print the version");
 }
 
 }  // namespace oxbow

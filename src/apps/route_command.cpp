@@ -108,7 +108,10 @@ struct RouteCommand {
     auto space = text.find(' ');
     head.method = space == std::string_view::npos ? "GET" : text.substr(0, space);
     head.target = space == std::string_view::npos ? text : text.substr(space + 1);
-    if (head.method.empty() || !head.target.starts_with('/'))
+    if (!head.target.empty() && !head.target.starts_with('/'))
+      return Err(ErrorCode::usage,
+                 "`{}` is no request: a path begins with a slash, as in 'GET /payments/4711'", request);
+    if (head.method.empty() || head.target.empty())
       return Err(ErrorCode::usage, "`{}` is no request; write a method and a path: 'GET /payments/4711'",
                  request);
     for (std::string_view line : headers) {

@@ -82,8 +82,9 @@ struct AnswerComparison {
   };
 
   Verdict verdict = Verdict::byte_equal;
-  std::vector<AnswerDifference> differences;  // the first ones, up to a limit
-  std::uint64_t difference_count = 0;         // all of them
+  std::vector<AnswerDifference> differences;  // the first one of each signature, up to a limit
+  std::uint64_t difference_count = 0;         // all of them, repeats too
+  std::uint64_t differences_untold = 0;       // those of signatures beyond the limit
   std::optional<SkippedBody> skipped;  // set too where `differs` is the word of status or headers alone
 
   friend bool operator==(const AnswerComparison&, const AnswerComparison&) = default;

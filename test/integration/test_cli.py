@@ -240,6 +240,13 @@ def test_every_command_explains_itself():
         assert by_help.stdout == by_option.stdout and command in by_help.stdout
 
 
+def test_the_version_is_a_command_and_an_option():
+    for json_or_not in ([], ["--json"]):
+        by_command, by_option = run("version", *json_or_not), run("--version", *json_or_not)
+        assert by_option.returncode == 0 and by_option.stdout == by_command.stdout != ""
+        assert run(*json_or_not, "--version").stdout == by_command.stdout
+
+
 def test_a_mistyped_word_is_answered_with_the_right_one():
     refused = run("stauts")
     assert refused.returncode == 2 and "did you mean `status`?" in refused.stderr
@@ -290,6 +297,30 @@ def test_route_asks_the_running_oxbow(migration):
 def test_route_names_what_is_no_request(migration):
     for words in (["customers/1"], ["GET /a", "--header", "x"], ["GET /a", "--state-of", "mirored"]):
         assert migration.oxbow("route", *words, check=False).returncode == 2, words
+    said = migration.oxbow("route", "GET customers/1", check=False).stderr
+    assert "`GET customers/1` is no request: a path begins with a slash, as in 'GET /payments/4711'" in said
+
+
+COMPARE = """compare: [
+          { same_class: $.state, classes: [ "(" ] },
+          { unordered: $.events },
+          { keyed: $.events, by: [ id ] },
+          { rename: $.nr, to: number },
+          { shape: public.customers, at: $ },
+          { shape: public.customers, at: $ } ]"""
+
+
+@pytest.mark.parametrize("command", [["check"], ["check", "--connect"], ["up"]], ids=" ".join)
+def test_rules_of_comparison_that_make_no_sense_are_refused_where_they_are_written(migration, command):
+    text = SPEC.format(port=free_port()).replace("new: shop.customer }", "new: shop.customer, columns: { nr: id, name: full_name } }")
+    migration.write_spec(text.replace('{customer_id}", read: latency', '{customer_id}", read: latency, ' + COMPARE))
+    refused = migration.oxbow(*command, check=False)
+    assert refused.returncode == 11
+    assert re.findall(r"oxbow.yaml:(\d+:\d+): (.*)", refused.stderr) == [
+        ("17:11", "the regular expression '(' is not understood: missing ): ("),
+        ("19:11", "'$.events' has a rule unordered already (line 18), which keyed contradicts"),
+        ("20:11", "'$.nr' has a rule rename already (line 21), which rename contradicts"),
+        ("22:11", "'$.nr' has a rule rename already (line 21), which rename contradicts")]
 
 
 def test_the_man_page_has_every_exit_code():

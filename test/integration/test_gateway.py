@@ -388,8 +388,12 @@ def test_an_address_that_fails_its_health_check_gets_no_requests(tmp_path, new_s
             assert {gateway.get().body for _ in range(10)} == {b"1", b"2"}
             sick.set()
             gateway.wait_until(lambda: {gateway.get().body for _ in range(6)} == {b"2"}, 5, "the sick one is left alone")
+            assert f"{one.url} is unhealthy and gets no requests: its health answer is 500\n" in gateway.log()
             sick.clear()
             gateway.wait_until(lambda: {gateway.get().body for _ in range(6)} == {b"1", b"2"}, 5, "it is healthy again")
+            one.close()
+            gone = f"{one.url} is unhealthy and gets no requests: Connection refused\n"
+            gateway.wait_until(lambda: gone in gateway.log(), 5, "it is gone")
 
 
 def test_services_may_listen_on_unix_sockets(tmp_path, new_service):

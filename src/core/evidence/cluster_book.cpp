@@ -44,6 +44,7 @@ void ClusterBook::restore(std::vector<DifferenceCluster> clusters) {
 }
 
 void ClusterBook::record(const DifferingPair& pair, WallTime now) {
+  differences_without_room_ += pair.differences_untold;
   std::set<DifferenceCluster*> counted;
   for (const auto& difference : pair.differences) {
     auto* cluster = find_or_add(signature_of(pair.route, difference), now);

@@ -38,7 +38,8 @@ struct DifferingPair {
   std::string_view legacy_body;
   std::string_view new_body;
   std::span<const Difference> differences;
-  const Redactor& redactor;  // of the route
+  std::uint64_t differences_untold = 0;  // on top of these, by AnswerComparison
+  const Redactor& redactor;              // of the route
 };
 
 class ClusterBook {

@@ -127,6 +127,12 @@ TEST_F(Clusters, TheSameSeedKeepsTheSameExemplars) {
   EXPECT_EQ(*book.list()[0], *twin.list()[0]);
 }
 
+TEST_F(Clusters, WhatTheComparisonDoesNotTellIsCounted) {
+  std::vector differences{kPrice};
+  book.record({.route = "r", .differences = differences, .differences_untold = 7, .redactor = redactor}, now);
+  EXPECT_EQ(book.differences_without_room(), 7u);
+}
+
 TEST_F(Clusters, WhatFindsNoRoomIsCounted) {
   for (std::size_t i = 0; i < ClusterBook::kClustersPerRouteMax + 7; ++i) {
     auto path = "$.by_id." + std::to_string(i);

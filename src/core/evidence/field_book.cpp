@@ -36,6 +36,7 @@ void FieldBook::record(const ComparedRequest& request) {
 
   ++requests_;
   ++route.compared;
+  route.differences_untracked += request.differences_untold;
   touched_.clear();
   count_differences(route, request.differences, false);
   if (!request.twin_differences) return;

@@ -31,6 +31,7 @@ struct ComparedRequest {
   std::string_view route;
   std::span<const FieldDifference> differences = {};  // new from legacy; repeats count once
   std::optional<std::span<const FieldDifference>> twin_differences = {};  // if legacy was asked twice
+  std::uint64_t differences_untold = 0;  // on top of both, by AnswerComparison
 };
 
 struct FieldReport {
@@ -45,7 +46,7 @@ struct RouteReport {
   std::string route;
   std::uint64_t compared = 0;
   std::uint64_t twins = 0;
-  std::uint64_t differences_untracked = 0;      // differences in fields that found no room
+  std::uint64_t differences_untracked = 0;      // untold, or in fields that found no room
   FieldState state = FieldState::undetermined;  // the worst of its fields
   std::uint64_t needs_more = 0;
 };

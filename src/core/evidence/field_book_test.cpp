@@ -160,6 +160,14 @@ TEST_F(Book, OneRouteBeginsAnewAndTheOthersGoOn) {
   EXPECT_EQ(verdict().state, FieldState::difference);
 }
 
+TEST_F(Book, WhatTheComparisonDoesNotTellKeepsTheRouteUndetermined) {
+  record({}, Differences{}, 1000);
+  EXPECT_EQ(route().state, FieldState::clean);
+  book.record({.route = "GET /a", .differences_untold = 7});
+  EXPECT_EQ(route().differences_untracked, 7u);
+  EXPECT_EQ(route().state, FieldState::undetermined);
+}
+
 TEST_F(Book, FieldsWithoutRoomAreCountedAndKeepTheRouteUndetermined) {
   for (std::size_t i = 0; i < FieldBook::kFieldsPerRouteMax + 10; ++i) {
     auto path = fmt::format("$.by_id.{}", i);

@@ -43,5 +43,25 @@ TEST(Adoption, AnotherKeyColumnIsAnotherDivision) {
   EXPECT_NE(before[0].definition, adopted_cohorts(spec)[0].definition);
 }
 
+std::string change(const Spec& before, const Spec& after) {
+  return first_change(adopted_cohorts(before), adopted_cohorts(after)).value_or("");
+}
+
+TEST(Adoption, TheFirstChangeIsNamed) {
+  auto two = spec_with({keys("pilot", {"1"}), slice("few", 100)});
+  EXPECT_EQ(change(two, two), "");
+  EXPECT_EQ(change(two, spec_with({keys("pilot", {"1"}), slice("few", 200)})),
+            "cohort few of entity payment takes other keys");
+  EXPECT_EQ(change(two, spec_with({slice("few", 100), keys("pilot", {"1"})})),
+            "cohort pilot of entity payment stands at another place");
+  EXPECT_EQ(change(two, spec_with({slice("few", 100)})), "cohort pilot of entity payment is gone");
+  EXPECT_EQ(change(two, spec_with({keys("pilot", {"1"})})), "cohort few of entity payment is gone");
+  EXPECT_EQ(change(spec_with({slice("few", 100)}), two), "cohort pilot of entity payment is new");
+  auto with_order = two;
+  with_order.entities.push_back({.name = "order", .key = "id", .cohorts = {slice("all", 10'000)}});
+  EXPECT_EQ(change(two, with_order), "entity order is new");
+  EXPECT_EQ(change(with_order, two), "entity order is gone");
+}
+
 }  // namespace
 }  // namespace oxbow

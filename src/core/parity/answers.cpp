@@ -13,7 +13,11 @@ using Verdict = AnswerComparison::Verdict;
 
 void tell(AnswerComparison& out, const ParityLimits& limits, AnswerDifference difference) {
   ++out.difference_count;
-  if (out.differences.size() < limits.differences_max) out.differences.push_back(std::move(difference));
+  if (out.differences.size() < limits.differences_max) {
+    out.differences.push_back(std::move(difference));
+  } else {
+    ++out.differences_untold;
+  }
 }
 
 void tell_status(AnswerComparison& out, const ParityLimits& limits, int legacy, int new_side) {
@@ -79,19 +83,20 @@ SkippedBody why_stopped(const Answer& legacy, const Answer& new_side, SkipReason
 }
 
 void compare_bodies(AnswerComparison& out, const Answer& legacy, const Answer& new_side,
-                    const CompareRules& rules, const ParityLimits& limits) {
+                    const CompareRules& rules, ParityLimits limits) {
+  limits.differences_max -= out.differences.size();
   JsonWalk walk(legacy.body, new_side.body, rules, limits);
   if (!walk.run()) {
     out.skipped = why_stopped(legacy, new_side, walk.reason(), limits);
     return;
   }
   out.difference_count += walk.difference_count();
+  out.differences_untold += walk.differences_untold();
   if (out.differences.empty()) {
     out.differences = walk.take_differences();
     return;
   }
-  for (auto& each : walk.take_differences())
-    if (out.differences.size() < limits.differences_max) out.differences.push_back(std::move(each));
+  for (auto& each : walk.take_differences()) out.differences.push_back(std::move(each));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "core/parity/answers.hpp"
 
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -90,12 +91,60 @@ TEST(CompareAnswers, ListsOnlySoMany) {
   EXPECT_EQ(compare(one, other, {}, {.parts_max = 50}).skipped->reason, SkipReason::too_costly);
 }
 
+TEST(CompareAnswers, TellsWhatRepeatsOnceSoThatItHidesNothingBehindIt) {
+  auto rows = [](std::string_view suffix, int total) {
+    auto row = [&](int i) { return fmt::format("{{\"id{0}\":{1},\"name{0}\":{1}}}", suffix, i); };
+    return fmt::format("{{\"rows\":[{}],\"total\":{}}}", list(1'000, row), total);
+  };
+  auto found = compare(rows("", 1), rows("_", 2));
+  std::vector<std::string> told;
+  for (const auto& each : found.differences) told.push_back(fmt::format("{} {}", each.path, name(each.kind)));
+  EXPECT_THAT(told, testing::ElementsAre("$.rows[0].id missing", "$.rows[0].name missing",
+                                         "$.rows[0].id_ extra", "$.rows[0].name_ extra", "$.total value"));
+  EXPECT_EQ(found.difference_count, 4'001u);
+  EXPECT_EQ(found.differences_untold, 0u);
+}
+
+TEST(CompareAnswers, TellsDifferencesOfOtherTypesAtOnePlaceApart) {
+  auto found =
+      compare("[1, 2, 3, \"4\", null, {\"1\": 0, \"2\": 0}]", "[5, \"2\", 6, 4, 7, {\"1\": 1, \"2\": 1}]");
+  std::vector<std::string> told;
+  for (const auto& each : found.differences) told.push_back(each.path);
+  EXPECT_THAT(told, testing::ElementsAre("$[0]", "$[1]", "$[3]", "$[4]", "$[5].1"));
+}
+
 TEST(CompareAnswers, CountsWhatItDoesNotTell) {
-  auto zeros = "[" + list(10'000, [](int) { return std::string("0"); }) + "]";
-  auto ones = "[" + list(10'000, [](int) { return std::string("1"); }) + "]";
-  auto found = compare(zeros, ones);
-  EXPECT_EQ(found.difference_count, 10'000u);
+  auto members = [](int value) {
+    return "[" +
+           list(3,
+                [&](int) {
+                  return "{" + list(100, [&](int i) { return fmt::format("\"m{}\":{}", i, value); }) + "}";
+                }) +
+           "]";
+  };
+  Answer legacy{.fields = {{"ETag", "1"}}}, fresh{.fields = {{"ETag", "2"}}};
+  auto zeros = members(0), ones = members(1);
+  legacy.body = zeros;
+  fresh.body = ones;
+  std::string headers[] = {"etag"};
+  auto found = compare_answers(legacy, fresh, {}, {}, headers);
+  EXPECT_EQ(found.difference_count, 301u);
   EXPECT_EQ(found.differences.size(), ParityLimits().differences_max);
+  EXPECT_EQ(found.differences_untold, 3 * (100 - (ParityLimits().differences_max - 1)));
+}
+
+TEST(CompareAnswers, ForgetsWhatItToldOfAnArrayOfAnotherLength) {
+  auto found = compare("[[1, 2, 3], [1]]", "[[2, 3], [2]]", {}, {.differences_max = 1});
+  EXPECT_EQ(found.difference_count, 2u);
+  EXPECT_EQ(found.differences.at(0).path, "$[0]");
+  EXPECT_EQ(found.differences_untold, 1u);
+}
+
+TEST(CompareAnswers, ReadsALongNameAboveManyDifferencesOnce) {
+  auto body = [name = std::string(2'000'000, 'n')](std::string_view value) {
+    return fmt::format("{{\"{}\":[{}]}}", name, list(200'000, [&](int) { return std::string(value); }));
+  };
+  EXPECT_EQ(compare(body("0"), body("1")).difference_count, 200'000u);
 }
 
 TEST(CompareAnswers, StandsTheDeepestNestingThatIsAllowed) {

@@ -8,7 +8,6 @@
 #include "core/parity/exact_number.hpp"
 #include "core/parity/json_string.hpp"
 #include "core/parity/ruled_scalar.hpp"
-#include "core/parity/signature.hpp"
 
 namespace oxbow {
 namespace {
@@ -224,8 +223,14 @@ bool JsonWalk::charge(std::size_t bytes) {
 bool JsonWalk::tell(DifferenceKind kind, const Step* step, Seen legacy, Seen fresh) {
   ++count_;
   if (silent_) return false;
-  if (differences_.size() >= limits_.differences_max) return true;
+  auto signature = signature_of(step);
+  if (is_told(signature, kind, legacy, fresh)) return true;
+  if (differences_.size() >= limits_.differences_max) {
+    ++untold_;
+    return true;
+  }
   if (differences_.empty()) differences_.reserve(std::min(limits_.differences_max, kDifferencesUsual));
+  signatures_.push_back(signature);
   DifferencePath path;
   append_path(step, path);
   differences_.push_back({.kind = kind,
@@ -236,6 +241,27 @@ bool JsonWalk::tell(DifferenceKind kind, const Step* step, Seen legacy, Seen fre
                           .legacy_excerpt = excerpt_of(legacy.text, limits_.excerpt_bytes_max),
                           .new_excerpt = excerpt_of(fresh.text, limits_.excerpt_bytes_max)});
   return true;
+}
+
+bool JsonWalk::is_told(SignatureHash signature, DifferenceKind kind, const Seen& legacy,
+                       const Seen& fresh) const {
+  for (std::size_t i = 0; i < signatures_.size(); ++i) {
+    const auto& told = differences_[i];
+    if (signatures_[i] == signature && told.kind == kind && told.legacy_class == legacy.value_class &&
+        told.new_class == fresh.value_class)
+      return true;
+  }
+  return false;
+}
+
+// Each step is read once, however many differences are below it.
+SignatureHash JsonWalk::signature_of(const Step* step) {
+  if (step == nullptr) return {};
+  if (!step->signature) {
+    auto above = signature_of(step->up);
+    step->signature = step->is_element ? above.element() : above.member(unescaped(step->name, scratch_));
+  }
+  return *step->signature;
 }
 
 void JsonWalk::append_path(const Step* step, DifferencePath& path) {
@@ -250,7 +276,9 @@ void JsonWalk::append_path(const Step* step, DifferencePath& path) {
 
 void JsonWalk::forget_since(Mark mark) {
   differences_.resize(mark.told);
+  signatures_.resize(mark.told);
   count_ = mark.count;
+  untold_ = mark.untold;
 }
 
 }  // namespace oxbow

@@ -13,11 +13,10 @@
 #include "core/parity/json_scanner.hpp"
 #include "core/parity/limits.hpp"
 #include "core/parity/rules.hpp"
+#include "core/parity/signature.hpp"
 #include "model/comparison.hpp"
 
 namespace oxbow {
-
-struct DifferencePath;
 
 class JsonWalk {
  public:
@@ -29,6 +28,7 @@ class JsonWalk {
 
   std::vector<AnswerDifference> take_differences() { return std::move(differences_); }
   std::uint64_t difference_count() const { return count_; }
+  std::uint64_t differences_untold() const { return untold_; }
   SkipReason reason() const;  // REQUIRES: run() was false
 
  private:
@@ -43,6 +43,7 @@ class JsonWalk {
     std::string_view name = {};  // as spelled, if it is a member
     std::size_t index = 0;
     bool is_element = false;
+    mutable std::optional<SignatureHash> signature = {};  // once something below it differs
   };
   // A member of an object, or an element of an array, that was listed to be matched.
   struct Part {
@@ -78,6 +79,7 @@ class JsonWalk {
   struct Mark {
     std::size_t told;
     std::uint64_t count;
+    std::uint64_t untold;
   };
 
   // Each leaves `at` behind what it read; false stops the walk.
@@ -146,7 +148,9 @@ class JsonWalk {
   bool charge(std::size_t bytes);  // for reading again
   bool tell(DifferenceKind kind, const Step* step, Seen legacy,
             Seen fresh);  // false in silence: enough is known
-  Mark mark() const { return {differences_.size(), count_}; }
+  Mark mark() const { return {differences_.size(), count_, untold_}; }
+  bool is_told(SignatureHash signature, DifferenceKind kind, const Seen& legacy, const Seen& fresh) const;
+  SignatureHash signature_of(const Step* step);
   void append_path(const Step* step, DifferencePath& path);
   void forget_since(Mark mark);
 
@@ -164,7 +168,9 @@ class JsonWalk {
   std::string scratch_;
 
   std::vector<AnswerDifference> differences_;
+  std::vector<SignatureHash> signatures_;  // of `differences_`
   std::uint64_t count_ = 0;
+  std::uint64_t untold_ = 0;
   bool silent_ = false;  // the first difference is enough
   std::size_t rework_left_;
   std::optional<SkipReason> reason_;

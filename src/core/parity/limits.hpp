@@ -8,7 +8,7 @@ namespace oxbow {
 struct ParityLimits {
   std::size_t body_bytes_max = 8u << 20;  // of one decoded body
   int depth_max = 512;                    // objects and arrays inside each other; at most kDepthMaxEver
-  std::size_t differences_max = 32;       // told in full; the rest is counted
+  std::size_t differences_max = 32;       // told in full, each of another signature; the rest is counted
   std::size_t excerpt_bytes_max = 80;
   std::size_t rework_factor_max = 64;  // bytes read a second time (members and elements in another order),
                                        // per byte of both bodies

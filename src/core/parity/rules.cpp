@@ -168,8 +168,9 @@ std::optional<std::string> CompareRules::add(ReadyRule ready) {
     auto& node = nodes_[add_path(*parts)];
     for (auto other : node.rules) {
       if (role_of(kind) != 0 && role_of(rules_[other].rule.kind) == role_of(kind)) {
-        return fmt::format("'{}' has a rule {} already, which {} contradicts", ready.rule.path,
-                           name_of(rules_[other].rule.kind), name_of(kind));
+        const auto& first = rules_[other].rule;
+        return fmt::format("'{}' has a rule {} already (line {}), which {} contradicts", ready.rule.path,
+                           name_of(first.kind), first.mark.line, name_of(kind));
       }
     }
     node.rules.push_back(static_cast<std::uint32_t>(rules_.size()));

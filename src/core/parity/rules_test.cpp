@@ -106,11 +106,12 @@ TEST(CompareRules, SayWhatIsWrongWithARule) {
 }
 
 TEST(CompareRules, RefuseTwoThatContradictEachOther) {
-  std::vector<CompareRule> rules = {at("$.a", Kind::unordered),
+  std::vector<CompareRule> rules = {{.kind = Kind::unordered, .path = "$.a", .mark = {12, 7}},
                                     {.kind = Kind::keyed, .path = "$.a", .keys = {"id"}}};
   auto compiled = CompareRules::compile(rules);
   ASSERT_FALSE(compiled);
-  EXPECT_EQ(compiled.error().front().sentence, "'$.a' has a rule unordered already, which keyed contradicts");
+  EXPECT_EQ(compiled.error().front().sentence,
+            "'$.a' has a rule unordered already (line 12), which keyed contradicts");
 }
 
 TEST(CompareRules, SayEverythingThatIsWrongAtOnce) {

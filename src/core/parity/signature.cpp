@@ -1,5 +1,7 @@
 #include "core/parity/signature.hpp"
 
+#include <xxhash.h>
+
 #include <algorithm>
 
 #include "core/spec/answer_path.hpp"
@@ -42,6 +44,20 @@ void DifferencePath::member(std::string_view name) {
   auto from = exact.size();
   append_path_step(name, exact);
   signature += is_data(name) ? ".*" : std::string_view(exact).substr(from);
+}
+
+SignatureHash SignatureHash::element() const {
+  return below("[*]");
+}
+
+SignatureHash SignatureHash::member(std::string_view name) const {
+  return is_data(name) ? below(".*") : below(".").below(name);
+}
+
+SignatureHash SignatureHash::below(std::string_view step) const {
+  SignatureHash hash;
+  hash.value_ = XXH3_64bits_withSeed(step.data(), step.size(), value_);
+  return hash;
 }
 
 std::string excerpt_of(std::string_view text, std::size_t bytes_max) {

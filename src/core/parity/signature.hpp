@@ -2,6 +2,7 @@
 // equal differences are counted together. Pure functions and values.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,21 @@ struct DifferencePath {
 
   // A name that is a number or a UUID belongs to the data: `.*` in the signature.
   void member(std::string_view name);
+};
+
+// The signature of a path, as a hash that is made step by step without the text: equal ones have equal
+// hashes.
+class SignatureHash {
+ public:
+  SignatureHash element() const;
+  SignatureHash member(std::string_view name) const;
+
+  friend bool operator==(SignatureHash, SignatureHash) = default;
+
+ private:
+  SignatureHash below(std::string_view step) const;
+
+  std::uint64_t value_ = 0;  // of "$"
 };
 
 // What the body holds there, cut at a character to at most `bytes_max` and "..." behind it.

@@ -1,4 +1,5 @@
 // The grammar of what requests are: routes, rules of comparison, the gateway and the services behind it.
+#include <algorithm>
 #include <array>
 
 #include "core/spec/grammar_parts.hpp"
@@ -26,9 +27,23 @@ constexpr ScalarShape kListen = {
     .pattern = "^([^ ]+:[0-9]+|unix:/.+)$"};
 constexpr ScalarShape kPath = {
     .expected = "a path such as /healthz", .accepts = is_request_path, .pattern = "^/[^ ?#]*$"};
+// What is declared to read may be sent to both sides and asked again.
+bool is_read_route(std::string_view text) {
+  constexpr std::array kMethods = {std::string_view("GET"), std::string_view("HEAD"),
+                                   std::string_view("OPTIONS"), std::string_view("POST")};
+  auto route = parse_route(text);
+  return route && std::ranges::find(kMethods, route->first) != kMethods.end();
+}
+
 constexpr ScalarShape kRoute = {.expected = "a method and a path, such as GET /payments/{payment_id}",
                                 .accepts = parses<parse_route>,
                                 .pattern = "^(GET|HEAD|OPTIONS|POST|PUT|PATCH|DELETE) /[^ ]*$"};
+constexpr ScalarShape kReadRouteText = {
+    .expected =
+        "a method and a path, such as GET /payments/{payment_id}, where the method reads: GET, HEAD, "
+        "OPTIONS, or POST for a search (what writes says write: true)",
+    .accepts = is_read_route,
+    .pattern = "^(GET|HEAD|OPTIONS|POST) /[^ ]*$"};
 constexpr ScalarShape kHost = {.expected = "a host name without a port, such as api.example.com",
                                .accepts = is_host_name,
                                .pattern = "^[A-Za-z0-9.-]+$"};
@@ -114,6 +129,7 @@ constexpr Shape kServiceValue = one(kService, "service");
 constexpr Shape kListenValue = one(kListen, "listen_address");
 constexpr Shape kPathValue = one(kPath, "request_path");
 constexpr Shape kRouteValue = one(kRoute, "route_text");
+constexpr Shape kReadRouteValue = one(kReadRouteText, "read_route_text");
 constexpr Shape kHostValue = one(kHost, "host");
 constexpr Shape kFieldNameValue = one(kFieldName, "field_name");
 constexpr Shape kKeySourceValue = one(kKeySource, "key_source");
@@ -198,8 +214,9 @@ constexpr Shape kRequestParts =
 constexpr Shape kFieldMap = map_of(kFieldName, kFilledValue, "header", "field_map",
                                    "a map from header fields to values such as {X-Api-Version: \"2\"}");
 
-constexpr KeyShape kRouteKey = {"route", &kRouteValue, kRequired,
-                                "Method and path, with {names} for its parts."};
+constexpr KeyShape route_key(const Shape& value) {
+  return {"route", &value, kRequired, "Method and path, with {names} for its parts."};
+}
 constexpr KeyShape kHostKey = {"host", &kHostValue, kOptional, "Only requests to this host."};
 constexpr KeyShape kHeadersKey = {"headers", &kFieldMap, kOptional,
                                   "Only requests with these header fields."};
@@ -227,7 +244,7 @@ constexpr Shape kWriteShadow = any_of(kWriteShadowForms, "write_shadow",
 
 constexpr std::array kReadRouteKeys = {
     KeyShape{"read", &kClassValue, kRequired, "The read class of this path."},
-    kRouteKey,
+    route_key(kReadRouteValue),
     KeyShape{"switch_group", &kNameValue, kOptional, "Read paths of one group move in one step."},
     kHostKey,
     kHeadersKey,
@@ -239,7 +256,7 @@ constexpr std::array kReadRouteKeys = {
     kRecheckKey};
 constexpr std::array kWriteRouteKeys = {
     KeyShape{"write", &kTrueValue, kRequired, "This path writes."},
-    kRouteKey,
+    route_key(kRouteValue),
     KeyShape{"operation_key", &kRequestParts, kRequired,
              "What identifies one business operation across retries and sides."},
     kHostKey,

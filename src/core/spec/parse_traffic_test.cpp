@@ -142,6 +142,19 @@ TEST(SpecCompare, RefusesRulesThatSayNothing) {
                                     "'public.payments'?")));
 }
 
+TEST(SpecRouteMistakes, AMethodThatWritesIsNoRead) {
+  EXPECT_THAT(
+      mistakes_in_route("{route: PUT /p, read: latency}"),
+      ElementsAre(
+          "oxbow.yaml:16:17: 'route' must be a method and a path, such as GET /payments/{payment_id}, "
+          "where the method reads: GET, HEAD, OPTIONS, or POST for a search (what writes says write: "
+          "true), not 'PUT /p'"));
+  EXPECT_THAT(mistakes_in_route("{route: PATCH /p, read: bulk}"), ElementsAre(HasSubstr("not 'PATCH /p'")));
+  EXPECT_THAT(mistakes_in_route("{route: DELETE /p, read: bulk}"), ElementsAre(HasSubstr("not 'DELETE /p'")));
+  EXPECT_THAT(mistakes_in_route("{route: POST /search, read: bulk}"), IsEmpty());
+  EXPECT_THAT(mistakes_in_route("{route: PUT /p, write: true, operation_key: [body.x]}"), IsEmpty());
+}
+
 TEST(SpecRouteMistakes, NameWhatTheyMean) {
   EXPECT_THAT(
       mistakes_in_route("{route: 'GET /p/{payment_id}', read: latency, key: path.paymnt_id}"),

@@ -191,6 +191,24 @@ TEST(Schema, NeedsTheKeysThatTheParserNeeds) {
   EXPECT_GT(needed, 25);
 }
 
+TEST(Schema, RefusesReadsWithAMethodThatWritesAsTheParserDoes) {
+  SchemaValidator validator;
+  auto with = [](std::string_view method) {
+    std::string text(kEverything);
+    constexpr std::string_view kRead = "OPTIONS /b";
+    return *read_yaml(text.replace(text.find(kRead), kRead.size(), std::string(method) + " /b"),
+                      "oxbow.yaml");
+  };
+  for (auto method : {"GET", "HEAD", "OPTIONS", "POST"}) {
+    EXPECT_TRUE(validator.accepts(with(method))) << method;
+    EXPECT_TRUE(parser_accepts(with(method))) << method;
+  }
+  for (auto method : {"PUT", "PATCH", "DELETE"}) {
+    EXPECT_FALSE(validator.accepts(with(method))) << method;
+    EXPECT_FALSE(parser_accepts(with(method))) << method;
+  }
+}
+
 TEST(Schema, RefusesValuesOfTheWrongKindWhereverTheParserDoes) {
   SchemaValidator validator;
   auto root = *read_yaml(kEverything, "oxbow.yaml");

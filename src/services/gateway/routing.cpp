@@ -1,24 +1,55 @@
 #include "services/gateway/routing.hpp"
 
-#include <fmt/format.h>
+#include <algorithm>
+#include <iterator>
 
 #include "core/parity/mapping_rules.hpp"
+#include "core/spec/mistake.hpp"
 
 namespace oxbow {
 namespace {
 
-// Those that the route's owners wrote down come first, and so win.
-std::vector<CompareRule> rules_of(const RoutedRoute& routed, const Spec& spec,
-                                  std::chrono::year_month_day today) {
-  auto rules = routed.route.compare;
+// They stand where the route asks for them: the mapping alone makes no mistake in a comparison.
+std::vector<CompareRule> rules_of_mapping(const RoutedRoute& routed, const Spec& spec,
+                                          std::chrono::year_month_day today) {
+  std::vector<CompareRule> rules;
   for (const auto& shape : routed.route.shapes) {
     for (const auto& table : spec.entities[routed.entity].tables) {
       if (table.legacy != shape.table) continue;
-      auto derived = rules_from_mapping(table, shape.at, today);
-      rules.insert(rules.end(), derived.begin(), derived.end());
+      for (auto& derived : rules_from_mapping(table, shape.at, today)) {
+        derived.mark = shape.mark;
+        rules.push_back(std::move(derived));
+      }
     }
   }
   return rules;
+}
+
+std::vector<CompareRule> joined(std::vector<CompareRule> first, std::vector<CompareRule> then) {
+  std::ranges::move(then, std::back_inserter(first));
+  return first;
+}
+
+// Those that the route's owners wrote down come first, and so win.
+std::vector<CompareRule> rules_of(const RoutedRoute& routed, const Spec& spec,
+                                  std::chrono::year_month_day today) {
+  return joined(routed.route.compare, rules_of_mapping(routed, spec, today));
+}
+
+// Of two rules that contradict each other the later one is told, so those of the mapping come first here: a
+// mistake is the owners', who can take their rule away. One of the mapping's is told once for all its
+// columns.
+void add_mistakes(const RoutedRoute& routed, const Spec& spec, std::chrono::year_month_day today,
+                  Mistakes& mistakes) {
+  auto rules = joined(rules_of_mapping(routed, spec, today), routed.route.compare);
+  auto compiled = CompareRules::compile(rules);
+  if (compiled) return;
+  std::vector<Mark> told;
+  for (const auto& problem : compiled.error()) {
+    if (std::ranges::find(told, problem.mark) != told.end()) continue;
+    told.push_back(problem.mark);
+    mistakes.add(problem.mark, "{}", problem.sentence);
+  }
 }
 
 // What is said once by legacy is not translated when legacy says it again.
@@ -51,7 +82,7 @@ Redactor redactor_of(std::string_view text, const Routes& routes, const Spec& sp
 Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, const KeyKinds& kinds,
                                                      std::chrono::year_month_day today) {
   auto routes = std::make_shared<Routes>(Routes{RouteTable::compile(spec, kinds), {}, {}, {}, {}, {}, {}});
-  std::string problems;
+  Mistakes mistakes;
   for (const auto& routed : routes->table.routes()) {
     routes->texts.push_back(routed.route.method + " " + routed.route.path);
     const auto& written = routes->rules_as_written.emplace_back(rules_of(routed, spec, today));
@@ -59,15 +90,13 @@ Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, const Key
     if (rules) {
       routes->rules.push_back(std::move(*rules));
       routes->rules_of_twins.push_back(*CompareRules::compile(without_translations(written)));
-      continue;
+    } else {
+      add_mistakes(routed, spec, today, mistakes);
     }
-    for (const auto& problem : rules.error())
-      problems += fmt::format("\n  {}:{}:{}: {}", spec.file, problem.mark.line, problem.mark.column,
-                              problem.sentence);
   }
+  if (mistakes.size() > 0) return std::unexpected(to_error(mistakes.take_sorted(), spec.file));
   for (const auto& text : routes->texts) routes->redactors.push_back(redactor_of(text, *routes, spec, today));
   if (spec.gateway) routes->version_header = spec.gateway->version_header;
-  if (!problems.empty()) return std::unexpected(Error{ErrorCode::spec_invalid, problems});
   return routes;
 }
 

@@ -24,8 +24,8 @@ struct Routes {
   std::string version_header;  // of both services; empty: their versions are not known
 };
 
-// `spec_invalid` with every rule of comparison that makes no sense. `today` in UTC: what may differ for a
-// time counts again behind it.
+// `spec_invalid` with the place of every rule of comparison that makes no sense. `today` in UTC: what may
+// differ for a time counts again behind it.
 Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, const KeyKinds& kinds,
                                                      std::chrono::year_month_day today);
 

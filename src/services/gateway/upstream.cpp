@@ -13,6 +13,13 @@ namespace {
 
 constexpr Duration kLeftAloneMin = std::chrono::seconds(1);
 
+// What is wrong with `service`, for a sentence that has named it already.
+std::string reason(const Error& error, const ServiceAddress& service) {
+  if (error.detail.empty()) return std::string(sentence(error.code));
+  auto named = to_string(service) + ": ";
+  return error.detail.substr(error.detail.starts_with(named) ? named.size() : 0);
+}
+
 }  // namespace
 
 // ---- UpstreamConnection ----
@@ -222,7 +229,9 @@ Task<void> Upstream::watch_health() {
       bool is_healthy = address->unhealthy_answers < limits_.failures_max;
       if (address->is_healthy != is_healthy)
         log_warn("{} is {}", to_string(address->service),
-                 is_healthy ? "healthy again" : to_string(answered.error()));
+                 is_healthy
+                     ? "healthy again"
+                     : "unhealthy and gets no requests: " + reason(answered.error(), address->service));
       address->is_healthy = is_healthy;
     }
     CO_TRY(co_await sleep_for(limits_.health_every));
