@@ -1,5 +1,6 @@
 """Errors of the gateway over two mirrored databases that were found and mended."""
 
+import json
 import time
 import urllib.parse
 
@@ -165,6 +166,18 @@ def test_an_answer_without_an_end_is_not_compared(make_gateway):
     assert gateway.get("/payments/4711").body == b"data: 1\n\n"
     route = gateway.wait_for(lambda route: route["eligible"] == 1, "it is counted")
     assert route["compared"] == 0 and route["skipped"] == {"type": 1}
+
+
+def test_differences_that_are_not_told_are_counted(make_gateway):
+    """Of one pair, 32 signatures are told; that more of it differs must not be silent."""
+    def side(value):
+        text = json.dumps({f"field_{number}": value for number in range(40)})
+        return lambda request, connection: json_answer(text)
+
+    gateway = make_gateway(side(1), side(2))
+    gateway.get()
+    gateway.wait_for(lambda route: route["compared"] == 1, "the pair was compared")
+    assert gateway.api("differences")["differences_without_room"] == 8
 
 
 def test_a_side_that_fails_at_first_has_failed(make_gateway):

@@ -1,6 +1,6 @@
 // Since when the verdicts on a route count. A new version of either side ends what was known of its noise,
-// and so do another rule of comparison and an operator's order. Versions are what the services say in their answers. A value; one thread
-// at a time.
+// and so do another rule of comparison and an operator's order. Versions are what the services say in their
+// answers. A value; one thread at a time.
 #pragma once
 
 #include <cstddef>

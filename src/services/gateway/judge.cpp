@@ -256,8 +256,12 @@ void Judge::record(const ShadowCopy& copy, const Comparison& comparison, Diverge
   auto differences = fields_of(found);
   std::optional<std::vector<FieldDifference>> twin;
   if (comparison.twin) twin = fields_of(*comparison.twin);
-  ComparedRequest compared{.route = text, .differences = differences};
-  if (twin) compared.twin_differences = *twin;
+  ComparedRequest compared{
+      .route = text, .differences = differences, .differences_untold = found.differences_untold};
+  if (twin) {
+    compared.twin_differences = *twin;
+    compared.differences_untold += comparison.twin->differences_untold;
+  }
   fields_.record(compared);
   if (found.differences.empty()) return;
   std::vector<DifferingPair::Difference> told;
@@ -272,6 +276,7 @@ void Judge::record(const ShadowCopy& copy, const Comparison& comparison, Diverge
                     .legacy_body = comparison.legacy.answer.body,
                     .new_body = comparison.new_side.answer.body,
                     .differences = told,
+                    .differences_untold = found.differences_untold,
                     .redactor = copy.routing->routes->redactors[copy.route]},
                    parts_.now());
 }
