@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include "adapters/postgres/guards.hpp"
 #include "adapters/postgres/log_stream.hpp"
 #include "adapters/postgres/names.hpp"
 #include "adapters/postgres/row_trial.hpp"
@@ -61,6 +62,10 @@ std::unique_ptr<RowTrial> make_row_trial(std::string url, std::string migration)
 std::unique_ptr<ViolationCounter> make_violation_counter(std::string url, std::string migration,
                                                          Duration time_max) {
   return std::make_unique<PgViolationCounter>(settings_for(std::move(url), migration, "counter"), time_max);
+}
+
+std::unique_ptr<Guards> make_guards(std::string url, std::string migration, Side side) {
+  return std::make_unique<PgGuards>(settings_for(std::move(url), migration, "guards"), migration, side);
 }
 
 std::unique_ptr<SessionWatch> make_session_watch(std::string url, std::string migration) {

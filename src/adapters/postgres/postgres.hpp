@@ -8,6 +8,7 @@
 #include <string>
 
 #include "ports/admin.hpp"
+#include "ports/guards.hpp"
 #include "ports/log.hpp"
 #include "ports/row_trial.hpp"
 #include "ports/rows.hpp"
@@ -34,6 +35,8 @@ std::unique_ptr<RowTrial> make_row_trial(std::string url, std::string migration)
 // Gives up on a count after `time_max`.
 std::unique_ptr<ViolationCounter> make_violation_counter(std::string url, std::string migration,
                                                          Duration time_max);
+
+std::unique_ptr<Guards> make_guards(std::string url, std::string migration, Side side);
 
 std::unique_ptr<SessionWatch> make_session_watch(std::string url, std::string migration);
 

@@ -1,0 +1,208 @@
+#include "adapters/postgres/guard_sql.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "adapters/postgres/array_text.hpp"
+#include "adapters/postgres/names.hpp"
+#include "core/cohort/cohorts.hpp"
+
+namespace oxbow::postgres {
+namespace {
+
+constexpr std::size_t kGuardNameMax = 40;  // leaves room for what is appended to it
+constexpr std::int64_t kLockSpace = 0x6f78626fll << 32;
+
+std::string array_literal(const std::vector<std::string>& elements, std::string_view type) {
+  return fmt::format("{}::{}[]", quote_literal(to_text_array(elements)), type);
+}
+
+// What belongs to a cohort, as SQL of `type`.
+struct ImageOfCohort {
+  std::function<std::string(CohortId)> text;  // of the value
+  std::string_view type;
+};
+
+// Keys that cohorts name come before any bucket.
+std::string named_keys_sql(const CohortTable& cohorts, std::string_view key_sql, const ImageOfCohort& image) {
+  std::map<CohortId, std::vector<std::string>> keys;
+  for (const auto& [key, cohort] : cohorts.named_keys) keys[cohort].push_back(key);
+  std::string cases;
+  for (const auto& [cohort, named] : keys)
+    cases += fmt::format("WHEN {} = ANY ({}) THEN {}::{} ", key_sql, array_literal(named, "text"),
+                         quote_literal(image.text(cohort)), image.type);
+  return cases;
+}
+
+// The image of the cohort of `key_sql`, a text; NULL for a NULL key, unless there is only one cohort.
+std::string by_cohort_sql(const CohortTable& cohorts, std::string_view key_sql, const ImageOfCohort& image) {
+  std::vector<std::string> images, begins;
+  for (std::uint32_t bucket = 0; bucket < kBucketCount; ++bucket) {
+    auto cohort = cohorts.by_bucket[bucket];
+    if (bucket > 0 && cohort == cohorts.by_bucket[bucket - 1]) continue;
+    if (bucket > 0) begins.push_back(std::to_string(bucket));
+    images.push_back(image.text(cohort));
+  }
+  auto by_bucket = fmt::format("{}::{}", quote_literal(images.front()), image.type);
+  if (images.size() > 1) {
+    by_bucket = fmt::format("({})[width_bucket({}::int, {}) + 1]", array_literal(images, image.type),
+                            bucket_sql(cohorts.salt, key_sql), array_literal(begins, "int"));
+  }
+  auto named = named_keys_sql(cohorts, key_sql, image);
+  return named.empty() ? by_bucket : fmt::format("CASE {}ELSE {} END", named, by_bucket);
+}
+
+std::string mode_sql(const std::string& guard, const GuardedEntity& entity, std::string_view key_sql) {
+  ImageOfCohort cell{[&](CohortId cohort) { return guard_cell(guard, cohort.value()); }, "regclass"};
+  return fmt::format("pg_sequence_last_value({}) & 3", by_cohort_sql(entity.cohorts, key_sql, cell));
+}
+
+std::string function_of(std::string_view guard, const GuardedTable& table, std::string_view operation) {
+  auto place = fmt::format("{}/{}", guard, to_string(table.name));
+  return fmt::format("oxbow.{}_{}", identifier_for("guard_", place, kGuardNameMax), operation);
+}
+
+// What a row meets whose guard is not simply open. An unknown state counts as closed.
+constexpr std::string_view kJudgeSql = R"sql(
+CREATE OR REPLACE FUNCTION oxbow.{guard}_judge(cohort int, subject text) RETURNS void
+LANGUAGE plpgsql AS $judge$
+DECLARE
+  cell CONSTANT regclass := ({cells})[cohort + 1];
+  scope CONSTANT text := {entity} || '/' || coalesce(({names})[cohort + 1], '?');
+  word bigint := pg_sequence_last_value(cell);
+BEGIN
+  IF word & 3 = 1 THEN
+    -- Who does not get the lock at once meets a fence that is being drained. Who gets it may have read the
+    -- mode before the fence came, so it is read again.
+    IF pg_try_advisory_xact_lock_shared({lock_of_cell}) THEN
+      word := pg_sequence_last_value(cell);
+      IF word & 3 <= 1 THEN RETURN; END IF;
+    ELSE
+      word := word + 1;
+    END IF;
+  END IF;
+  IF word & 3 = 0 THEN RETURN; END IF;
+  IF word & 3 = 2 THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'serialization_failure',
+      MESSAGE = format('%s is being handed over at this moment: run the transaction again', scope);
+  END IF;
+  RAISE EXCEPTION USING
+    ERRCODE = 'OX001',
+    MESSAGE = format('%s cannot be written here: %s is at home on %s', subject, scope, {home}),
+    DETAIL = format('The authority for %s is there since epoch %s.', scope, word >> 2),
+    HINT = format('Write it there. Who answers for it: %s.', {owner});
+END
+$judge$;
+CREATE OR REPLACE FUNCTION oxbow.{guard}_judge(key text) RETURNS void LANGUAGE plpgsql AS $judge$
+BEGIN
+  PERFORM oxbow.{guard}_judge({cohort_of_key}, {entity} || coalesce(' ' || key, ' without a key'));
+END
+$judge$;
+CREATE OR REPLACE FUNCTION oxbow.{guard}_truncate() RETURNS trigger LANGUAGE plpgsql AS $truncate$
+BEGIN
+  FOR cohort IN 0 .. {last_cohort} LOOP
+    PERFORM oxbow.{guard}_judge(cohort, TG_TABLE_NAME);
+  END LOOP;
+  RETURN NULL;
+END
+$truncate$;
+)sql";
+
+constexpr std::string_view kTableSql = R"sql(
+CREATE OR REPLACE FUNCTION {insert}() RETURNS trigger LANGUAGE plpgsql AS $row$
+BEGIN
+  IF {mode_of_new} = 0 THEN RETURN NEW; END IF;
+  PERFORM oxbow.{guard}_judge(NEW.{key}::text);
+  RETURN NEW;
+END
+$row$;
+CREATE OR REPLACE FUNCTION {update}() RETURNS trigger LANGUAGE plpgsql AS $row$
+BEGIN
+  IF {mode_of_new} = 0 AND NEW.{key} IS NOT DISTINCT FROM OLD.{key} THEN RETURN NEW; END IF;
+  PERFORM oxbow.{guard}_judge(OLD.{key}::text);
+  PERFORM oxbow.{guard}_judge(NEW.{key}::text);
+  RETURN NEW;
+END
+$row$;
+CREATE OR REPLACE FUNCTION {delete}() RETURNS trigger LANGUAGE plpgsql AS $row$
+BEGIN
+  IF {mode_of_old} = 0 THEN RETURN OLD; END IF;
+  PERFORM oxbow.{guard}_judge(OLD.{key}::text);
+  RETURN OLD;
+END
+$row$;
+)sql";
+
+}  // namespace
+
+std::string guard_name(std::string_view migration, Side side, std::string_view entity) {
+  return identifier_for("guard_", fmt::format("{}/{}/{}", migration, name(side), entity), kGuardNameMax);
+}
+
+std::string guard_cell(std::string_view guard, std::size_t cohort) {
+  return fmt::format("oxbow.{}_{}", guard, cohort);
+}
+
+// Triggers fire by their names, byte for byte; few names come behind this one.
+std::string guard_trigger(std::string_view guard, std::string_view what) {
+  return fmt::format("~oxbow_{}_{}", guard, what);
+}
+
+std::int64_t guard_word(GuardState state) {
+  return static_cast<std::int64_t>(state.epoch * 4 + static_cast<std::uint64_t>(state.mode));
+}
+
+GuardState parse_guard_word(std::int64_t word) {
+  return {static_cast<GuardMode>(word & 3), static_cast<std::uint64_t>(word) >> 2};
+}
+
+std::string guard_lock_sql(std::string_view cell_sql) {
+  return fmt::format("{} + {}::oid::bigint", kLockSpace, cell_sql);
+}
+
+std::string guard_functions_sql(const std::string& guard, const GuardedEntity& entity) {
+  std::vector<std::string> cells;
+  for (std::size_t i = 0; i < entity.cohort_names.size(); ++i) cells.push_back(guard_cell(guard, i));
+  ImageOfCohort number{[](CohortId cohort) { return std::to_string(cohort.value()); }, "int"};
+  return fmt::format(
+      fmt::runtime(kJudgeSql), fmt::arg("guard", guard), fmt::arg("cells", array_literal(cells, "regclass")),
+      fmt::arg("names", array_literal(entity.cohort_names, "text")),
+      fmt::arg("cohort_of_key", by_cohort_sql(entity.cohorts, "key", number)),
+      fmt::arg("lock_of_cell", guard_lock_sql("cell")), fmt::arg("last_cohort", cells.size() - 1),
+      fmt::arg("entity", quote_literal(entity.name)), fmt::arg("home", quote_literal(entity.home)),
+      fmt::arg("owner", quote_literal(entity.owner)));
+}
+
+std::string guard_table_functions_sql(const std::string& guard, const GuardedEntity& entity,
+                                      const GuardedTable& table) {
+  auto key = quote_identifier(table.key_column);
+  return fmt::format(fmt::runtime(kTableSql), fmt::arg("guard", guard), fmt::arg("key", key),
+                     fmt::arg("insert", function_of(guard, table, "insert")),
+                     fmt::arg("update", function_of(guard, table, "update")),
+                     fmt::arg("delete", function_of(guard, table, "delete")),
+                     fmt::arg("mode_of_new", mode_sql(guard, entity, fmt::format("NEW.{}::text", key))),
+                     fmt::arg("mode_of_old", mode_sql(guard, entity, fmt::format("OLD.{}::text", key))));
+}
+
+std::string guard_row_triggers_sql(const std::string& guard, const GuardedTable& table) {
+  std::string sql;
+  for (std::string_view operation : {"insert", "update", "delete"}) {
+    sql += fmt::format("{}CREATE TRIGGER {} BEFORE {} ON {} FOR EACH ROW EXECUTE FUNCTION {}()",
+                       sql.empty() ? "" : "; ", quote_identifier(guard_trigger(guard, operation)), operation,
+                       quoted(table.name), function_of(guard, table, operation));
+  }
+  return sql;
+}
+
+std::string guard_truncate_trigger_sql(const std::string& guard, const std::string& quoted_table) {
+  return fmt::format(
+      "CREATE TRIGGER {} BEFORE TRUNCATE ON {} FOR EACH STATEMENT EXECUTE FUNCTION oxbow.{}_truncate()",
+      quote_identifier(guard_trigger(guard, "truncate")), quoted_table, guard);
+}
+
+}  // namespace oxbow::postgres

@@ -1,0 +1,233 @@
+#include "adapters/postgres/guards.hpp"
+
+#include <fmt/format.h>
+
+#include "adapters/postgres/guard_sql.hpp"
+#include "adapters/postgres/locked_change.hpp"
+#include "adapters/postgres/names.hpp"
+#include "adapters/postgres/schema.hpp"
+#include "adapters/postgres/session.hpp"
+#include "base/assert.hpp"
+
+namespace oxbow::postgres {
+namespace {
+
+// Our own sessions write in replication role, which no guard minds. The lock of a prepared transaction shows
+// no process.
+constexpr std::string_view kWritersSql = R"sql(
+  SELECT DISTINCT l.virtualtransaction, coalesce(l.pid, 0), coalesce(a.application_name, ''),
+         coalesce(a.usename, ''), coalesce(p.gid, ''),
+         coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared)) * 1000000,
+                  0)::bigint,
+         coalesce(starts_with(a.state, 'idle in transaction'), false)
+  FROM pg_locks l
+  LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+  LEFT JOIN pg_locks own ON l.pid IS NULL AND own.pid IS NULL AND own.locktype = 'transactionid'
+                        AND own.virtualtransaction = l.virtualtransaction
+  LEFT JOIN pg_prepared_xacts p ON p.transaction = own.transactionid
+  WHERE l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND coalesce(NOT starts_with(a.application_name, $1), true) AND l.pid IS DISTINCT FROM pg_backend_pid()
+    AND )sql";
+
+constexpr std::string_view kHoldsTableSql = R"sql(
+  l.locktype = 'relation'
+  AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+  AND l.relation IN (SELECT coalesce(tree.relid, t.tgrelid) FROM pg_trigger t
+                     LEFT JOIN LATERAL pg_partition_tree(t.tgrelid) tree ON true WHERE t.tgname = $2)
+)sql";
+
+constexpr std::string_view kHoldsLockSql = R"sql(
+  l.locktype = 'advisory' AND l.mode = 'ShareLock' AND l.objsubid = 1
+  AND (l.classid::bigint << 32) + l.objid::bigint = )sql";
+
+constexpr std::string_view kLeavesSql =
+    "SELECT format('%I.%I', n.nspname, c.relname), EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid "
+    "AND t.tgname = $2) FROM (SELECT $1::regclass::oid AS oid UNION "
+    "SELECT relid FROM pg_partition_tree($1::regclass)) tree "
+    "JOIN pg_class c ON c.oid = tree.oid JOIN pg_namespace n ON n.oid = c.relnamespace";
+
+// What to drop of each table, and the functions that nothing else uses.
+constexpr std::string_view kGuardedTablesSql = R"sql(
+  SELECT format('%I.%I', n.nspname, c.relname),
+         string_agg(format('DROP TRIGGER %I ON %I.%I', t.tgname, n.nspname, c.relname), '; '),
+         string_agg(t.tgfoid::regprocedure::text, ', ') FILTER (WHERE t.tgname <> $1 || 'truncate')
+  FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE starts_with(t.tgname, $1) AND t.tgparentid = 0
+  GROUP BY 1 ORDER BY 1
+)sql";
+
+std::vector<WriterAtWork> writers_in(const Rows& rows) {
+  std::vector<WriterAtWork> writers;
+  for (int row = 0; row < rows.size(); ++row) {
+    auto application = rows.text(row, 2), user = rows.text(row, 3), prepared = rows.text(row, 4);
+    auto who = !prepared.empty()     ? "prepared transaction " + prepared
+               : application.empty() ? user
+                                     : application + " of " + user;
+    writers.push_back({.transaction = rows.text(row, 0),
+                       .who = std::move(who),
+                       .pid = rows.number(row, 1),
+                       .age = std::chrono::microseconds(rows.number(row, 5)),
+                       .idle_in_transaction = rows.boolean(row, 6)});
+  }
+  return writers;
+}
+
+std::string cell_literal(const std::string& guard, CohortId cohort) {
+  return quote_literal(guard_cell(guard, cohort.value())) + "::regclass";
+}
+
+}  // namespace
+
+// A standby that lags must not hold a fence up; what it may lose is noticed by its position.
+Task<Connection*> PgGuards::session() {
+  CO_TRY(co_await ensure_open(connection_, settings_, "SET synchronous_commit = local"));
+  co_return connection_.get();
+}
+
+std::string PgGuards::guard_of(const std::string& entity) const {
+  return guard_name(migration_, side_, entity);
+}
+
+Task<void> PgGuards::install(GuardedEntity entity, std::vector<GuardState> initial) {
+  OXBOW_ASSERT(initial.size() == entity.cohort_names.size(), "{} states for {} cohorts", initial.size(),
+               entity.cohort_names.size());
+  auto* connection = CO_TRY(co_await session());
+  CO_TRY(
+      co_await install_schema(*connection, migration_, side_ == Side::legacy ? Role::source : Role::target));
+  auto guard = guard_of(entity.name);
+  CO_TRY(co_await make_cells(*connection, guard, entity, initial));
+  CO_TRY(co_await connection->exec(guard_functions_sql(guard, entity)));
+  for (const auto& table : entity.tables) {
+    CO_TRY(co_await connection->exec(guard_table_functions_sql(guard, entity, table)));
+    CO_TRY(co_await make_triggers(*connection, guard, table));
+  }
+  co_return Status{};
+}
+
+// Everybody who writes reads the cells, by whatever role.
+Task<void> PgGuards::make_cells(Connection& connection, const std::string& guard, const GuardedEntity& entity,
+                                const std::vector<GuardState>& initial) {
+  std::string sql = "BEGIN; GRANT USAGE ON SCHEMA oxbow TO PUBLIC; ";
+  for (std::size_t i = 0; i < entity.cohort_names.size(); ++i) {
+    auto cell = guard_cell(guard, i);
+    auto word = guard_word(initial[i]);
+    sql += fmt::format(
+        "CREATE SEQUENCE IF NOT EXISTS {0} MINVALUE 0 START 0; GRANT SELECT ON SEQUENCE {0} TO PUBLIC; "
+        "SELECT setval('{0}', {1}) WHERE pg_sequence_last_value('{0}') IS NULL; ",
+        cell, word);
+  }
+  auto made = co_await connection.exec(sql + "COMMIT");
+  if (made) co_return Status{};
+  if (connection.is_open()) CO_TRY(co_await connection.exec("ROLLBACK"));
+  co_return std::unexpected(std::move(made).error());
+}
+
+// Such a trigger could still give a row that was let through to another cohort.
+Task<void> PgGuards::refuse_triggers_behind(Connection& connection, const std::string& guard,
+                                            const GuardedTable& table) {
+  Rows behind = CO_TRY(co_await connection.exec_params(
+      "SELECT tgname FROM pg_trigger WHERE tgrelid = $1::regclass AND NOT tgisinternal AND tgtype & 3 = 3 "
+      "AND tgname > $2::name AND NOT starts_with(tgname, $2) ORDER BY 1",
+      {{quoted(table.name)}, {guard_trigger(guard, "")}}));
+  if (behind.empty()) co_return Status{};
+  co_return Err(
+      ErrorCode::preflight_failed,
+      "trigger {} of {} would fire behind the guard and could change what the guard has seen: give it "
+      "a name that begins with a letter",
+      behind.view(0, 0), to_string(table.name));
+}
+
+// Triggers of rows come to the parts of a table by themselves; those of TRUNCATE do not.
+Task<void> PgGuards::make_triggers(Connection& connection, const std::string& guard,
+                                   const GuardedTable& table) {
+  auto truncate = guard_trigger(guard, "truncate");
+  CO_TRY(co_await refuse_triggers_behind(connection, guard, table));
+  Rows leaves = CO_TRY(
+      co_await query_giving_way(connection, std::string(kLeavesSql), {{quoted(table.name)}, {truncate}}));
+  Rows guarded = CO_TRY(
+      co_await connection.exec_params("SELECT 1 FROM pg_trigger WHERE tgrelid = $1::regclass AND tgname = $2",
+                                      {{quoted(table.name)}, {guard_trigger(guard, "insert")}}));
+  if (guarded.empty()) CO_TRY(co_await change_under_lock(connection, guard_row_triggers_sql(guard, table)));
+  for (int row = 0; row < leaves.size(); ++row) {
+    if (leaves.boolean(row, 1)) continue;
+    CO_TRY(co_await change_under_lock(connection, guard_truncate_trigger_sql(guard, leaves.text(row, 0))));
+  }
+  co_return Status{};
+}
+
+Task<std::vector<GuardState>> PgGuards::read(std::string entity) {
+  auto* connection = CO_TRY(co_await session());
+  auto guard = guard_of(entity);
+  std::vector<GuardState> states;
+  while (true) {
+    Rows rows = CO_TRY(co_await connection->exec_params(
+        "SELECT coalesce(pg_sequence_last_value(to_regclass($1)), 3) WHERE to_regclass($1) IS NOT NULL",
+        {{guard_cell(guard, states.size())}}));
+    if (rows.empty()) co_return states;
+    states.push_back(parse_guard_word(rows.number(0, 0)));
+  }
+}
+
+Task<void> PgGuards::set(std::string entity, CohortId cohort, GuardState state) {
+  auto* connection = CO_TRY(co_await session());
+  auto cell = cell_literal(guard_of(entity), cohort);
+  Rows done = CO_TRY(co_await connection->exec(
+      fmt::format("SELECT setval({0}, {1}) WHERE coalesce(pg_sequence_last_value({0}) >> 2, 0) <= {1} >> 2",
+                  cell, guard_word(state))));
+  if (!done.empty()) co_return Status{};
+  co_return Err(ErrorCode::illegal_transition,
+                "the guard of {} on the {} side already knows a later epoch than {}", entity, name(side_),
+                state.epoch);
+}
+
+Task<std::vector<WriterAtWork>> PgGuards::writers(std::string entity) {
+  auto* connection = CO_TRY(co_await session());
+  Rows rows = CO_TRY(co_await connection->exec_params(
+      std::string(kWritersSql) + std::string(kHoldsTableSql),
+      {{application_name(migration_, "")}, {guard_trigger(guard_of(entity), "insert")}}));
+  co_return writers_in(rows);
+}
+
+Task<std::vector<WriterAtWork>> PgGuards::writers_of(std::string entity, CohortId cohort) {
+  auto* connection = CO_TRY(co_await session());
+  auto cell = cell_literal(guard_of(entity), cohort);
+  Rows rows = CO_TRY(co_await connection->exec_params(
+      std::string(kWritersSql) + std::string(kHoldsLockSql) + guard_lock_sql(cell),
+      {{application_name(migration_, "")}}));
+  co_return writers_in(rows);
+}
+
+// Writers only ever try for this lock, so waiting for it makes nobody wait for us.
+Task<bool> PgGuards::drain(std::string entity, CohortId cohort, Duration patience) {
+  auto* connection = CO_TRY(co_await session());
+  auto patience_ms = std::chrono::duration_cast<std::chrono::milliseconds>(patience).count();
+  auto drained = co_await connection->exec(fmt::format(
+      "BEGIN; SET LOCAL lock_timeout = '{}ms'; SELECT pg_advisory_xact_lock({}); COMMIT",
+      std::max<std::int64_t>(patience_ms, 1), guard_lock_sql(cell_literal(guard_of(entity), cohort))));
+  if (drained) co_return true;
+  if (connection->is_open()) CO_TRY(co_await connection->exec("ROLLBACK"));
+  if (sqlstate_of(drained.error()) == "55P03") co_return false;
+  co_return std::unexpected(std::move(drained).error());
+}
+
+Task<std::vector<std::string>> PgGuards::remove(std::string entity) {
+  auto* connection = CO_TRY(co_await session());
+  auto guard = guard_of(entity);
+  std::vector<std::string> done;
+  std::string sql = fmt::format(
+      "DROP FUNCTION IF EXISTS oxbow.{0}_judge(text), oxbow.{0}_judge(int, text), oxbow.{0}_truncate()",
+      guard);
+  Rows tables =
+      CO_TRY(co_await connection->exec_params(std::string(kGuardedTablesSql), {{guard_trigger(guard, "")}}));
+  for (int row = 0; row < tables.size(); ++row) {
+    CO_TRY(co_await change_under_lock(*connection, tables.text(row, 1)));
+    done.push_back("dropped the guard of " + tables.text(row, 0));
+    if (!tables.is_null(row, 2)) sql += ", " + tables.text(row, 2);
+  }
+  auto states = CO_TRY(co_await read(entity));
+  for (std::size_t i = 0; i < states.size(); ++i) sql += "; DROP SEQUENCE " + guard_cell(guard, i);
+  CO_TRY(co_await change_under_lock(*connection, sql));
+  co_return done;
+}
+
+}  // namespace oxbow::postgres

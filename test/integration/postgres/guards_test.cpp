@@ -1,0 +1,467 @@
+// What a guard lets through and what it refuses, by every way in which a row can be written and in every
+// isolation level.
+#include <fmt/core.h>
+
+#include "adapters/postgres/postgres.hpp"
+#include "core/cohort/cohorts.hpp"
+#include "integration/postgres/fixture.hpp"
+#include "runtime/real_clock.hpp"
+#include "runtime/sleep.hpp"
+#include "runtime/task_group.hpp"
+
+namespace oxbow::postgres {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
+
+constexpr CohortId kPilot(0);
+constexpr std::string_view kMoved = "OX001", kTryAgain = "40001";
+
+// payment/pilot holds the key 4711, payment/rest all others.
+class GuardsTest : public DatabaseTest {
+ protected:
+  GuardsTest() {
+    sql("SET search_path = public; CREATE TABLE public.payment (id int PRIMARY KEY, amount int);"
+        "CREATE TABLE public.line (payment int REFERENCES public.payment ON DELETE CASCADE ON UPDATE "
+        "CASCADE, "
+        "no int, PRIMARY KEY (payment, no));"
+        "INSERT INTO public.payment VALUES (1, 10), (2, 20), (4711, 30);"
+        "INSERT INTO public.line VALUES (1, 1), (4711, 1)");
+  }
+
+  virtual GuardedEntity payment() const {
+    EntitySpec spec;
+    spec.name = "payment";
+    spec.key = "id";
+    spec.cohorts = {{.name = "pilot", .keys = {"4711"}}, {.name = "rest", .rest = true}};
+    return {.name = "payment",
+            .tables = {{{"public", "payment"}, "id"}, {{"public", "line"}, "payment"}},
+            .cohorts = resolve_cohorts(spec, "guarded"),
+            .cohort_names = {"pilot", "rest"},
+            .home = "the new side, database ledger",
+            .owner = "team-ledger"};
+  }
+
+  void install(GuardMode pilot = GuardMode::open, GuardMode rest = GuardMode::open) {
+    std::vector<GuardState> initial{{pilot, 1}, {rest, 1}};
+    initial.resize(payment().cohort_names.size());
+    must(guards_->install(payment(), initial));
+  }
+  void set(CohortId cohort, GuardMode mode, std::uint64_t epoch = 1) {
+    must(guards_->set("payment", cohort, {mode, epoch}));
+  }
+
+  std::unique_ptr<Connection> session(const std::string& user = "postgres") {
+    auto fresh =
+        must(Connection::open({.url = the_cluster().url(database_, user), .application_name = "billing"}));
+    must(fresh->exec("SET search_path = public"));
+    return fresh;
+  }
+
+  // What becomes of a statement of somebody: "" if it passes, else its SQLSTATE.
+  std::string outcome(Connection& connection, const std::string& statement) {
+    auto done = run(connection.exec(statement));
+    return done ? "" : std::string(sqlstate_of(done.error()));
+  }
+  std::string outcome(const std::string& statement) { return outcome(*other_, statement); }
+  std::string refusal(const std::string& statement) {
+    auto done = run(other_->exec(statement));
+    return done ? "" : done.error().detail;
+  }
+
+  std::unique_ptr<Guards> guards_ = make_guards(url(), "guarded", Side::legacy);
+};
+
+TEST_F(GuardsTest, AnOpenGuardLetsEverybodyWriteWhoeverMayWriteTheTable) {
+  sql(fmt::format("CREATE ROLE app_{0} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO app_{0}",
+                  database_));
+  install();
+  auto app = session("app_" + database_);
+  EXPECT_EQ(outcome(*app, "INSERT INTO payment VALUES (5, 1)"), "");
+  EXPECT_EQ(outcome(*app, "UPDATE payment SET amount = 2 WHERE id = 4711"), "");
+  EXPECT_EQ(outcome(*app, "DELETE FROM payment WHERE id = 4711"), "");
+  EXPECT_EQ(outcome(*app, "TRUNCATE payment CASCADE"), "");
+}
+
+TEST_F(GuardsTest, AClosedGuardRefusesEveryWayToWriteItsCohort) {
+  install(GuardMode::closed, GuardMode::open);
+  sql("CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE payment SET amount = 0 "
+      "WHERE id = 4711; RETURN NULL; END $$; CREATE TABLE note (id int); CREATE TRIGGER t AFTER INSERT ON "
+      "note "
+      "FOR EACH ROW EXECUTE FUNCTION touch(); CREATE VIEW v AS SELECT * FROM payment");
+  for (std::string statement :
+       {"UPDATE payment SET amount = 1 WHERE id = 4711", "UPDATE payment SET amount = 1",
+        "DELETE FROM payment WHERE id = 4711", "INSERT INTO line VALUES (4711, 2)",
+        "INSERT INTO line VALUES (1, 2), (4711, 2)", "UPDATE line SET no = 3 WHERE payment = 4711",
+        "INSERT INTO payment VALUES (4711, 1) ON CONFLICT (id) DO UPDATE SET amount = 1",
+        "MERGE INTO payment p USING (VALUES (4711)) v (id) ON p.id = v.id WHEN MATCHED THEN UPDATE SET "
+        "amount = 1",
+        "WITH gone AS (DELETE FROM payment RETURNING id) SELECT count(*) FROM gone",
+        "UPDATE v SET amount = 1 WHERE id = 4711", "INSERT INTO note VALUES (1)", "TRUNCATE line",
+        "TRUNCATE payment CASCADE", "DO $$ BEGIN DELETE FROM line; END $$"})
+    EXPECT_EQ(outcome(statement), kMoved) << statement;
+  EXPECT_EQ(sql_value("SELECT string_agg(format('%s:%s', id, amount), ' ' ORDER BY id) FROM payment"),
+            "1:10 2:20 4711:30");
+}
+
+TEST_F(GuardsTest, ACopyIsRefusedAsAWholeWhereOneRowIsOfAClosedCohort) {
+  install(GuardMode::closed, GuardMode::open);
+  auto copy = [&](std::string rows) -> Task<void> {
+    CO_TRY(co_await other_->copy_in_begin("COPY line FROM STDIN"));
+    CO_TRY(co_await other_->copy_in_write(rows));
+    CO_TRY(co_await other_->copy_in_end());
+    co_return Status{};
+  };
+  EXPECT_TRUE(run(copy("1\t7\n2\t7\n")));
+  auto refused = run(copy("1\t8\n4711\t8\n"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(sqlstate_of(refused.error()), kMoved);
+  EXPECT_EQ(sql_value("SELECT count(*) FROM line WHERE no = 8"), "0");
+}
+
+TEST_F(GuardsTest, OtherCohortsOfTheSameTablesGoOn) {
+  install(GuardMode::closed, GuardMode::open);
+  for (std::string statement : {"UPDATE payment SET amount = 1 WHERE id <> 4711",
+                                "INSERT INTO payment VALUES (3, 3)", "DELETE FROM payment WHERE id = 1"})
+    EXPECT_EQ(outcome(statement), "") << statement;
+}
+
+TEST_F(GuardsTest, ARowCannotLeaveOrEnterAClosedCohort) {
+  install(GuardMode::closed, GuardMode::open);
+  EXPECT_EQ(outcome("UPDATE line SET payment = 1, no = 9 WHERE payment = 4711"), kMoved);
+  EXPECT_EQ(outcome("UPDATE line SET payment = 4711, no = 9 WHERE payment = 1"), kMoved);
+}
+
+TEST_F(GuardsTest, ACascadeThatReachesAClosedCohortIsRefused) {
+  sql("CREATE TABLE public.customer (id int PRIMARY KEY); INSERT INTO customer VALUES (7);"
+      "ALTER TABLE payment ADD customer int REFERENCES customer ON DELETE CASCADE;"
+      "UPDATE payment SET customer = 7");
+  install(GuardMode::closed, GuardMode::open);
+  EXPECT_EQ(outcome("DELETE FROM customer"), kMoved);
+}
+
+TEST_F(GuardsTest, WhoIsRefusedIsToldTheNewHomeAndItsOwner) {
+  install(GuardMode::closed, GuardMode::open);
+  EXPECT_THAT(
+      refusal("UPDATE payment SET amount = 1 WHERE id = 4711"),
+      AllOf(HasSubstr("payment 4711 cannot be written here: payment/pilot is at home on the new side, "
+                      "database ledger"),
+            HasSubstr("since epoch 1"), HasSubstr("team-ledger")));
+}
+
+TEST_F(GuardsTest, AFenceRefusesWithAnErrorThatProgramsRetry) {
+  install(GuardMode::fenced, GuardMode::open);
+  EXPECT_EQ(outcome("UPDATE payment SET amount = 1 WHERE id = 4711"), kTryAgain);
+  EXPECT_EQ(outcome("TRUNCATE line"), kTryAgain);
+  EXPECT_THAT(refusal("DELETE FROM payment WHERE id = 4711"),
+              HasSubstr("payment/pilot is being handed over at this moment: run the transaction again"));
+}
+
+TEST_F(GuardsTest, PartsOfATableAreGuardedAlsoThoseThatComeLater) {
+  sql("DROP TABLE line; CREATE TABLE public.line (payment int, no int) PARTITION BY RANGE (no);"
+      "CREATE TABLE line_1 PARTITION OF line FOR VALUES FROM (0) TO (10)");
+  install(GuardMode::closed, GuardMode::open);
+  sql("CREATE TABLE line_2 PARTITION OF line FOR VALUES FROM (10) TO (20);"
+      "CREATE TABLE line_3 (payment int, no int); INSERT INTO line_3 VALUES (1, 25);"
+      "ALTER TABLE line ATTACH PARTITION line_3 FOR VALUES FROM (20) TO (30)");
+  for (std::string statement :
+       {"INSERT INTO line VALUES (4711, 1)", "INSERT INTO line_1 VALUES (4711, 1)",
+        "INSERT INTO line_2 VALUES (4711, 11)", "INSERT INTO line_3 VALUES (4711, 21)",
+        "UPDATE line_3 SET payment = 4711", "TRUNCATE line_1"})
+    EXPECT_EQ(outcome(statement), kMoved) << statement;
+  must(guards_->install(payment(), {{GuardMode::closed, 1}, {GuardMode::open, 1}}));
+  EXPECT_EQ(outcome("TRUNCATE line_3"), kMoved) << "as soon as somebody has looked";
+}
+
+TEST_F(GuardsTest, ARowThatATriggerOfTheApplicationMovesIsJudgedByItsFinalKey) {
+  sql("CREATE FUNCTION shift() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.payment := 4711; RETURN NEW; "
+      "END "
+      "$$; CREATE TRIGGER zzz BEFORE INSERT ON line FOR EACH ROW EXECUTE FUNCTION shift()");
+  install(GuardMode::closed, GuardMode::open);
+  EXPECT_EQ(outcome("INSERT INTO line VALUES (1, 5)"), kMoved);
+}
+
+TEST_F(GuardsTest, ATriggerThatWouldMoveARowBehindTheGuardIsRefusedByName) {
+  sql("CREATE FUNCTION shift() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.payment := 4711; RETURN NEW; "
+      "END "
+      "$$; CREATE TRIGGER \"~~late\" BEFORE INSERT ON line FOR EACH ROW EXECUTE FUNCTION shift()");
+  auto refused = run(guards_->install(payment(), {{GuardMode::closed, 1}, {GuardMode::open, 1}}));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::preflight_failed);
+  EXPECT_THAT(refused.error().detail,
+              StartsWith("trigger ~~late of public.line would fire behind the guard"));
+}
+
+// Snapshots that are older than the flip: to a row that says who may write they would all show the old one.
+class GuardsAtLevel : public GuardsTest, public ::testing::WithParamInterface<std::string> {};
+
+TEST_P(GuardsAtLevel, ATransactionThatBeganBeforeTheFlipIsRefusedBehindIt) {
+  install();
+  auto writer = session();
+  must(writer->exec("BEGIN ISOLATION LEVEL " + GetParam() + "; SELECT sum(amount) FROM payment"));
+  set(kPilot, GuardMode::closed, 2);
+  EXPECT_EQ(outcome(*writer, "UPDATE payment SET amount = 1 WHERE id = 4711"), kMoved);
+}
+
+TEST_P(GuardsAtLevel, AStatementPreparedBeforeTheFlipIsRefusedBehindIt) {
+  install();
+  auto writer = session();
+  must(writer->exec("PREPARE pay AS UPDATE payment SET amount = $1 WHERE id = 4711"));
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(outcome(*writer, "EXECUTE pay (1)"), "");
+  must(writer->exec("BEGIN ISOLATION LEVEL " + GetParam() + "; EXECUTE pay (2)"));
+  set(kPilot, GuardMode::fenced, 1);
+  EXPECT_EQ(outcome(*writer, "EXECUTE pay (3)"), kTryAgain);
+}
+
+INSTANTIATE_TEST_SUITE_P(Levels, GuardsAtLevel,
+                         ::testing::Values("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"),
+                         [](const auto& level) { return level.param.substr(0, level.param.find(' ')); });
+
+// ---- a handover is near: writers are known, and the fence waits for them alone ----
+
+TEST_F(GuardsTest, WhoWroteBeforeTheGuardWasNearIsAmongTheWritersUntilTheEnd) {
+  install();
+  auto writer = session();
+  must(writer->exec("BEGIN; UPDATE payment SET amount = 1 WHERE id = 4711"));
+  set(kPilot, GuardMode::near);
+  auto writers = must(guards_->writers("payment"));
+  ASSERT_THAT(writers, SizeIs(1));
+  EXPECT_EQ(writers[0].who, "billing of postgres");
+  EXPECT_TRUE(writers[0].idle_in_transaction);
+  EXPECT_THAT(must(guards_->writers_of("payment", kPilot)), IsEmpty());
+  must(writer->exec("COMMIT"));
+  EXPECT_THAT(must(guards_->writers("payment")), IsEmpty());
+}
+
+TEST_F(GuardsTest, TheDrainWaitsForAWriterOfTheCohortAndForNobodyElse) {
+  install(GuardMode::near, GuardMode::open);
+  auto writer = session(), bystander = session();
+  must(bystander->exec("BEGIN; UPDATE payment SET amount = 1 WHERE id = 1"));
+  must(writer->exec("BEGIN; UPDATE payment SET amount = 1 WHERE id = 4711"));
+  ASSERT_THAT(must(guards_->writers_of("payment", kPilot)), SizeIs(1));
+  set(kPilot, GuardMode::fenced);
+  EXPECT_FALSE(must(guards_->drain("payment", kPilot, 50ms)));
+  EXPECT_EQ(sql_value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'billing'"), "2")
+      << "nobody is ended";
+  must(writer->exec("COMMIT"));
+  EXPECT_TRUE(must(guards_->drain("payment", kPilot, 50ms)));
+  EXPECT_EQ(outcome(*bystander, "COMMIT"), "");
+  EXPECT_EQ(sql_value("SELECT amount FROM payment WHERE id = 4711"), "1")
+      << "what came before the fence stays";
+}
+
+TEST_F(GuardsTest, APreparedTransactionIsWaitedForAndNamed) {
+  install(GuardMode::near, GuardMode::open);
+  auto writer = session();
+  must(writer->exec("BEGIN; UPDATE payment SET amount = 1 WHERE id = 4711; PREPARE TRANSACTION 'nightly'"));
+  set(kPilot, GuardMode::fenced);
+  EXPECT_FALSE(must(guards_->drain("payment", kPilot, 50ms)));
+  auto writers = must(guards_->writers_of("payment", kPilot));
+  ASSERT_THAT(writers, SizeIs(1));
+  EXPECT_EQ(writers[0].who, "prepared transaction nightly");
+  EXPECT_THAT(must(guards_->writers("payment")), SizeIs(1));
+  must(writer->exec("COMMIT PREPARED 'nightly'"));
+  EXPECT_TRUE(must(guards_->drain("payment", kPilot, 50ms)));
+}
+
+// Else a drain, a writer that it waits for and one that waits for the drain could wait in a circle.
+TEST_F(GuardsTest, WhoComesWhileTheFenceIsDrainedIsRefusedAtOnceAndNeverWaits) {
+  install(GuardMode::near, GuardMode::open);
+  auto writer = session(), late = session();
+  must(writer->exec("BEGIN; UPDATE payment SET amount = 1 WHERE id = 4711"));
+  set(kPilot, GuardMode::fenced);
+  bool drained = false;
+  auto drain = [&]() -> Task<void> {
+    drained = CO_TRY(co_await guards_->drain("payment", kPilot, 5s));
+    co_return Status{};
+  };
+  std::string met;
+  auto come = [&]() -> Task<void> {
+    CO_TRY(co_await sleep_for(100ms));
+    CO_TRY(co_await late->exec("SET lock_timeout = '1s'; SET deadlock_timeout = '10s'"));
+    auto refused = co_await late->exec("INSERT INTO line VALUES (4711, 5)");
+    met = refused ? "passed" : std::string(sqlstate_of(refused.error()));
+    CO_TRY(co_await writer->exec("COMMIT"));
+    co_return Status{};
+  };
+  auto both = [&]() -> Task<void> {
+    TaskGroup group(io_.get_executor());
+    group.spawn(drain());
+    group.spawn(come());
+    co_return co_await group.wait();
+  };
+  must(both());
+  EXPECT_EQ(met, kTryAgain);
+  EXPECT_TRUE(drained);
+}
+
+// Writers in transactions of any length around a fence that comes and goes. What counts is only what is in
+// the table: behind a drained fence no write of the cohort may appear any more.
+class GuardStress : public GuardsTest {
+ protected:
+  // Rounds in which a write appeared behind the drained fence.
+  int leaks(int rounds, bool wait_for_unknown_writers) {
+    install();
+    bool over = false;
+    int leaked = 0;
+    auto write = [&](int number) -> Task<void> {
+      auto connection = CO_TRY(co_await Connection::open(settings()));
+      for (int i = 0;; ++i) {
+        if (over) break;
+        auto sleep_ms = (i * 7 + number * 3) % 10;
+        auto done = co_await connection->exec(fmt::format(
+            "BEGIN{}; SELECT 1 FROM public.payment; UPDATE public.payment SET amount = amount + 1 "
+            "WHERE id = {}; SELECT pg_sleep({} / 1000.0); COMMIT",
+            i % 3 == 0 ? " ISOLATION LEVEL REPEATABLE READ" : "", 4711 + number, sleep_ms));
+        if (!done) CO_TRY(co_await connection->exec("ROLLBACK"));
+      }
+      co_return Status{};
+    };
+    auto hand_over = [&]() -> Task<void> {
+      auto reader = CO_TRY(co_await Connection::open(settings()));
+      for (int round = 0; round < rounds; ++round) {
+        CO_TRY(co_await guards_->set("payment", kPilot, {GuardMode::near, 1}));
+        if (wait_for_unknown_writers) CO_TRY(co_await wait_for_end_of_writers());
+        CO_TRY(co_await guards_->set("payment", kPilot, {GuardMode::fenced, 1}));
+        while (!CO_TRY(co_await guards_->drain("payment", kPilot, 1s))) {
+        }
+        auto sum = [&]() -> Task<std::string> {
+          Rows rows = CO_TRY(co_await reader->exec("SELECT sum(amount) FROM public.payment"));
+          co_return rows.text(0, 0);
+        };
+        auto before = CO_TRY(co_await sum());
+        CO_TRY(co_await sleep_for(12ms));
+        leaked += before == CO_TRY(co_await sum()) ? 0 : 1;
+        CO_TRY(co_await guards_->set("payment", kPilot, {GuardMode::open, 1}));
+        CO_TRY(co_await sleep_for(3ms));
+      }
+      over = true;
+      co_return Status{};
+    };
+    auto all = [&]() -> Task<void> {
+      TaskGroup group(io_.get_executor());
+      for (int number = 0; number < kWriters; ++number) group.spawn(write(number));
+      group.spawn(hand_over());
+      co_return co_await group.wait();
+    };
+    must(all());
+    return leaked;
+  }
+
+  Task<void> wait_for_end_of_writers() {
+    std::set<std::string> open;
+    for (const auto& writer : CO_TRY(co_await guards_->writers("payment"))) open.insert(writer.transaction);
+    while (!open.empty()) {
+      std::set<std::string> still;
+      for (const auto& writer : CO_TRY(co_await guards_->writers("payment")))
+        if (open.contains(writer.transaction)) still.insert(writer.transaction);
+      open = std::move(still);
+    }
+    co_return Status{};
+  }
+
+  static constexpr int kWriters = 6;
+
+  GuardedEntity payment() const override {
+    auto entity = GuardsTest::payment();
+    EntitySpec spec;
+    spec.name = "payment";
+    spec.cohorts = {{.name = "pilot", .rest = true}};
+    entity.cohorts = resolve_cohorts(spec, "guarded");
+    entity.cohort_names = {"pilot"};
+    return entity;
+  }
+};
+
+TEST_F(GuardStress, NoWriteAppearsBehindADrainedFence) {
+  sql("INSERT INTO payment SELECT 4711 + n, 0 FROM generate_series(1, 10) n");
+  EXPECT_EQ(leaks(100, true), 0);
+}
+
+TEST_F(GuardStress, WithoutWaitingForWritersFromBeforeOneDoes) {
+  sql("INSERT INTO payment SELECT 4711 + n, 0 FROM generate_series(1, 10) n");
+  EXPECT_GT(leaks(50, false), 0);
+}
+
+TEST_F(GuardsTest, TheEpochOfAGuardNeverFalls) {
+  install();
+  set(kPilot, GuardMode::closed, 5);
+  auto refused = run(guards_->set("payment", kPilot, {GuardMode::open, 4}));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::illegal_transition);
+  EXPECT_THAT(must(guards_->read("payment")),
+              ElementsAre(GuardState{GuardMode::closed, 5}, GuardState{GuardMode::open, 1}));
+}
+
+TEST_F(GuardsTest, InstallingAgainKeepsTheStateAndGuardsWhatIsNew) {
+  install(GuardMode::closed, GuardMode::open);
+  install(GuardMode::open, GuardMode::closed);
+  EXPECT_THAT(must(guards_->read("payment")),
+              ElementsAre(GuardState{GuardMode::closed, 1}, GuardState{GuardMode::open, 1}));
+  sql("CREATE TABLE public.refund (payment int)");
+  auto more = payment();
+  more.tables.push_back({{"public", "refund"}, "payment"});
+  must(guards_->install(more, {{GuardMode::open, 1}, {GuardMode::open, 1}}));
+  EXPECT_EQ(outcome("INSERT INTO refund VALUES (4711)"), kMoved);
+}
+
+TEST_F(GuardsTest, WhatIsRemovedLeavesNothingBehindAndLetsEverythingPass) {
+  install(GuardMode::closed, GuardMode::closed);
+  EXPECT_THAT(must(guards_->remove("payment")), SizeIs(2));
+  EXPECT_EQ(outcome("UPDATE payment SET amount = 1"), "");
+  EXPECT_THAT(
+      sql("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal UNION ALL SELECT proname FROM pg_proc "
+          "WHERE pronamespace = 'oxbow'::regnamespace AND proname LIKE 'guard%' UNION ALL "
+          "SELECT sequencename FROM pg_sequences"),
+      IsEmpty());
+  EXPECT_THAT(must(guards_->read("payment")), IsEmpty());
+}
+
+TEST_F(GuardsTest, OurOwnApplierIsNotSubjectToGuards) {
+  install(GuardMode::closed, GuardMode::closed);
+  EXPECT_EQ(outcome("SET session_replication_role = replica; UPDATE payment SET amount = 9"), "");
+}
+
+// The cohort that SQL finds is the one that C++ finds, for many slices and named keys.
+TEST_F(GuardsTest, TheGuardOfEachKeyIsThatOfItsCohort) {
+  EntitySpec spec;
+  spec.name = "payment";
+  spec.cohorts = {{.name = "a", .keys = {"3", "4711"}},
+                  {.name = "b", .buckets = 100},
+                  {.name = "c", .keys = {"8"}},
+                  {.name = "d", .buckets = 2400},
+                  {.name = "e", .rest = true}};
+  GuardedEntity entity{.name = "payment",
+                       .tables = {{{"public", "payment"}, "id"}},
+                       .cohorts = resolve_cohorts(spec, "guarded"),
+                       .cohort_names = {"a", "b", "c", "d", "e"},
+                       .home = "h",
+                       .owner = "o"};
+  std::vector<GuardState> all_open(5, {GuardMode::open, 1});
+  must(guards_->install(entity, all_open));
+  sql("TRUNCATE payment CASCADE; INSERT INTO payment SELECT n, 0 FROM generate_series(1, 500) n");
+  for (std::uint32_t closed = 0; closed < 5; ++closed) {
+    must(guards_->set("payment", CohortId(closed), {GuardMode::closed, 1}));
+    sql("CREATE OR REPLACE FUNCTION refused(k int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN UPDATE payment "
+        "SET "
+        "amount = 1 WHERE id = k; RETURN false; EXCEPTION WHEN OTHERS THEN RETURN true; END $$");
+    std::string expected;
+    for (int key = 1; key <= 500; ++key)
+      if (cohort_of(entity.cohorts, std::to_string(key)) == CohortId(closed))
+        expected += (expected.empty() ? "" : " ") + std::to_string(key);
+    EXPECT_EQ(
+        sql_value(
+            "SELECT string_agg(n::text, ' ' ORDER BY n) FROM generate_series(1, 500) n WHERE refused(n)"),
+        expected.empty() ? "NULL" : expected);
+    must(guards_->set("payment", CohortId(closed), {GuardMode::open, 1}));
+  }
+}
+
+}  // namespace
+}  // namespace oxbow::postgres
