@@ -314,10 +314,9 @@ constexpr std::array kShadowLimitsKeys = {
     KeyShape{"time", &kTimeValue, kOptional, "The longest time that a shadow may take; 10s if left out."},
     KeyShape{"connections", &kNumberValue, kOptional,
              "Connections for shadows to each side; 32 if left out."},
-    KeyShape{
-        "twin", &kShareOrNoneValue, kOptional,
-        "The share of shadowed reads for which legacy is asked twice, which shows its own "
-        "noise; 5% if left out, 0: none."}};
+    KeyShape{"twin", &kShareOrNoneValue, kOptional,
+             "The share of shadowed reads for which legacy is asked twice, which shows its own "
+             "noise; 5% if left out, 0: none."}};
 constexpr Shape kShadowLimits =
     object("shadow_limits", "limits such as {memory: 64MB, time: 10s}", kShadowLimitsKeys);
 
