@@ -114,7 +114,11 @@ Task<void> Gateway::run_shadows() {
   TaskGroup group(parts_.shadows.executor);
   group.spawn(shadow_deadlines_.run());
   auto ended = co_await group.wait();
+  TaskGroup deadlines(parts_.shadows.executor);
+  deadlines.spawn(shadow_deadlines_.run());
   co_await shadow_runner_.stop();
+  deadlines.cancel();
+  co_await deadlines.wait();
   co_return ended;
 }
 

@@ -239,7 +239,8 @@ boost::asio::awaitable<ShadowSkip> ShadowRunner::ask_on(Upstream::Lease& service
   was_stale = !ended && connection.was_used() && !connection.has_answered() &&
               ended.error().code == ErrorCode::connection_lost;
   if (!ended) {
-    if (!was_stale) service.failed(parts_.deadlines.now());
+    bool was_stopped = co_await is_cancelled();  // which tells nothing of the service
+    if (!was_stale && !was_stopped) service.failed(parts_.deadlines.now());
     co_return skip_of(ended.error());
   }
   service.succeeded();
@@ -247,17 +248,20 @@ boost::asio::awaitable<ShadowSkip> ShadowRunner::ask_on(Upstream::Lease& service
   co_return ShadowSkip::none;
 }
 
+// A request to stop is lost on what has come already.
 Task<void> ShadowRunner::exchange(ShadowCopy& copy, UpstreamConnection& service, RecordedAnswer& answer) {
   auto head_left = service.send_now(copy.request_head);
   if (!head_left.empty()) CO_TRY(co_await service.send(head_left));
   if (!copy.request_body.empty()) CO_TRY(co_await service.send(copy.request_body));
   do {
+    if (co_await is_cancelled()) co_return Err(ErrorCode::cancelled);
     CO_TRY(co_await service.read_head(copy.method));
   } while (service.head().status < 200 && service.head().status != 101);
   copy.add(answer.head, service.head_bytes());
   if (service.framing().kind == http1::Framing::Kind::none) co_return Status{};
   if (service.framing().length > parts_.body_bytes_max) copy.give_up(ShadowSkip::body_too_large);
   while (copy.skip() == ShadowSkip::none) {
+    if (co_await is_cancelled()) co_return Err(ErrorCode::cancelled);
     auto part = CO_TRY(co_await service.read_body());
     copy.add(answer.body, part.bytes);
     if (part.is_last) break;

@@ -199,6 +199,20 @@ TEST_F(ShadowsTest, ASideThatOnlySaysTooMuchIsLeftAlone) {
   EXPECT_THAT(skipped, Each(ShadowSkip::answer_too_large));
 }
 
+TEST_F(ShadowsTest, AShadowWhoseAnswerIsComingStopsWithTheRunner) {
+  new_side.text = answer_of(5000);
+  TaskGroup stopping(io.get_executor());
+  int reads_since = 0;
+  new_side.on_read = [&] {
+    if (stopping.running() == 0) stopping.spawn(runner.stop());
+    ++reads_since;
+  };
+  submit(false);
+  io.run();
+  EXPECT_THAT(pairs, IsEmpty());
+  EXPECT_LE(reads_since, 2);
+}
+
 // What has no room takes the first two answers with it, and two answers that are gone look equal.
 TEST_F(ShadowsTest, APairWhoseTwinFindsNoRoomIsNotCompared) {
   new_side.text = answer_of(3000);
