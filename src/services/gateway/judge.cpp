@@ -147,11 +147,20 @@ void Judge::begin_anew(const std::string& text, WallTime counts_from) {
   fields_.begin_anew(text);
 }
 
-// Answers of an earlier version say nothing about the present one, and neither does what was asked before it
-// began anew.
-bool Judge::is_of_this_epoch(const ShadowCopy& copy, const Comparison& comparison, RouteFigures& figures) {
+// What was asked before its route began anew says nothing about it now, and neither does what was to be
+// compared in another way.
+bool Judge::counts(const Routing& routing, std::size_t route, WallTime began) const {
+  const auto& text = routing.routes->texts[route];
+  if (auto known = routes_.find(text); known != routes_.end() && began < known->second.epoch.counts_from)
+    return false;
+  return routing.routes == routes_in_force_ ||
+         rules_of_text(*routing.routes, text) == rules_of_text(*routes_in_force_, text);
+}
+
+// Answers of an earlier version say nothing about the present one.
+bool Judge::is_of_present_versions(const ShadowCopy& copy, const Comparison& comparison,
+                                   RouteFigures& figures) {
   auto& epoch = figures.epoch;
-  if (copy.began < epoch.counts_from) return false;
   const auto& field = copy.routing->routes->version_header;
   if (field.empty()) return true;
   bool has_changed = false, is_earlier = false;
@@ -185,10 +194,11 @@ void Judge::offer(std::unique_ptr<ShadowCopy> copy) {
   queue_filled_.notify_one();
 }
 
-void Judge::skipped(std::shared_ptr<const Routing> routing, std::size_t route, ShadowSkip why) {
+void Judge::skipped(std::shared_ptr<const Routing> routing, std::size_t route, WallTime began,
+                    ShadowSkip why) {
   {
     std::lock_guard lock(queue_mutex_);
-    skipped_.push_back({std::move(routing), route, why});
+    skipped_.push_back({std::move(routing), route, began, why});
     if (!is_worth_waking()) return;
   }
   queue_filled_.notify_one();
@@ -217,7 +227,8 @@ void Judge::work() {
     {
       std::lock_guard lock(books_mutex_);
       for (const auto& each : skipped)
-        routes_[each.routing->routes->texts[each.route]].coverage.skipped(name(each.why));
+        if (counts(*each.routing, each.route, each.began))
+          routes_[each.routing->routes->texts[each.route]].coverage.skipped(name(each.why));
     }
     skipped.clear();
     keep_exemplars();
@@ -252,8 +263,9 @@ void Judge::record(const ShadowCopy& copy, const Comparison& comparison, Diverge
   const auto& found = comparison.found;
   bool legacy_answered = copy.answered_by == Side::legacy;
   std::lock_guard lock(books_mutex_);
+  if (!counts(*copy.routing, copy.route, copy.began)) return;
   auto& figures = routes_[text];
-  if (!is_of_this_epoch(copy, comparison, figures)) return;
+  if (!is_of_present_versions(copy, comparison, figures)) return;
   if (found.verdict == AnswerComparison::Verdict::skipped) {
     figures.coverage.skipped(name(found.skipped->reason));
     return;

@@ -32,14 +32,14 @@ class Judge {
   ~Judge();  // compares nothing more
 
   // From now on this is in force: what its routes hide is taken out of what was kept; a route that compares
-  // in another way begins anew, and so does what an operator ordered to. Any thread.
+  // in another way begins anew, and so does what an operator ordered to. Before all others. Any thread.
   void take_over(const Routing& routing);
 
   // Both answers of a copy are there. Any thread.
   void offer(std::unique_ptr<ShadowCopy> copy);
 
-  // An eligible request that has no second answer. Any thread.
-  void skipped(std::shared_ptr<const Routing> routing, std::size_t route, ShadowSkip why);
+  // An eligible request, asked at `began`, that has no second answer. Any thread.
+  void skipped(std::shared_ptr<const Routing> routing, std::size_t route, WallTime began, ShadowSkip why);
 
   // What is known now. Any thread; nothing is recorded until `read` returns.
   void look(const std::function<void(const AnswersKnown&)>& read) const;
@@ -48,13 +48,15 @@ class Judge {
   struct Skipped {
     std::shared_ptr<const Routing> routing;
     std::size_t route;
+    WallTime began;
     ShadowSkip why;
   };
   struct Comparison;
 
   void begin_as_ordered(const Routing& routing);
   void begin_anew(const std::string& text, WallTime counts_from);
-  bool is_of_this_epoch(const ShadowCopy& copy, const Comparison& comparison, RouteFigures& figures);
+  bool counts(const Routing& routing, std::size_t route, WallTime began) const;
+  bool is_of_present_versions(const ShadowCopy& copy, const Comparison& comparison, RouteFigures& figures);
   bool is_worth_waking() const;
   void work();
   void judge(std::unique_ptr<ShadowCopy> copy);

@@ -22,6 +22,36 @@ std::set<std::filesystem::path> threads() {
   return found;
 }
 
+std::shared_ptr<const Routing> routing_of(Route route) {
+  EntitySpec entity;
+  entity.name = "payment";
+  entity.cohorts = {CohortSpec{.name = "all", .rest = true}};
+  route.method = "GET";
+  route.path = "/a";
+  entity.routes = {std::move(route)};
+  Spec spec;
+  spec.entities = {std::move(entity)};
+  auto routes = compile_routes(spec, {}, std::chrono::year_month_day{});
+  EXPECT_TRUE(routes);
+  return std::make_shared<Routing>(Routing{.routes = *routes});
+}
+
+// A pair whose one member differs.
+std::unique_ptr<ShadowCopy> pair_of(std::shared_ptr<const Routing> routing, WallTime began) {
+  auto copy = std::make_unique<ShadowCopy>(std::make_shared<ShadowBudget>(10000), 10000);
+  copy->routing = std::move(routing);
+  copy->began = began;
+  copy->answer = {"HTTP/1.1 200 OK\r\n\r\n", R"({"note":"one","member":"Anna"})"};
+  copy->shadow_answer = {"HTTP/1.1 200 OK\r\n\r\n", R"({"note":"two","member":"Anna"})"};
+  return copy;
+}
+
+CompareRule ignore(std::string path) {
+  CompareRule rule;
+  rule.path = std::move(path);
+  return rule;
+}
+
 // How often the kernel put a thread to sleep that had nothing to do.
 long sleeps_of(const std::filesystem::path& thread) {
   std::ifstream status(thread / "status");
@@ -44,13 +74,13 @@ TEST(Judge, IsWokenOnceForMuchThatComesInAMoment) {
   std::filesystem::path thread;
   for (const auto& each : threads())
     if (!others.contains(each)) thread = each;
-  auto routing = std::make_shared<Routing>();
-  routing->routes = std::make_shared<Routes>(Routes{.table = {}, .rules = {}, .texts = {"GET /a"}});
+  auto routing = routing_of({});
+  judge.take_over(*routing);
 
   auto slept_before = sleeps_of(thread);
   auto began = Clock::now();
   for (int i = 0; i < kOffers; ++i) {
-    judge.skipped(routing, 0, ShadowSkip::timeout);
+    judge.skipped(routing, 0, WallTime{}, ShadowSkip::timeout);
     pause_for(500us);
   }
   auto slept = sleeps_of(thread) - slept_before;
@@ -67,6 +97,55 @@ TEST(Judge, IsWokenOnceForMuchThatComesInAMoment) {
     });
   }
   EXPECT_EQ(counted, kOffers);
+}
+
+class JudgeTest : public testing::Test {
+ protected:
+  // When all that was offered before was judged: what is skipped comes last.
+  std::uint64_t eligible_behind(const std::shared_ptr<const Routing>& routing) {
+    judge.skipped(routing, 0, now + 1s, ShadowSkip::no_answer);
+    std::optional<std::uint64_t> eligible;
+    for (auto until = Clock::now() + 10s; !eligible && Clock::now() < until; pause_for(5ms)) {
+      judge.look([&](const AnswersKnown& known) {
+        auto found = known.routes.find("GET /a");
+        if (found != known.routes.end() && found->second.coverage.reasons().contains("no_answer"))
+          eligible = found->second.coverage.eligible() - 1;
+      });
+    }
+    return eligible.value();
+  }
+
+  WallTime now = WallTime{} + 24h;
+  Judge judge{{.now = [this] { return now; }, .ask_again = {}}};
+};
+
+TEST_F(JudgeTest, APairThatWasToBeComparedByOtherRulesDoesNotCount) {
+  auto before = routing_of({}), after = routing_of({.compare = {ignore("$.b")}});
+  judge.take_over(*before);
+  judge.take_over(*after);
+  judge.offer(pair_of(before, now - 1s));
+  judge.offer(pair_of(before, now + 1s));  // it was just being decided
+  judge.skipped(before, 0, now, ShadowSkip::timeout);
+  EXPECT_EQ(eligible_behind(after), 0u);
+}
+
+TEST_F(JudgeTest, APairOfAnEarlierSpecWithTheSameRulesCounts) {
+  auto before = routing_of({}), after = routing_of({});
+  judge.take_over(*before);
+  judge.take_over(*after);
+  judge.offer(pair_of(before, now - 1s));
+  judge.skipped(before, 0, now - 1s, ShadowSkip::timeout);
+  EXPECT_EQ(eligible_behind(after), 2u);
+}
+
+TEST_F(JudgeTest, WhatWasAskedBeforeAnOrderToBeginAnewDoesNotCount) {
+  auto routing = std::make_shared<Routing>(*routing_of({}));
+  judge.take_over(*routing);
+  routing->begun_anew[""] = now;
+  judge.take_over(*routing);
+  judge.offer(pair_of(routing, now - 1s));
+  judge.skipped(routing, 0, now - 1s, ShadowSkip::timeout);
+  EXPECT_EQ(eligible_behind(routing), 0u);
 }
 
 }  // namespace

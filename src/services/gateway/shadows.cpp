@@ -77,12 +77,12 @@ ShadowSkip Shadows::submit(std::unique_ptr<ShadowCopy> copy, const Destination& 
 }
 
 ShadowSkip Shadows::skip(const ShadowCopy& copy, ShadowSkip why) {
-  on_skip_(copy.routing, copy.route, why);
+  on_skip_(copy.routing, copy.route, copy.began, why);
   return why;
 }
 
 void Shadows::pass_over(const Destination& destination) {
-  on_skip_(destination.routing, *destination.route, destination.shadow_skip);
+  on_skip_(destination.routing, *destination.route, wall_now(), destination.shadow_skip);
 }
 
 ShadowSkip Shadows::drop(std::unique_ptr<ShadowCopy> copy, ShadowSkip why) {

@@ -19,7 +19,8 @@ class Shadows {
  public:
   using Refuses = std::function<ShadowSkip(Side)>;
   using OnCopy = std::function<void(std::unique_ptr<ShadowCopy>)>;
-  using OnSkip = std::function<void(const std::shared_ptr<const Routing>&, std::size_t route, ShadowSkip)>;
+  using OnSkip = std::function<void(const std::shared_ptr<const Routing>&, std::size_t route, WallTime began,
+                                    ShadowSkip)>;
 
   Shadows(std::size_t memory_bytes_max, std::size_t body_bytes_max, Refuses refuses, OnCopy on_copy,
           OnSkip on_skip);

@@ -117,7 +117,7 @@ class ShadowsTest : public testing::Test {
                        .on_skip = [this](const auto&, ShadowSkip why) { skipped.push_back(why); }}};
   Shadows shadows{8000, 7000, [this](Side side) { return runner.refuses(side); },
                   [this](auto copy) { runner.take(std::move(copy)); },
-                  [this](const auto&, std::size_t, ShadowSkip why) { skipped.push_back(why); }};
+                  [this](const auto&, std::size_t, WallTime, ShadowSkip why) { skipped.push_back(why); }};
 };
 
 TEST_F(ShadowsTest, APairIsHandedOverWithItsTwin) {
