@@ -1,5 +1,7 @@
 #include "services/gateway/judge.hpp"
 
+#include <algorithm>
+
 #include "base/log.hpp"
 #include "core/parity/answers.hpp"
 #include "protocol/content_encoding.hpp"
@@ -157,6 +159,12 @@ bool Judge::counts(const Routing& routing, std::size_t route, WallTime began) co
          rules_of_text(*routing.routes, text) == rules_of_text(*routes_in_force_, text);
 }
 
+// A later spec may hide more than the one of the request. REQUIRES: what has this text counts
+const Redactor& Judge::redactor_in_force(std::string_view text) const {
+  auto found = std::ranges::find(routes_in_force_->texts, text);
+  return routes_in_force_->redactors[static_cast<std::size_t>(found - routes_in_force_->texts.begin())];
+}
+
 // Answers of an earlier version say nothing about the present one.
 bool Judge::is_of_present_versions(const ShadowCopy& copy, const Comparison& comparison,
                                    RouteFigures& figures) {
@@ -299,7 +307,7 @@ void Judge::record(const ShadowCopy& copy, const Comparison& comparison, Diverge
                     .new_body = comparison.new_side.answer.body,
                     .differences = told,
                     .differences_untold = found.differences_untold,
-                    .redactor = copy.routing->routes->redactors[copy.route]},
+                    .redactor = redactor_in_force(text)},
                    parts_.now());
 }
 

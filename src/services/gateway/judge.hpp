@@ -57,6 +57,7 @@ class Judge {
   void begin_anew(const std::string& text, WallTime counts_from);
   bool counts(const Routing& routing, std::size_t route, WallTime began) const;
   bool is_of_present_versions(const ShadowCopy& copy, const Comparison& comparison, RouteFigures& figures);
+  const Redactor& redactor_in_force(std::string_view text) const;
   bool is_worth_waking() const;
   void work();
   void judge(std::unique_ptr<ShadowCopy> copy);

@@ -115,6 +115,15 @@ class JudgeTest : public testing::Test {
     return eligible.value();
   }
 
+  std::string example_of_legacy() {
+    std::string body;
+    judge.look([&](const AnswersKnown& known) {
+      for (const auto* cluster : known.clusters.list())
+        for (const auto& pair : cluster->exemplars) body += pair.legacy.body;
+    });
+    return body;
+  }
+
   WallTime now = WallTime{} + 24h;
   Judge judge{{.now = [this] { return now; }, .ask_again = {}}};
 };
@@ -146,6 +155,16 @@ TEST_F(JudgeTest, WhatWasAskedBeforeAnOrderToBeginAnewDoesNotCount) {
   judge.offer(pair_of(routing, now - 1s));
   judge.skipped(routing, 0, now - 1s, ShadowSkip::timeout);
   EXPECT_EQ(eligible_behind(routing), 0u);
+}
+
+TEST_F(JudgeTest, WhatALaterSpecHidesIsHiddenInAnExampleOfAnEarlierRequest) {
+  auto before = routing_of({}), after = routing_of({.redact = {"$.member"}});
+  judge.take_over(*before);
+  judge.take_over(*after);
+  judge.offer(pair_of(before, now));
+  eligible_behind(after);
+  EXPECT_NE(example_of_legacy(), "");
+  EXPECT_EQ(example_of_legacy().find("Anna"), std::string::npos) << example_of_legacy();
 }
 
 }  // namespace
