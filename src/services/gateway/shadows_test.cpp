@@ -83,13 +83,16 @@ class ShadowsTest : public testing::Test {
     io.run();
   }
 
+  ShadowSkip submit(const RequestHead& request, const Destination& destination) {
+    auto copy = shadows.begin(destination);
+    copy->add(copy->answer.head, "HTTP/1.1 200 OK\r\n\r\n");
+    return shadows.submit(std::move(copy), destination, request, {});
+  }
+
   void submit(bool takes_twin, Side answered_by = Side::legacy) {
     Destination destination{
         .side = answered_by, .shadow_skip = ShadowSkip::none, .takes_twin = takes_twin, .route = 0};
-    auto copy = shadows.begin(destination);
-    copy->add(copy->answer.head, "HTTP/1.1 200 OK\r\n\r\n");
-    RequestHead request{.method = "GET", .target = "/a", .host = "h"};
-    ASSERT_EQ(shadows.submit(std::move(copy), destination, request, {}), ShadowSkip::none);
+    ASSERT_EQ(submit({.method = "GET", .target = "/a", .host = "h"}, destination), ShadowSkip::none);
   }
 
   void run_until(const std::function<bool()>& fact) {
@@ -211,6 +214,17 @@ TEST_F(ShadowsTest, AShadowWhoseAnswerIsComingStopsWithTheRunner) {
   io.run();
   EXPECT_THAT(pairs, IsEmpty());
   EXPECT_LE(reads_since, 2);
+}
+
+TEST_F(ShadowsTest, TheHeadOfARequestNeedsRoomAsAllElseDoes) {
+  Destination destination{.shadow_skip = ShadowSkip::none, .route = 0};
+  RequestHead request{.method = "GET", .target = "/a", .host = "h"};
+  std::string large(3000, 'x');
+  request.fields = {{"Cookie", large}};
+  EXPECT_EQ(submit(request, destination), ShadowSkip::none);
+  EXPECT_GT(shadows.memory_bytes(), 2048 + large.size());
+  EXPECT_EQ(submit(request, destination), ShadowSkip::budget);
+  EXPECT_LT(shadows.memory_bytes(), 2 * large.size());
 }
 
 // What has no room takes the first two answers with it, and two answers that are gone look equal.
