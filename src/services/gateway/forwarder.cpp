@@ -88,7 +88,6 @@ boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
       co_await refuse(exchange, ended.error());
   }
   if (exchange.copy) visit.shadow = shadows_.drop(std::move(exchange.copy), ShadowSkip::no_answer);
-  if (visit.shadow == ShadowSkip::not_copied) shadows_.pass_over(exchange.destination);
   co_return std::move(visit);
 }
 
@@ -173,7 +172,10 @@ void Forwarder::prepare(Exchange& exchange) {
   visit.shadow = destination.shadow_skip;
   bool is_wanted = visit.shadow == ShadowSkip::none || visit.shadow == ShadowSkip::not_copied;
   if (is_wanted && wants_upgrade(head)) visit.shadow = ShadowSkip::upgraded;
-  if (visit.shadow == ShadowSkip::none) exchange.copy = shadows_.begin(destination);
+  if (visit.shadow == ShadowSkip::none)
+    exchange.copy = shadows_.begin(destination);
+  else if (is_wanted)
+    shadows_.pass_over(destination, visit.shadow);
   if (auto trace = find_field(head.fields, "traceparent"); !trace || !http1::is_traceparent(*trace)) {
     std::array<unsigned char, 24> random;
     for (std::size_t i = 0; i < random.size(); i += 8) {

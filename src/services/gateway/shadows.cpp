@@ -82,8 +82,8 @@ ShadowSkip Shadows::skip(const ShadowCopy& copy, ShadowSkip why) {
   return why;
 }
 
-void Shadows::pass_over(const Destination& destination) {
-  on_skip_(destination.routing, *destination.route, wall_now(), destination.shadow_skip);
+void Shadows::pass_over(const Destination& destination, ShadowSkip why) {
+  on_skip_(destination.routing, *destination.route, wall_now(), why);
 }
 
 ShadowSkip Shadows::drop(std::unique_ptr<ShadowCopy> copy, ShadowSkip why) {

@@ -37,8 +37,8 @@ class Shadows {
   // The user got no whole answer, so there is nothing to compare with. The reason that counts.
   ShadowSkip drop(std::unique_ptr<ShadowCopy> copy, ShadowSkip why);
 
-  // A request that would have been copied, but for the reason that its destination has.
-  void pass_over(const Destination& destination);
+  // A request that would be copied, but for this reason.
+  void pass_over(const Destination& destination, ShadowSkip why);
 
   // What all copies hold now. Any thread.
   std::size_t memory_bytes() const { return budget_->used(); }
