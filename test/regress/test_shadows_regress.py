@@ -180,6 +180,18 @@ def test_a_request_that_upgrades_is_counted_as_not_compared(make_gateway):
     assert route["compared"] == 0 and route["skipped"] == {"upgraded": 1}
 
 
+def test_a_request_that_was_answered_before_all_of_it_came_is_not_shown_in_part(make_gateway):
+    """The other side would be asked for something else, and so would answer something else."""
+    gateway = make_gateway(answering("{}"), answering("{}"))
+    gateway.legacy_service.reads_body = False
+    with gateway.connect() as client:
+        client.send(b"POST /payments/4711/search HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n1234")
+        assert client.answer().status == 200
+    route = gateway.wait_for(lambda route: route["eligible"] == 1, "it is counted", SEARCH)
+    assert route["compared"] == 0 and route["skipped"] == {"early_answer": 1}
+    assert not gateway.new_service.requests
+
+
 def test_differences_that_are_not_told_are_counted(make_gateway):
     """Of one pair, 32 signatures are told; that more of it differs must not be silent."""
     def side(value):
