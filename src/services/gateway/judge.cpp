@@ -218,31 +218,49 @@ void Judge::look(const std::function<void(const AnswersKnown&)>& read) const {
 }
 
 void Judge::work() {
-  std::vector<std::unique_ptr<ShadowCopy>> copies;
-  std::vector<Skipped> skipped;
-  while (true) {
-    {
-      std::unique_lock lock(queue_mutex_);
-      auto waiting = [&] { return copies_.size() + skipped_.size(); };
-      queue_filled_.wait_for(lock, kKeepEvery, [&] { return ends_ || waiting() > 0; });
-      queue_filled_.wait_for(lock, kGatherFor, [&] { return ends_ || waiting() >= kGathered; });
-      if (ends_) break;
-      std::swap(copies, copies_);
-      std::swap(skipped, skipped_);
-    }
-    for (auto& copy : copies) judge(std::move(copy));
-    copies.clear();
-    {
-      std::lock_guard lock(books_mutex_);
-      for (const auto& each : skipped)
-        if (counts(*each.routing, each.route, each.began))
-          routes_[each.routing->routes->texts[each.route]].coverage.skipped(name(each.why));
-    }
-    skipped.clear();
+  while (wait_for_work()) {
+    while (judge_next()) keep_exemplars();
     keep_exemplars();
   }
   kept_at_ = {};
   keep_exemplars();
+}
+
+// False at the end.
+bool Judge::wait_for_work() {
+  std::unique_lock lock(queue_mutex_);
+  auto waiting = [&] { return copies_.size() + skipped_.size(); };
+  queue_filled_.wait_for(lock, kKeepEvery, [&] { return ends_ || waiting() > 0; });
+  queue_filled_.wait_for(lock, kGatherFor, [&] { return ends_ || waiting() >= kGathered; });
+  return !ends_;
+}
+
+// One pair, because many may take long: neither what is skipped meanwhile nor the end waits for them. False
+// if there is none.
+bool Judge::judge_next() {
+  std::unique_ptr<ShadowCopy> copy;
+  {
+    std::lock_guard lock(queue_mutex_);
+    if (ends_) return false;
+    std::swap(being_counted_, skipped_);
+    if (!copies_.empty()) {
+      copy = std::move(copies_.front());
+      copies_.pop_front();
+    }
+  }
+  count_skipped();
+  if (!copy) return false;
+  judge(std::move(copy));
+  return true;
+}
+
+void Judge::count_skipped() {
+  if (being_counted_.empty()) return;
+  std::lock_guard lock(books_mutex_);
+  for (const auto& each : being_counted_)
+    if (counts(*each.routing, each.route, each.began))
+      routes_[each.routing->routes->texts[each.route]].coverage.skipped(name(each.why));
+  being_counted_.clear();
 }
 
 // A difference is looked at once more where that changes nothing: data may still be on their way. That holds

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -60,6 +61,9 @@ class Judge {
   const Redactor& redactor_in_force(std::string_view text) const;
   bool is_worth_waking() const;
   void work();
+  bool wait_for_work();
+  bool judge_next();
+  void count_skipped();
   void judge(std::unique_ptr<ShadowCopy> copy);
   void record(const ShadowCopy& copy, const Comparison& comparison, DivergenceCounts::Outcome outcome);
   void keep_exemplars();
@@ -67,9 +71,11 @@ class Judge {
   JudgeParts parts_;
   std::mutex queue_mutex_;
   std::condition_variable queue_filled_;
-  std::vector<std::unique_ptr<ShadowCopy>> copies_;
+  std::deque<std::unique_ptr<ShadowCopy>> copies_;
   std::vector<Skipped> skipped_;
   bool ends_ = false;
+
+  std::vector<Skipped> being_counted_;  // by the thread
 
   mutable std::mutex books_mutex_;
   std::map<std::string, RouteFigures> routes_;
