@@ -228,7 +228,8 @@ boost::asio::awaitable<ShadowSkip> ShadowRunner::ask_on(Upstream::Lease& service
   auto& connection = *service;
   Deadline deadline(parts_.deadlines, [&connection] { connection.close(); });
   deadline.set(parts_.time_max);
-  auto ended = co_await exchange(copy, connection, answer);
+  // A group ends with its first failure, and what befalls one shadow must not befall the others.
+  auto ended = co_await run_guarded(exchange(copy, connection, answer));
   // A side that says nothing but what is too much costs more than it tells.
   if (copy.skip() == ShadowSkip::body_too_large) {
     service.failed(parts_.deadlines.now());

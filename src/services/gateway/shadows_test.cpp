@@ -202,6 +202,34 @@ TEST_F(ShadowsTest, ASideThatOnlySaysTooMuchIsLeftAlone) {
   EXPECT_THAT(skipped, Each(ShadowSkip::answer_too_large));
 }
 
+// What befalls one must not befall the others.
+TEST_F(ShadowsTest, AShadowThatAnExceptionEndsIsCountedAndEndsNoOther) {
+  new_side.text = answer_of(10);
+  new_side.on_read = [] { throw std::runtime_error("out of a library"); };
+  submit(false);
+  run_until([&] { return !skipped.empty(); });
+  EXPECT_THAT(skipped, ElementsAre(ShadowSkip::broken_off));
+  new_side.on_read = {};
+  submit(false);
+  run_until([&] { return !pairs.empty(); });
+}
+
+TEST_F(ShadowsTest, ASecondLookThatAnExceptionEndsIsNoneAndEndsNoOther) {
+  new_side.text = legacy.text = answer_of(10);
+  submit(false);
+  run_until([&] { return !pairs.empty(); });
+  new_side.on_read = [] { throw std::runtime_error("out of a library"); };
+  runner.look_again(std::move(pairs.back()), 1ms);
+  pairs.clear();
+  run_until([&] { return !pairs.empty() || !skipped.empty(); });
+  EXPECT_THAT(skipped, IsEmpty());
+  EXPECT_EQ(pairs.at(0)->look, ShadowCopy::Look::only);
+  EXPECT_EQ(pairs.at(0)->shadow_answer.body.size(), 10u);
+  new_side.on_read = {};
+  submit(false);
+  run_until([&] { return pairs.size() == 2; });
+}
+
 TEST_F(ShadowsTest, AShadowWhoseAnswerIsComingStopsWithTheRunner) {
   new_side.text = answer_of(5000);
   TaskGroup stopping(io.get_executor());
