@@ -81,7 +81,8 @@ struct Judge::Comparison {
   Comparison(const ShadowCopy& copy, const CompareRules& rules, const CompareRules& rules_of_twins) {
     bool legacy_answered = copy.answered_by == Side::legacy;
     open(legacy_answered ? copy.answer : copy.shadow_answer, legacy);
-    if (are_same_bytes(copy) && !rules.translate() && !legacy.answer.unreadable) {
+    bool translates = rules.translate() || rules.translate_fields();
+    if (are_same_bytes(copy) && !translates && !legacy.answer.unreadable) {
       new_side.answer = legacy.answer;
       found.verdict = AnswerComparison::Verdict::byte_equal;
     } else {

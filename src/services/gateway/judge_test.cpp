@@ -184,6 +184,20 @@ TEST_F(JudgeTest, WhatALaterSpecHidesIsHiddenInAnExampleOfAnEarlierRequest) {
   EXPECT_EQ(example_of_legacy().find("Anna"), std::string::npos) << example_of_legacy();
 }
 
+TEST_F(JudgeTest, AFieldThatHasToBeTranslatedDiffersIfItIsTheSameOnBothSides) {
+  CompareRule rule{.kind = CompareRule::Kind::map, .header = "X-State", .map = {{"A", "authorised"}}};
+  auto routing = routing_of({.compare = {rule}});
+  judge.take_over(*routing);
+  auto copy = pair_of(routing, now);
+  copy->answer.head = "HTTP/1.1 200 OK\r\nX-State: A\r\n\r\n";
+  copy->shadow_answer = copy->answer;
+  judge.offer(std::move(copy));
+  EXPECT_EQ(eligible_behind(routing), 1u);
+  judge.look([](const AnswersKnown& known) {
+    EXPECT_EQ(known.routes.find("GET /a")->second.divergence.differed, 1u);
+  });
+}
+
 TEST_F(JudgeTest, WhatIsSkippedDoesNotPileUpBehindManyPairs) {
   auto routing = routing_of({});
   judge.take_over(*routing);
