@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import random
+import re
 import threading
 import time
 import urllib.parse
@@ -396,6 +397,19 @@ def test_no_user_notices_a_bad_shadow(make_gateway, what):
         assert sum(route["skipped"].values()) + route["compared"] == 300
     else:
         assert route["errors"]["only_new_failed"] == route["compared"] > 0
+
+
+def test_a_side_that_fails_is_asked_for_shadows_again_within_four_seconds(make_gateway):
+    """What is not compared is not known, and failed shadows harm nobody."""
+    gateway = make_gateway(answering("{}"), answering("{}"))
+    gateway.new_service.close()
+
+    def left_alone():
+        gateway.get("/payments/4711")
+        return re.findall("shadows leave it alone for (.*)", gateway.log())
+
+    gateway.wait_until(lambda: len(left_alone()) >= 4, 20, "it was left alone some times")
+    assert left_alone()[:4] == ["1.0 s", "2.0 s", "4.0 s", "4.0 s"]
 
 
 def test_a_rollback_counts_from_the_next_request_on(make_gateway):

@@ -25,6 +25,7 @@ entities:
     reads: {{ latency: new-read }}
     routes:
       - {{ route: "GET /payments/{{payment_id}}", read: latency, recheck_after: {recheck} }}
+      - {{ route: "POST /payments/{{payment_id}}/search", read: latency }}
       - {{ route: "POST /payments", write: true, key: body.payment_id, operation_key: [ body.payment_id ] }}
       - {{ route: "PUT /payments/{{payment_id}}", write: true, operation_key: [ path.payment_id ] }}
 gateway:
@@ -35,6 +36,7 @@ gateway:
   shadow: {{ twin: 30% }}
 """
 READ = "GET /payments/{payment_id}"
+SEARCH = "POST /payments/{payment_id}/search"
 
 
 class Gateway(Migration):
@@ -48,9 +50,9 @@ class Gateway(Migration):
     def api(self, what, **query):
         return get_json(f"{self.directory}/oxbow.sock", f"/v1/{what}?{urllib.parse.urlencode(query)}")
 
-    def wait_for(self, fact, what):
+    def wait_for(self, fact, what, text=READ):
         def seen():
-            route = next((route for route in self.api("traffic")["routes"] if route["route"] == READ), None)
+            route = next((route for route in self.api("traffic")["routes"] if route["route"] == text), None)
             return route if route and fact(route) else None
         self.wait_until(seen, 20, what)
         return seen()
@@ -166,6 +168,28 @@ def test_an_answer_without_an_end_is_not_compared(make_gateway):
     assert gateway.get("/payments/4711").body == b"data: 1\n\n"
     route = gateway.wait_for(lambda route: route["eligible"] == 1, "it is counted")
     assert route["compared"] == 0 and route["skipped"] == {"type": 1}
+
+
+def test_a_request_that_upgrades_is_counted_as_not_compared(make_gateway):
+    def tunnel(request, connection):
+        connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+
+    gateway = make_gateway(tunnel, answering("{}"))
+    assert gateway.get(fields="Connection: Upgrade\r\nUpgrade: websocket\r\n").status == 101
+    route = gateway.wait_for(lambda route: route["eligible"] == 1, "it is counted")
+    assert route["compared"] == 0 and route["skipped"] == {"upgraded": 1}
+
+
+def test_a_request_that_was_answered_before_all_of_it_came_is_not_shown_in_part(make_gateway):
+    """The other side would be asked for something else, and so would answer something else."""
+    gateway = make_gateway(answering("{}"), answering("{}"))
+    gateway.legacy_service.reads_body = False
+    with gateway.connect() as client:
+        client.send(b"POST /payments/4711/search HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n1234")
+        assert client.answer().status == 200
+    route = gateway.wait_for(lambda route: route["eligible"] == 1, "it is counted", SEARCH)
+    assert route["compared"] == 0 and route["skipped"] == {"early_answer": 1}
+    assert not gateway.new_service.requests
 
 
 def test_differences_that_are_not_told_are_counted(make_gateway):

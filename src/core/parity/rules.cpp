@@ -177,6 +177,7 @@ std::optional<std::string> CompareRules::add(ReadyRule ready) {
     translate_ |= role_of(kind) >= 2;
   } else {
     std::ranges::transform(ready.rule.header, ready.rule.header.begin(), lower);
+    translate_fields_ |= role_of(kind) >= 2;
   }
   rules_.push_back(std::move(ready));
   return std::nullopt;

@@ -77,8 +77,10 @@ class CompareRules {
       for (auto rule : nodes_[stack[i]].rules) visit(rules_[rule]);
   }
 
-  // Whether the new side's bytes may have to differ from legacy's to be right.
+  // Whether the new side's bytes may have to differ from legacy's to be right: those of the body, or those of
+  // a header field.
   bool translate() const { return translate_; }
+  bool translate_fields() const { return translate_fields_; }
 
   std::vector<const ReadyRule*> of_header(std::string_view name) const;
   std::vector<std::string> header_names() const;  // lower case, each once
@@ -101,6 +103,7 @@ class CompareRules {
   std::vector<Node> nodes_ = std::vector<Node>(1);
   std::vector<ReadyRule> rules_;
   bool translate_ = false;
+  bool translate_fields_ = false;
 };
 
 // Whether both texts match the same one of the rule's classes, each from its beginning to its end.

@@ -59,6 +59,7 @@ struct Forwarder::Exchange {
   std::unique_ptr<ShadowCopy> copy{};  // none: it has no shadow
   std::string first_body{};            // what was read of the body before anything was sent
   bool body_is_whole = false;          // in `first_body`
+  bool body_is_copied = false;         // all of it
   std::string client_fault{};          // in what the client's body follows no coding
   std::string traceparent{};
 
@@ -88,7 +89,6 @@ boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
       co_await refuse(exchange, ended.error());
   }
   if (exchange.copy) visit.shadow = shadows_.drop(std::move(exchange.copy), ShadowSkip::no_answer);
-  if (visit.shadow == ShadowSkip::not_copied) shadows_.pass_over(exchange.destination);
   co_return std::move(visit);
 }
 
@@ -173,7 +173,10 @@ void Forwarder::prepare(Exchange& exchange) {
   visit.shadow = destination.shadow_skip;
   bool is_wanted = visit.shadow == ShadowSkip::none || visit.shadow == ShadowSkip::not_copied;
   if (is_wanted && wants_upgrade(head)) visit.shadow = ShadowSkip::upgraded;
-  if (visit.shadow == ShadowSkip::none) exchange.copy = shadows_.begin(destination);
+  if (visit.shadow == ShadowSkip::none)
+    exchange.copy = shadows_.begin(destination);
+  else if (is_wanted)
+    shadows_.pass_over(destination, visit.shadow);
   if (auto trace = find_field(head.fields, "traceparent"); !trace || !http1::is_traceparent(*trace)) {
     std::array<unsigned char, 24> random;
     for (std::size_t i = 0; i < random.size(); i += 8) {
@@ -236,6 +239,7 @@ std::string Forwarder::whole_request(Exchange& exchange) {
     bytes += exchange.first_body;
   }
   exchange.visit.bytes_in = exchange.first_body.size();
+  exchange.body_is_copied = true;
   if (exchange.copy && exchange.visit.attempts == 1)
     exchange.copy->add(exchange.copy->request_body, exchange.first_body);
   return bytes;
@@ -253,6 +257,7 @@ Task<void> Forwarder::upload(Exchange& exchange, UpstreamConnection& service) {
     if (exchange.is_chunked() && !part.bytes.empty()) bytes += "\r\n";
     exchange.visit.bytes_in += part.bytes.size();
     if (exchange.copy) exchange.copy->add(exchange.copy->request_body, part.bytes);
+    exchange.body_is_copied = part.is_last;
     if (part.is_last && exchange.is_chunked()) {
       bytes += "0\r\n";
       http1::append_trailers(bytes, client.trailers());
@@ -319,8 +324,10 @@ Task<void> Forwarder::relay(Exchange& exchange, UpstreamConnection& service) {
   if (!client.flush_now()) CO_TRY(co_await flush(exchange));
   if (exchange.copy) {
     exchange.copy->answer.took = monotonic_now() - visit.began;
-    visit.shadow = shadows_.submit(std::move(exchange.copy), exchange.destination, client.request(),
-                                   changes(exchange, {}));
+    visit.shadow = exchange.body_is_copied
+                       ? shadows_.submit(std::move(exchange.copy), exchange.destination, client.request(),
+                                         changes(exchange, {}))
+                       : shadows_.drop(std::move(exchange.copy), ShadowSkip::early_answer);
   }
   co_return Status{};
 }

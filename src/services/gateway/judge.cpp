@@ -1,5 +1,7 @@
 #include "services/gateway/judge.hpp"
 
+#include <algorithm>
+
 #include "base/log.hpp"
 #include "core/parity/answers.hpp"
 #include "protocol/content_encoding.hpp"
@@ -79,7 +81,8 @@ struct Judge::Comparison {
   Comparison(const ShadowCopy& copy, const CompareRules& rules, const CompareRules& rules_of_twins) {
     bool legacy_answered = copy.answered_by == Side::legacy;
     open(legacy_answered ? copy.answer : copy.shadow_answer, legacy);
-    if (are_same_bytes(copy) && !rules.translate() && !legacy.answer.unreadable) {
+    bool translates = rules.translate() || rules.translate_fields();
+    if (are_same_bytes(copy) && !translates && !legacy.answer.unreadable) {
       new_side.answer = legacy.answer;
       found.verdict = AnswerComparison::Verdict::byte_equal;
     } else {
@@ -147,11 +150,26 @@ void Judge::begin_anew(const std::string& text, WallTime counts_from) {
   fields_.begin_anew(text);
 }
 
-// Answers of an earlier version say nothing about the present one, and neither does what was asked before it
-// began anew.
-bool Judge::is_of_this_epoch(const ShadowCopy& copy, const Comparison& comparison, RouteFigures& figures) {
+// What was asked before its route began anew says nothing about it now, and neither does what was to be
+// compared in another way.
+bool Judge::counts(const Routing& routing, std::size_t route, WallTime began) const {
+  const auto& text = routing.routes->texts[route];
+  if (auto known = routes_.find(text); known != routes_.end() && began < known->second.epoch.counts_from)
+    return false;
+  return routing.routes == routes_in_force_ ||
+         rules_of_text(*routing.routes, text) == rules_of_text(*routes_in_force_, text);
+}
+
+// A later spec may hide more than the one of the request. REQUIRES: what has this text counts
+const Redactor& Judge::redactor_in_force(std::string_view text) const {
+  auto found = std::ranges::find(routes_in_force_->texts, text);
+  return routes_in_force_->redactors[static_cast<std::size_t>(found - routes_in_force_->texts.begin())];
+}
+
+// Answers of an earlier version say nothing about the present one.
+bool Judge::is_of_present_versions(const ShadowCopy& copy, const Comparison& comparison,
+                                   RouteFigures& figures) {
   auto& epoch = figures.epoch;
-  if (copy.began < epoch.counts_from) return false;
   const auto& field = copy.routing->routes->version_header;
   if (field.empty()) return true;
   bool has_changed = false, is_earlier = false;
@@ -185,10 +203,11 @@ void Judge::offer(std::unique_ptr<ShadowCopy> copy) {
   queue_filled_.notify_one();
 }
 
-void Judge::skipped(std::shared_ptr<const Routing> routing, std::size_t route, ShadowSkip why) {
+void Judge::skipped(std::shared_ptr<const Routing> routing, std::size_t route, WallTime began,
+                    ShadowSkip why) {
   {
     std::lock_guard lock(queue_mutex_);
-    skipped_.push_back({std::move(routing), route, why});
+    skipped_.push_back({std::move(routing), route, began, why});
     if (!is_worth_waking()) return;
   }
   queue_filled_.notify_one();
@@ -200,30 +219,49 @@ void Judge::look(const std::function<void(const AnswersKnown&)>& read) const {
 }
 
 void Judge::work() {
-  std::vector<std::unique_ptr<ShadowCopy>> copies;
-  std::vector<Skipped> skipped;
-  while (true) {
-    {
-      std::unique_lock lock(queue_mutex_);
-      auto waiting = [&] { return copies_.size() + skipped_.size(); };
-      queue_filled_.wait_for(lock, kKeepEvery, [&] { return ends_ || waiting() > 0; });
-      queue_filled_.wait_for(lock, kGatherFor, [&] { return ends_ || waiting() >= kGathered; });
-      if (ends_) break;
-      std::swap(copies, copies_);
-      std::swap(skipped, skipped_);
-    }
-    for (auto& copy : copies) judge(std::move(copy));
-    copies.clear();
-    {
-      std::lock_guard lock(books_mutex_);
-      for (const auto& each : skipped)
-        routes_[each.routing->routes->texts[each.route]].coverage.skipped(name(each.why));
-    }
-    skipped.clear();
+  while (wait_for_work()) {
+    while (judge_next()) keep_exemplars();
     keep_exemplars();
   }
   kept_at_ = {};
   keep_exemplars();
+}
+
+// False at the end.
+bool Judge::wait_for_work() {
+  std::unique_lock lock(queue_mutex_);
+  auto waiting = [&] { return copies_.size() + skipped_.size(); };
+  queue_filled_.wait_for(lock, kKeepEvery, [&] { return ends_ || waiting() > 0; });
+  queue_filled_.wait_for(lock, kGatherFor, [&] { return ends_ || waiting() >= kGathered; });
+  return !ends_;
+}
+
+// One pair, because many may take long: neither what is skipped meanwhile nor the end waits for them. False
+// if there is none.
+bool Judge::judge_next() {
+  std::unique_ptr<ShadowCopy> copy;
+  {
+    std::lock_guard lock(queue_mutex_);
+    if (ends_) return false;
+    std::swap(being_counted_, skipped_);
+    if (!copies_.empty()) {
+      copy = std::move(copies_.front());
+      copies_.pop_front();
+    }
+  }
+  count_skipped();
+  if (!copy) return false;
+  judge(std::move(copy));
+  return true;
+}
+
+void Judge::count_skipped() {
+  if (being_counted_.empty()) return;
+  std::lock_guard lock(books_mutex_);
+  for (const auto& each : being_counted_)
+    if (counts(*each.routing, each.route, each.began))
+      routes_[each.routing->routes->texts[each.route]].coverage.skipped(name(each.why));
+  being_counted_.clear();
 }
 
 // A difference is looked at once more where that changes nothing: data may still be on their way. That holds
@@ -252,8 +290,9 @@ void Judge::record(const ShadowCopy& copy, const Comparison& comparison, Diverge
   const auto& found = comparison.found;
   bool legacy_answered = copy.answered_by == Side::legacy;
   std::lock_guard lock(books_mutex_);
+  if (!counts(*copy.routing, copy.route, copy.began)) return;
   auto& figures = routes_[text];
-  if (!is_of_this_epoch(copy, comparison, figures)) return;
+  if (!is_of_present_versions(copy, comparison, figures)) return;
   if (found.verdict == AnswerComparison::Verdict::skipped) {
     figures.coverage.skipped(name(found.skipped->reason));
     return;
@@ -287,7 +326,7 @@ void Judge::record(const ShadowCopy& copy, const Comparison& comparison, Diverge
                     .new_body = comparison.new_side.answer.body,
                     .differences = told,
                     .differences_untold = found.differences_untold,
-                    .redactor = copy.routing->routes->redactors[copy.route]},
+                    .redactor = redactor_in_force(text)},
                    parts_.now());
 }
 

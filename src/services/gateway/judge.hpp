@@ -4,6 +4,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -32,14 +33,14 @@ class Judge {
   ~Judge();  // compares nothing more
 
   // From now on this is in force: what its routes hide is taken out of what was kept; a route that compares
-  // in another way begins anew, and so does what an operator ordered to. Any thread.
+  // in another way begins anew, and so does what an operator ordered to. Before all others. Any thread.
   void take_over(const Routing& routing);
 
   // Both answers of a copy are there. Any thread.
   void offer(std::unique_ptr<ShadowCopy> copy);
 
-  // An eligible request that has no second answer. Any thread.
-  void skipped(std::shared_ptr<const Routing> routing, std::size_t route, ShadowSkip why);
+  // An eligible request, asked at `began`, that has no second answer. Any thread.
+  void skipped(std::shared_ptr<const Routing> routing, std::size_t route, WallTime began, ShadowSkip why);
 
   // What is known now. Any thread; nothing is recorded until `read` returns.
   void look(const std::function<void(const AnswersKnown&)>& read) const;
@@ -48,15 +49,21 @@ class Judge {
   struct Skipped {
     std::shared_ptr<const Routing> routing;
     std::size_t route;
+    WallTime began;
     ShadowSkip why;
   };
   struct Comparison;
 
   void begin_as_ordered(const Routing& routing);
   void begin_anew(const std::string& text, WallTime counts_from);
-  bool is_of_this_epoch(const ShadowCopy& copy, const Comparison& comparison, RouteFigures& figures);
+  bool counts(const Routing& routing, std::size_t route, WallTime began) const;
+  bool is_of_present_versions(const ShadowCopy& copy, const Comparison& comparison, RouteFigures& figures);
+  const Redactor& redactor_in_force(std::string_view text) const;
   bool is_worth_waking() const;
   void work();
+  bool wait_for_work();
+  bool judge_next();
+  void count_skipped();
   void judge(std::unique_ptr<ShadowCopy> copy);
   void record(const ShadowCopy& copy, const Comparison& comparison, DivergenceCounts::Outcome outcome);
   void keep_exemplars();
@@ -64,9 +71,11 @@ class Judge {
   JudgeParts parts_;
   std::mutex queue_mutex_;
   std::condition_variable queue_filled_;
-  std::vector<std::unique_ptr<ShadowCopy>> copies_;
+  std::deque<std::unique_ptr<ShadowCopy>> copies_;
   std::vector<Skipped> skipped_;
   bool ends_ = false;
+
+  std::vector<Skipped> being_counted_;  // by the thread
 
   mutable std::mutex books_mutex_;
   std::map<std::string, RouteFigures> routes_;

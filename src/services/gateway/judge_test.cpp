@@ -1,5 +1,6 @@
 #include "services/gateway/judge.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
@@ -7,6 +8,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <set>
 #include <string>
 
@@ -20,6 +22,39 @@ std::set<std::filesystem::path> threads() {
   std::set<std::filesystem::path> found;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) found.insert(entry.path());
   return found;
+}
+
+std::shared_ptr<const Routing> routing_of(Route route) {
+  EntitySpec entity;
+  entity.name = "payment";
+  entity.cohorts = {CohortSpec{.name = "all", .rest = true}};
+  entity.reads = {{ReadClass::latency, State::new_read}};
+  route.method = "GET";
+  route.path = "/a";
+  route.read = ReadClass::latency;
+  entity.routes = {std::move(route)};
+  Spec spec;
+  spec.entities = {std::move(entity)};
+  auto routes = compile_routes(spec, {}, std::chrono::year_month_day{});
+  EXPECT_TRUE(routes);
+  return std::make_shared<Routing>(Routing{.routes = *routes});
+}
+
+// A pair whose one member differs.
+std::unique_ptr<ShadowCopy> pair_of(std::shared_ptr<const Routing> routing, WallTime began) {
+  auto copy = std::make_unique<ShadowCopy>(std::make_shared<ShadowBudget>(10000), 10000);
+  copy->routing = std::move(routing);
+  copy->began = began;
+  copy->look = ShadowCopy::Look::only;
+  copy->answer = {"HTTP/1.1 200 OK\r\n\r\n", R"({"note":"one","member":"Anna"})"};
+  copy->shadow_answer = {"HTTP/1.1 200 OK\r\n\r\n", R"({"note":"two","member":"Anna"})"};
+  return copy;
+}
+
+CompareRule ignore(std::string path) {
+  CompareRule rule;
+  rule.path = std::move(path);
+  return rule;
 }
 
 // How often the kernel put a thread to sleep that had nothing to do.
@@ -44,13 +79,13 @@ TEST(Judge, IsWokenOnceForMuchThatComesInAMoment) {
   std::filesystem::path thread;
   for (const auto& each : threads())
     if (!others.contains(each)) thread = each;
-  auto routing = std::make_shared<Routing>();
-  routing->routes = std::make_shared<Routes>(Routes{.table = {}, .rules = {}, .texts = {"GET /a"}});
+  auto routing = routing_of({});
+  judge.take_over(*routing);
 
   auto slept_before = sleeps_of(thread);
   auto began = Clock::now();
   for (int i = 0; i < kOffers; ++i) {
-    judge.skipped(routing, 0, ShadowSkip::timeout);
+    judge.skipped(routing, 0, WallTime{}, ShadowSkip::timeout);
     pause_for(500us);
   }
   auto slept = sleeps_of(thread) - slept_before;
@@ -67,6 +102,141 @@ TEST(Judge, IsWokenOnceForMuchThatComesInAMoment) {
     });
   }
   EXPECT_EQ(counted, kOffers);
+}
+
+class JudgeTest : public testing::Test {
+ protected:
+  std::map<std::string, std::uint64_t, std::less<>> skipped() {
+    std::map<std::string, std::uint64_t, std::less<>> reasons;
+    judge.look([&](const AnswersKnown& known) {
+      auto found = known.routes.find("GET /a");
+      if (found != known.routes.end()) reasons = found->second.coverage.reasons();
+    });
+    return reasons;
+  }
+
+  // When all that was offered before was judged, which the last pair and the last that is skipped show.
+  std::uint64_t eligible_behind(const std::shared_ptr<const Routing>& routing) {
+    auto last = pair_of(routing, now + 1s);
+    last->shadow_answer.body = "{";
+    judge.offer(std::move(last));
+    judge.skipped(routing, 0, now + 1s, ShadowSkip::no_answer);
+    auto is_over = [&] { return skipped().contains("no_answer") && skipped().contains("not_json"); };
+    for (auto until = Clock::now() + 10s; !is_over() && Clock::now() < until;) pause_for(5ms);
+    EXPECT_TRUE(is_over());
+    std::uint64_t eligible = 0;
+    judge.look([&](const AnswersKnown& known) {
+      eligible = known.routes.find("GET /a")->second.coverage.eligible();
+    });
+    return eligible - 2;
+  }
+
+  std::string example_of_legacy() {
+    std::string body;
+    judge.look([&](const AnswersKnown& known) {
+      for (const auto* cluster : known.clusters.list())
+        for (const auto& pair : cluster->exemplars) body += pair.legacy.body;
+    });
+    return body;
+  }
+
+  WallTime now = WallTime{} + 24h;
+  std::function<void()> on_difference = [] {};
+  Judge judge{{.now = [this] { return now; }, .ask_again = [this](auto, Duration) { on_difference(); }}};
+};
+
+TEST_F(JudgeTest, APairThatWasToBeComparedByOtherRulesDoesNotCount) {
+  auto before = routing_of({}), after = routing_of({.compare = {ignore("$.b")}});
+  judge.take_over(*before);
+  judge.take_over(*after);
+  judge.offer(pair_of(before, now - 1s));
+  judge.offer(pair_of(before, now + 1s));  // it was just being decided
+  judge.skipped(before, 0, now, ShadowSkip::timeout);
+  EXPECT_EQ(eligible_behind(after), 0u);
+}
+
+TEST_F(JudgeTest, APairOfAnEarlierSpecWithTheSameRulesCounts) {
+  auto before = routing_of({}), after = routing_of({});
+  judge.take_over(*before);
+  judge.take_over(*after);
+  judge.offer(pair_of(before, now - 1s));
+  judge.skipped(before, 0, now - 1s, ShadowSkip::timeout);
+  EXPECT_EQ(eligible_behind(after), 2u);
+}
+
+TEST_F(JudgeTest, WhatWasAskedBeforeAnOrderToBeginAnewDoesNotCount) {
+  auto routing = std::make_shared<Routing>(*routing_of({}));
+  judge.take_over(*routing);
+  routing->begun_anew[""] = now;
+  judge.take_over(*routing);
+  judge.offer(pair_of(routing, now - 1s));
+  judge.skipped(routing, 0, now - 1s, ShadowSkip::timeout);
+  EXPECT_EQ(eligible_behind(routing), 0u);
+}
+
+TEST_F(JudgeTest, WhatALaterSpecHidesIsHiddenInAnExampleOfAnEarlierRequest) {
+  auto before = routing_of({}), after = routing_of({.redact = {"$.member"}});
+  judge.take_over(*before);
+  judge.take_over(*after);
+  judge.offer(pair_of(before, now));
+  eligible_behind(after);
+  EXPECT_NE(example_of_legacy(), "");
+  EXPECT_EQ(example_of_legacy().find("Anna"), std::string::npos) << example_of_legacy();
+}
+
+TEST_F(JudgeTest, AFieldThatHasToBeTranslatedDiffersIfItIsTheSameOnBothSides) {
+  CompareRule rule{.kind = CompareRule::Kind::map, .header = "X-State", .map = {{"A", "authorised"}}};
+  auto routing = routing_of({.compare = {rule}});
+  judge.take_over(*routing);
+  auto copy = pair_of(routing, now);
+  copy->answer.head = "HTTP/1.1 200 OK\r\nX-State: A\r\n\r\n";
+  copy->shadow_answer = copy->answer;
+  judge.offer(std::move(copy));
+  EXPECT_EQ(eligible_behind(routing), 1u);
+  judge.look([](const AnswersKnown& known) {
+    EXPECT_EQ(known.routes.find("GET /a")->second.divergence.differed, 1u);
+  });
+}
+
+TEST_F(JudgeTest, WhatIsSkippedDoesNotPileUpBehindManyPairs) {
+  auto routing = routing_of({});
+  judge.take_over(*routing);
+  std::vector<std::size_t> counted;
+  std::promise<void> both;
+  on_difference = [&] {
+    counted.push_back(skipped().size());
+    judge.skipped(routing, 0, now, ShadowSkip::timeout);
+    if (counted.size() == 2) both.set_value();
+  };
+  for (int i = 0; i < 2; ++i) {
+    auto copy = pair_of(routing, now);
+    copy->look = ShadowCopy::Look::first;
+    judge.offer(std::move(copy));
+  }
+  both.get_future().wait();
+  EXPECT_THAT(counted, testing::ElementsAre(0, 1));
+}
+
+TEST(Judge, DoesNotEndWhatItHasBegunWithAtItsEnd) {
+  constexpr int kOffers = 100;
+  auto routing = routing_of({});
+  std::atomic<int> judged = 0;
+  {
+    Judge judge({.now = [] { return WallTime{}; },
+                 .ask_again =
+                     [&](auto, Duration) {
+                       ++judged;
+                       pause_for(5ms);
+                     }});
+    judge.take_over(*routing);
+    for (int i = 0; i < kOffers; ++i) {
+      auto copy = pair_of(routing, WallTime{});
+      copy->look = ShadowCopy::Look::first;
+      judge.offer(std::move(copy));
+    }
+    while (judged == 0) pause_for(1ms);
+  }
+  EXPECT_LT(judged, kOffers);
 }
 
 }  // namespace

@@ -28,7 +28,13 @@ Router::Router(std::shared_ptr<const Routing> routing, SkewKeeper& skew, std::ui
     : routing_(std::move(routing)), skew_(skew), random_(seed) {}
 
 void Router::publish(std::shared_ptr<const Routing> routing) {
-  routing_.store(std::move(routing));
+  std::lock_guard lock(mutex_);
+  routing_.swap(routing);
+}
+
+std::shared_ptr<const Routing> Router::in_force() {
+  std::lock_guard lock(mutex_);
+  return routing_;
 }
 
 void Router::Question::feed(std::string_view piece, bool is_last) {
@@ -38,7 +44,7 @@ void Router::Question::feed(std::string_view piece, bool is_last) {
 
 void Router::begin(const RequestHead& head, Question& question) {
   question.head_ = &head;
-  question.routing_ = routing_.load();
+  question.routing_ = in_force();
   const auto& table = question.routing_->routes->table;
   question.match_ = table.match(head);
   if (!question.match_.route) return;
@@ -50,7 +56,7 @@ void Router::begin(const RequestHead& head, Question& question) {
 
 // By the state of now: it may have changed while the body came, as may the spec.
 std::optional<Destination> Router::decide(Question& question) {
-  auto now = routing_.load();
+  auto now = in_force();
   if (now->routes != question.routing_->routes) return std::nullopt;
   question.routing_ = std::move(now);
   const auto& routing = *question.routing_;

@@ -2,8 +2,8 @@
 // force, and from then on no request is decided by the old one.
 #pragma once
 
-#include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -47,7 +47,11 @@ class Router {
   std::optional<Destination> decide(Question& question);
 
  private:
-  std::atomic<std::shared_ptr<const Routing>> routing_;
+  std::shared_ptr<const Routing> in_force();
+
+  // Not std::atomic: what libstdc++ 12 makes of it lets go of the pointer before it has surely read it.
+  std::mutex mutex_;
+  std::shared_ptr<const Routing> routing_;
   SkewKeeper& skew_;
   Random random_;
 };

@@ -77,7 +77,7 @@ class ShadowCopy {
 
   void give_up(ShadowSkip why) {
     skip_ = why;
-    request_body = {};
+    request_head = request_body = {};
     answer = shadow_answer = twin_answer = {};
     budget_->give_back(std::exchange(taken_, 0));
   }

@@ -55,26 +55,33 @@ void ShadowRunner::take(std::unique_ptr<ShadowCopy> copy) {
   boost::asio::post(parts_.executor, [this] { running_.spawn(begin_taken()); });
 }
 
-// Lives while there is something to be begun, or a side to be tried again.
+// Lives while there is something to be begun.
 Task<void> ShadowRunner::begin_taken() {
   while (true) {
-    bool is_refused =
-        refuses(Side::legacy) != ShadowSkip::none || refuses(Side::new_side) != ShadowSkip::none;
-    CO_TRY(co_await sleep_for(is_refused ? kLookAtRefusing : kGatherFor));
+    CO_TRY(co_await sleep_for(kGatherFor));
     for (Duration held{}; held < kHoldMax && parts_.users_wait(); held += kGatherFor)
       CO_TRY(co_await sleep_for(kGatherFor));
     bool is_idle = !collect_taken();
     for (auto side : {Side::legacy, Side::new_side}) {
       begin_waiting(side);
-      auto why = look_after(side);
-      of(side).refuses.store(why, std::memory_order_relaxed);
-      is_idle = is_idle && why == ShadowSkip::none && of(side).waiting.empty();
+      look_after(side);
+      is_idle = is_idle && of(side).waiting.empty();
     }
     if (!is_idle) continue;
     std::lock_guard lock(taken_mutex_);
     is_awake_ = !taken_.empty();
     if (!is_awake_) co_return Status{};
   }
+}
+
+// Lives while the side refuses, beside what the other side is asked.
+Task<void> ShadowRunner::watch_refusing(Side side) {
+  while (refuses(side) != ShadowSkip::none) {
+    CO_TRY(co_await sleep_for(kLookAtRefusing));
+    look_after(side);
+  }
+  of(side).is_watched = false;
+  co_return Status{};
 }
 
 bool ShadowRunner::collect_taken() {
@@ -109,19 +116,24 @@ Task<void> ShadowRunner::work_through(Side side, Place) {
   co_return Status{};
 }
 
-// Why its shadows are dropped, and those that wait for it as well.
-ShadowSkip ShadowRunner::look_after(Side side) {
-  auto& waiting = of(side).waiting;
-  auto why = ShadowSkip::none;
-  if (!parts_.upstreams.of(side).is_available())
-    why = ShadowSkip::left_alone;
-  else if (!has_room(side) && (refuses(side) == ShadowSkip::connections ||
-                               (!waiting.empty() && monotonic_now() - waiting.front().since > kWaitMax)))
-    why = ShadowSkip::connections;
-  if (why == ShadowSkip::none) return why;
-  for (const auto& each : waiting) parts_.on_skip(*each.copy, why);
-  waiting.clear();
-  return why;
+// While it refuses, those that wait for it are dropped as well.
+void ShadowRunner::look_after(Side side) {
+  auto& service = of(side);
+  auto why = reason_to_refuse(side);
+  service.refuses.store(why, std::memory_order_relaxed);
+  if (why == ShadowSkip::none) return;
+  for (const auto& each : service.waiting) parts_.on_skip(*each.copy, why);
+  service.waiting.clear();
+  if (!std::exchange(service.is_watched, true)) running_.spawn(watch_refusing(side));
+}
+
+ShadowSkip ShadowRunner::reason_to_refuse(Side side) const {
+  const auto& waiting = of(side).waiting;
+  if (!parts_.upstreams.of(side).is_available()) return ShadowSkip::left_alone;
+  if (has_room(side)) return ShadowSkip::none;
+  bool cannot_keep_pace = refuses(side) == ShadowSkip::connections ||
+                          (!waiting.empty() && monotonic_now() - waiting.front().since > kWaitMax);
+  return cannot_keep_pace ? ShadowSkip::connections : ShadowSkip::none;
 }
 
 Task<void> ShadowRunner::run(Side side, std::unique_ptr<ShadowCopy> copy) {
@@ -216,7 +228,8 @@ boost::asio::awaitable<ShadowSkip> ShadowRunner::ask_on(Upstream::Lease& service
   auto& connection = *service;
   Deadline deadline(parts_.deadlines, [&connection] { connection.close(); });
   deadline.set(parts_.time_max);
-  auto ended = co_await exchange(copy, connection, answer);
+  // A group ends with its first failure, and what befalls one shadow must not befall the others.
+  auto ended = co_await run_guarded(exchange(copy, connection, answer));
   // A side that says nothing but what is too much costs more than it tells.
   if (copy.skip() == ShadowSkip::body_too_large) {
     service.failed(parts_.deadlines.now());
@@ -227,7 +240,8 @@ boost::asio::awaitable<ShadowSkip> ShadowRunner::ask_on(Upstream::Lease& service
   was_stale = !ended && connection.was_used() && !connection.has_answered() &&
               ended.error().code == ErrorCode::connection_lost;
   if (!ended) {
-    if (!was_stale) service.failed(parts_.deadlines.now());
+    bool was_stopped = co_await is_cancelled();  // which tells nothing of the service
+    if (!was_stale && !was_stopped) service.failed(parts_.deadlines.now());
     co_return skip_of(ended.error());
   }
   service.succeeded();
@@ -235,17 +249,20 @@ boost::asio::awaitable<ShadowSkip> ShadowRunner::ask_on(Upstream::Lease& service
   co_return ShadowSkip::none;
 }
 
+// A request to stop is lost on what has come already.
 Task<void> ShadowRunner::exchange(ShadowCopy& copy, UpstreamConnection& service, RecordedAnswer& answer) {
   auto head_left = service.send_now(copy.request_head);
   if (!head_left.empty()) CO_TRY(co_await service.send(head_left));
   if (!copy.request_body.empty()) CO_TRY(co_await service.send(copy.request_body));
   do {
+    if (co_await is_cancelled()) co_return Err(ErrorCode::cancelled);
     CO_TRY(co_await service.read_head(copy.method));
   } while (service.head().status < 200 && service.head().status != 101);
   copy.add(answer.head, service.head_bytes());
   if (service.framing().kind == http1::Framing::Kind::none) co_return Status{};
   if (service.framing().length > parts_.body_bytes_max) copy.give_up(ShadowSkip::body_too_large);
   while (copy.skip() == ShadowSkip::none) {
+    if (co_await is_cancelled()) co_return Err(ErrorCode::cancelled);
     auto part = CO_TRY(co_await service.read_body());
     copy.add(answer.body, part.bytes);
     if (part.is_last) break;

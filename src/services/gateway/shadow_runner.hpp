@@ -59,6 +59,7 @@ class ShadowRunner {
     int asked = 0;  // questions under way, each on a connection
     std::deque<Waiting> waiting;
     std::atomic<ShadowSkip> refuses = ShadowSkip::none;
+    bool is_watched = false;
   };
 
   // One of the questions that may be under way at once.
@@ -82,7 +83,9 @@ class ShadowRunner {
   Task<void> begin_taken();
   bool collect_taken();
   void begin_waiting(Side side);
-  ShadowSkip look_after(Side side);
+  void look_after(Side side);
+  ShadowSkip reason_to_refuse(Side side) const;
+  Task<void> watch_refusing(Side side);
   Task<void> work_through(Side side, Place place);
   Task<void> run(Side side, std::unique_ptr<ShadowCopy> copy);
   void begin_again(std::unique_ptr<ShadowCopy> copy, Duration after);

@@ -71,18 +71,19 @@ ShadowSkip Shadows::submit(std::unique_ptr<ShadowCopy> copy, const Destination& 
   http1::Framing framing{length > 0 ? Kind::length : Kind::none, length};
   copy->method = request.method;
   http1::append_request_head(copy->request_head, request, framing, changes);
+  if (!copy->take(copy->request_head.size())) return skip(*copy, ShadowSkip::budget);
   copy->takes_twin = destination.takes_twin;
   on_copy_(std::move(copy));
   return ShadowSkip::none;
 }
 
 ShadowSkip Shadows::skip(const ShadowCopy& copy, ShadowSkip why) {
-  on_skip_(copy.routing, copy.route, why);
+  on_skip_(copy.routing, copy.route, copy.began, why);
   return why;
 }
 
-void Shadows::pass_over(const Destination& destination) {
-  on_skip_(destination.routing, *destination.route, destination.shadow_skip);
+void Shadows::pass_over(const Destination& destination, ShadowSkip why) {
+  on_skip_(destination.routing, *destination.route, wall_now(), why);
 }
 
 ShadowSkip Shadows::drop(std::unique_ptr<ShadowCopy> copy, ShadowSkip why) {

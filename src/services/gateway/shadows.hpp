@@ -19,7 +19,8 @@ class Shadows {
  public:
   using Refuses = std::function<ShadowSkip(Side)>;
   using OnCopy = std::function<void(std::unique_ptr<ShadowCopy>)>;
-  using OnSkip = std::function<void(const std::shared_ptr<const Routing>&, std::size_t route, ShadowSkip)>;
+  using OnSkip = std::function<void(const std::shared_ptr<const Routing>&, std::size_t route, WallTime began,
+                                    ShadowSkip)>;
 
   Shadows(std::size_t memory_bytes_max, std::size_t body_bytes_max, Refuses refuses, OnCopy on_copy,
           OnSkip on_skip);
@@ -36,8 +37,8 @@ class Shadows {
   // The user got no whole answer, so there is nothing to compare with. The reason that counts.
   ShadowSkip drop(std::unique_ptr<ShadowCopy> copy, ShadowSkip why);
 
-  // A request that would have been copied, but for the reason that its destination has.
-  void pass_over(const Destination& destination);
+  // A request that would be copied, but for this reason.
+  void pass_over(const Destination& destination, ShadowSkip why);
 
   // What all copies hold now. Any thread.
   std::size_t memory_bytes() const { return budget_->used(); }

@@ -4,16 +4,21 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <deque>
 #include <thread>
 #include <vector>
 
+#include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
 #include "services/gateway/shadow_runner.hpp"
 
 namespace oxbow {
 namespace {
 
+using namespace std::chrono_literals;
+using testing::Each;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
@@ -22,13 +27,19 @@ std::string answer_of(std::size_t bytes) {
   return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(bytes) + "\r\n\r\n" + std::string(bytes, 'x');
 }
 
+const int kFailuresMax = UpstreamLimits{}.failures_max;
+
 // A service that says one thing to whatever it is asked.
 class SayingStream final : public ByteStream {
  public:
-  explicit SayingStream(std::string text) : text_(std::move(text)) {}
+  explicit SayingStream(std::string text, std::function<void()> on_read)
+      : text_(std::move(text)), on_read_(std::move(on_read)) {}
 
   Task<std::size_t> read_some(std::span<char> into) override {
-    auto bytes = text_.copy(into.data(), into.size());
+    // What has come already cannot be called back.
+    co_await boost::asio::post(co_await boost::asio::this_coro::executor, boost::asio::use_awaitable);
+    if (on_read_) on_read_();
+    auto bytes = text_.copy(into.data(), std::min<std::size_t>(into.size(), 1000));
     text_.erase(0, bytes);
     co_return bytes;
   }
@@ -44,18 +55,23 @@ class SayingStream final : public ByteStream {
 
  private:
   std::string text_;
+  std::function<void()> on_read_;
 };
 
 struct SayingDialer final : Dialer {
   std::string text;
+  std::function<void()> on_read;
+  bool refuses = false;
+  Duration takes = 1ms;
   int dialling = 0;
   int dialling_max = 0;
 
   Task<std::unique_ptr<ByteStream>> connect(const ServiceAddress&) override {
     dialling_max = std::max(dialling_max, ++dialling);
-    CO_TRY(co_await sleep_for(std::chrono::milliseconds(1)));
+    CO_TRY(co_await sleep_for(takes));
     --dialling;
-    co_return std::unique_ptr<ByteStream>(std::make_unique<SayingStream>(text));
+    if (refuses) co_return Err(ErrorCode::unreachable, "refused");
+    co_return std::unique_ptr<ByteStream>(std::make_unique<SayingStream>(text, on_read));
   }
 };
 
@@ -67,12 +83,23 @@ class ShadowsTest : public testing::Test {
     io.run();
   }
 
-  void submit(bool takes_twin) {
-    Destination destination{.shadow_skip = ShadowSkip::none, .takes_twin = takes_twin, .route = 0};
+  ShadowSkip submit(const RequestHead& request, const Destination& destination) {
     auto copy = shadows.begin(destination);
     copy->add(copy->answer.head, "HTTP/1.1 200 OK\r\n\r\n");
-    RequestHead request{.method = "GET", .target = "/a", .host = "h"};
-    ASSERT_EQ(shadows.submit(std::move(copy), destination, request, {}), ShadowSkip::none);
+    return shadows.submit(std::move(copy), destination, request, {});
+  }
+
+  void submit(bool takes_twin, Side answered_by = Side::legacy) {
+    Destination destination{
+        .side = answered_by, .shadow_skip = ShadowSkip::none, .takes_twin = takes_twin, .route = 0};
+    ASSERT_EQ(submit({.method = "GET", .target = "/a", .host = "h"}, destination), ShadowSkip::none);
+  }
+
+  void run_until(const std::function<bool()>& fact) {
+    io.restart();
+    auto began = monotonic_now();
+    while (!fact() && monotonic_now() - began < 5s) io.run_one_for(100ms);
+    EXPECT_TRUE(fact());
   }
 
   boost::asio::io_context io;
@@ -93,7 +120,7 @@ class ShadowsTest : public testing::Test {
                        .on_skip = [this](const auto&, ShadowSkip why) { skipped.push_back(why); }}};
   Shadows shadows{8000, 7000, [this](Side side) { return runner.refuses(side); },
                   [this](auto copy) { runner.take(std::move(copy)); },
-                  [this](const auto&, std::size_t, ShadowSkip why) { skipped.push_back(why); }};
+                  [this](const auto&, std::size_t, WallTime, ShadowSkip why) { skipped.push_back(why); }};
 };
 
 TEST_F(ShadowsTest, APairIsHandedOverWithItsTwin) {
@@ -133,6 +160,99 @@ TEST_F(ShadowsTest, AShadowDoesNotWaitForUsersWithoutEnd) {
   submit(false);
   io.run();
   EXPECT_THAT(pairs, SizeIs(1));
+}
+
+TEST_F(ShadowsTest, ASideThatIsLeftAloneDoesNotDelayTheShadowsOfTheOther) {
+  legacy.refuses = true;
+  new_side.text = answer_of(10);
+  for (int asked = 0; asked <= kFailuresMax; ++asked) {
+    submit(false, Side::new_side);
+    run_until([&] { return std::cmp_greater(skipped.size(), asked); });
+  }
+  ASSERT_EQ(runner.refuses(Side::legacy), ShadowSkip::left_alone);
+  auto began = monotonic_now();
+  for (int asked = 0; asked < 10; ++asked) {
+    submit(false);
+    run_until([&] { return !pairs.empty(); });
+    pairs.clear();
+  }
+  EXPECT_LT(monotonic_now() - began, 250ms);
+}
+
+TEST_F(ShadowsTest, ASideThatCouldNotKeepPaceIsLookedAtAgainSoon) {
+  new_side.text = answer_of(10);
+  new_side.takes = 300ms;
+  auto began = monotonic_now();
+  submit(false);
+  submit(false);
+  run_until([&] { return runner.refuses(Side::new_side) == ShadowSkip::connections; });
+  EXPECT_THAT(skipped, ElementsAre(ShadowSkip::connections));
+  run_until([&] { return runner.refuses(Side::new_side) == ShadowSkip::none; });
+  EXPECT_THAT(pairs, SizeIs(1));
+  EXPECT_LT(monotonic_now() - began, 450ms);
+}
+
+TEST_F(ShadowsTest, ASideThatOnlySaysTooMuchIsLeftAlone) {
+  new_side.text = answer_of(8000);
+  for (int asked = 0; asked <= kFailuresMax; ++asked) {
+    submit(false);
+    run_until([&] { return std::cmp_greater(skipped.size(), asked); });
+  }
+  EXPECT_EQ(std::exchange(skipped.back(), ShadowSkip::answer_too_large), ShadowSkip::left_alone);
+  EXPECT_THAT(skipped, Each(ShadowSkip::answer_too_large));
+}
+
+// What befalls one must not befall the others.
+TEST_F(ShadowsTest, AShadowThatAnExceptionEndsIsCountedAndEndsNoOther) {
+  new_side.text = answer_of(10);
+  new_side.on_read = [] { throw std::runtime_error("out of a library"); };
+  submit(false);
+  run_until([&] { return !skipped.empty(); });
+  EXPECT_THAT(skipped, ElementsAre(ShadowSkip::broken_off));
+  new_side.on_read = {};
+  submit(false);
+  run_until([&] { return !pairs.empty(); });
+}
+
+TEST_F(ShadowsTest, ASecondLookThatAnExceptionEndsIsNoneAndEndsNoOther) {
+  new_side.text = legacy.text = answer_of(10);
+  submit(false);
+  run_until([&] { return !pairs.empty(); });
+  new_side.on_read = [] { throw std::runtime_error("out of a library"); };
+  runner.look_again(std::move(pairs.back()), 1ms);
+  pairs.clear();
+  run_until([&] { return !pairs.empty() || !skipped.empty(); });
+  EXPECT_THAT(skipped, IsEmpty());
+  EXPECT_EQ(pairs.at(0)->look, ShadowCopy::Look::only);
+  EXPECT_EQ(pairs.at(0)->shadow_answer.body.size(), 10u);
+  new_side.on_read = {};
+  submit(false);
+  run_until([&] { return pairs.size() == 2; });
+}
+
+TEST_F(ShadowsTest, AShadowWhoseAnswerIsComingStopsWithTheRunner) {
+  new_side.text = answer_of(5000);
+  TaskGroup stopping(io.get_executor());
+  int reads_since = 0;
+  new_side.on_read = [&] {
+    if (stopping.running() == 0) stopping.spawn(runner.stop());
+    ++reads_since;
+  };
+  submit(false);
+  io.run();
+  EXPECT_THAT(pairs, IsEmpty());
+  EXPECT_LE(reads_since, 2);
+}
+
+TEST_F(ShadowsTest, TheHeadOfARequestNeedsRoomAsAllElseDoes) {
+  Destination destination{.shadow_skip = ShadowSkip::none, .route = 0};
+  RequestHead request{.method = "GET", .target = "/a", .host = "h"};
+  std::string large(3000, 'x');
+  request.fields = {{"Cookie", large}};
+  EXPECT_EQ(submit(request, destination), ShadowSkip::none);
+  EXPECT_GT(shadows.memory_bytes(), 2048 + large.size());
+  EXPECT_EQ(submit(request, destination), ShadowSkip::budget);
+  EXPECT_LT(shadows.memory_bytes(), 2 * large.size());
 }
 
 // What has no room takes the first two answers with it, and two answers that are gone look equal.

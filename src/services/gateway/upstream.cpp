@@ -148,7 +148,9 @@ void Upstream::Lease::succeeded() {
   address_->left_alone = kLeftAloneMin;
 }
 
+// Who fails while it is left alone was asked before, and one moment makes it no sicker than it is.
 void Upstream::Lease::failed(Instant now) {
+  if (address_->left_alone_until.load() > now) return;
   if (++address_->failures < upstream_->limits_.failures_max) return;
   log_warn("{} failed {} times in a row; {} leave it alone for {}", to_string(address_->service),
            address_->failures, upstream_->limits_.user, human_duration(address_->left_alone));
