@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "model/origin.hpp"
+
 namespace oxbow::postgres {
 namespace {
 
@@ -39,10 +41,6 @@ std::string watch_truncate_name(std::string_view migration) {
 }
 std::string identity_trigger_name(std::string_view migration) {
   return identifier_for("oxbow_identity_", migration);
-}
-
-std::string origin_prefix(std::string_view migration) {
-  return fmt::format("oxbow:{}:", migration);
 }
 
 std::string origin_name(std::string_view migration, int lane) {

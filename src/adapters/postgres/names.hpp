@@ -17,7 +17,6 @@ std::string slot_name(std::string_view migration);   // oxbow_payments; of the p
 std::string watch_name(std::string_view migration);  // oxbow_watch_payments: the triggers
 std::string watch_truncate_name(std::string_view migration);
 std::string identity_trigger_name(std::string_view migration);
-std::string origin_prefix(std::string_view migration);                            // oxbow:payments:
 std::string origin_name(std::string_view migration, int lane);                    // oxbow:payments:fwd:0
 std::string application_name(std::string_view migration, std::string_view role);  // oxbow:payments:lane 0
 

@@ -78,8 +78,9 @@ std::string shown_key(const TableMapping& mapping, std::string_view tuple) {
 
 }  // namespace
 
-Applier::Applier(std::vector<MirroredTable> tables, ApplyLimits limits, Protections protections)
-    : limits_(limits), protections_(protections), routes_(tables) {
+Applier::Applier(std::vector<MirroredTable> tables, ApplyLimits limits, Protections protections,
+                 std::string own_origins)
+    : limits_(limits), protections_(protections), own_origins_(std::move(own_origins)), routes_(tables) {
   for (const auto& table : tables) {
     tables_.push_back(TableState{table,
                                  FenceBook(table.mapping->source_key, protections),
@@ -126,7 +127,7 @@ Status Applier::on_event(const LogEvent& event, Instant now) {
       if (self.transaction_ && e.prefix == "oxbow") self.transaction_->markers.push_back(e.content);
       return {};
     }
-    Status operator()(const Origin&) { return {}; }
+    Status operator()(const Origin& e) { return self.name_origin(e.name); }
     Status operator()(const Keepalive& e) {
       if (self.between_transactions()) self.seen_ = std::max(self.seen_, e.end_lsn);
       return {};
@@ -143,10 +144,18 @@ Status Applier::begin(const Begin& begin, Instant now) {
                              .committed_at = begin.committed_at,
                              .already_applied = !begin.in_parts && begin.final_lsn < applied_,
                              .in_parts = begin.in_parts,
+                             .is_echo = false,
                              .markers = {}};
   group_came_in_parts_ = group_came_in_parts_ || begin.in_parts;
   reference_ = std::max(reference_, transaction_->xid);
   if (!transaction_->already_applied && !group_since_) group_since_ = now;
+  return {};
+}
+
+// What our own stream back has written is on the other side already: there it comes from.
+Status Applier::name_origin(std::string_view origin) {
+  if (!transaction_) return Err(ErrorCode::internal, "the log names an origin outside of a transaction");
+  transaction_->is_echo = !own_origins_.empty() && origin.starts_with(own_origins_);
   return {};
 }
 
@@ -183,7 +192,7 @@ Status Applier::commit(const Commit& commit) {
 }
 
 Status Applier::insert(RelationId relation, std::string_view after) {
-  if (transaction_->already_applied) return {};
+  if (transaction_->is_passed_over()) return {};
   for (const auto& route : *TRY(routes_.of(relation))) {
     std::string scratch;
     TRY(route_change(route, RowOp::insert, route.project(after, scratch)));
@@ -192,7 +201,7 @@ Status Applier::insert(RelationId relation, std::string_view after) {
 }
 
 Status Applier::update(RelationId relation, std::string_view before, std::string_view after) {
-  if (transaction_->already_applied) return {};
+  if (transaction_->is_passed_over()) return {};
   for (const auto& route : *TRY(routes_.of(relation))) {
     std::string old_scratch, new_scratch;
     auto old_row = before.empty() ? before : route.project(before, old_scratch);
@@ -202,7 +211,7 @@ Status Applier::update(RelationId relation, std::string_view before, std::string
 }
 
 Status Applier::remove(RelationId relation, std::string_view before) {
-  if (transaction_->already_applied) return {};
+  if (transaction_->is_passed_over()) return {};
   for (const auto& route : *TRY(routes_.of(relation))) {
     std::string scratch;
     TRY(route_change(route, RowOp::remove, route.project(before, scratch)));
@@ -385,7 +394,7 @@ std::vector<WriteStep> Applier::read_again_later(const RowWrite& write, std::siz
 }
 
 Status Applier::truncate(const Truncate& truncate) {
-  if (transaction_->already_applied) return {};
+  if (transaction_->is_passed_over()) return {};
   for (auto relation : truncate.relations) {
     for (const auto& route : *TRY(routes_.of(relation))) {
       TableState& state = tables_[route.table];

@@ -80,7 +80,9 @@ struct ApplyCounters {
 
 class Applier {
  public:
-  Applier(std::vector<MirroredTable> tables, ApplyLimits limits, Protections protections = {});
+  // Transactions whose origin begins with `own_origins` are our own writes: none of their rows is applied.
+  Applier(std::vector<MirroredTable> tables, ApplyLimits limits, Protections protections = {},
+          std::string own_origins = {});
 
   // What an earlier run left. Ranges are added through fences(). Call before the first event.
   void restore(const StreamPosition& position, const std::vector<QuarantineRecord>& quarantine);
@@ -190,7 +192,10 @@ class Applier {
     WallTime committed_at;
     bool already_applied = false;
     bool in_parts = false;
+    bool is_echo = false;
     std::vector<std::string> markers;
+
+    bool is_passed_over() const { return already_applied || is_echo; }
   };
 
   // What undo_close() needs.
@@ -204,6 +209,7 @@ class Applier {
   };
 
   Status begin(const Begin& begin, Instant now);
+  Status name_origin(std::string_view origin);
   Status part_end();
   Status next_part(const NextPart& next);
   Status commit(const Commit& commit);
@@ -234,6 +240,7 @@ class Applier {
 
   ApplyLimits limits_;
   Protections protections_;
+  std::string own_origins_;
   RelationRoutes routes_;
   std::vector<TableState> tables_;
 

@@ -20,7 +20,8 @@ class ApplierTest : public testing::Test {
   ApplierTest() { restart({}); }
 
   void restart(StreamPosition position) {
-    applier.emplace(std::vector{MirroredTable{&mapping, &cohorts, false}}, ApplyLimits{});
+    applier.emplace(std::vector{MirroredTable{&mapping, &cohorts, false}}, ApplyLimits{}, Protections{},
+                    "oxbow:payments:");
     applier->restore(position, {});
     EXPECT_TRUE(applier->on_event(test::one_table_relation(), {}));
   }
@@ -99,6 +100,29 @@ TEST_F(ApplierTest, WhatTheTargetAlreadyHasIsNotAppliedAgain) {
   EXPECT_FALSE(applier->group_is_open());
   transaction(6, {Insert{kTableRelation, row_of(2, 20, "a")}});
   EXPECT_EQ(commit(), "+2=20 ");
+}
+
+// Else what was brought to one side would come back to the other for ever.
+TEST_F(ApplierTest, WhatOurOwnStreamBackHasWrittenIsPassedOverAndTheStreamMovesOn) {
+  add_range(RangePhase::settled);
+  transaction(5, {Origin{"oxbow:payments:back:0"}, Insert{kTableRelation, row_of(1, 10, "a")},
+                  Truncate{.relations = {kTableRelation}}});
+  EXPECT_EQ(commit(), "");
+  EXPECT_EQ(applier->position().lsn, Lsn(510));
+  transaction(6, {Origin{"another:subscription"}, Insert{kTableRelation, row_of(2, 20, "a")}});
+  EXPECT_EQ(commit(), "+2=20 ");
+}
+
+TEST_F(ApplierTest, AnEchoInPartsIsOneToItsLastPart) {
+  add_range(RangePhase::settled);
+  EXPECT_TRUE(applier->on_event(Begin{Lsn(400), {}, 5, true}, {}));
+  EXPECT_TRUE(applier->on_event(Origin{"oxbow:payments:back:0"}, {}));
+  EXPECT_TRUE(applier->on_event(Insert{kTableRelation, row_of(1, 10, "a")}, {}));
+  EXPECT_TRUE(applier->on_event(PartEnd{}, {}));
+  EXPECT_TRUE(applier->on_event(NextPart{5}, {}));
+  EXPECT_TRUE(applier->on_event(Insert{kTableRelation, row_of(2, 10, "a")}, {}));
+  EXPECT_TRUE(applier->on_event(Commit{Lsn(500), Lsn(510), {}}, {}));
+  EXPECT_EQ(commit(), "");
 }
 
 TEST_F(ApplierTest, ATransactionInPartsAndThoseBetweenItAreOneGroup) {
@@ -190,7 +214,7 @@ TEST_F(ApplierTest, RowsBetweenTruncatesOfOneTransactionAreWrittenInBatches) {
   for (int key = 1; key <= 3; ++key) {
     EXPECT_FALSE(applier->wants_write());
     EXPECT_TRUE(applier->on_event(Insert{kTableRelation, row_of(key, 10 * key, "a")}, {}));
-    EXPECT_TRUE(applier->on_event(Truncate{{kTableRelation}}, {}));
+    EXPECT_TRUE(applier->on_event(Truncate{.relations = {kTableRelation}}, {}));
   }
   EXPECT_TRUE(applier->wants_write());
   EXPECT_EQ(written(applier->take_steps()), "+1=10 truncate +2=20 truncate +3=30 truncate ");
@@ -201,7 +225,7 @@ TEST_F(ApplierTest, TruncateDuringTheBackfillStartsItOver) {
   add_range(RangePhase::pending);
   RangeCopy copy(*applier, 0, RangeId(1));
   copy.start();
-  transaction(5, {Truncate{{kTableRelation}}});
+  transaction(5, {Truncate{.relations = {kTableRelation}}});
   EXPECT_EQ(commit(), "range truncate ");
   EXPECT_TRUE(copy.is_abandoned());
 }
@@ -309,7 +333,7 @@ TEST_F(QuarantineTest, ADeleteOnTheSourceReleasesItsKeyBecauseNothingIsLeftToRef
 }
 
 TEST_F(QuarantineTest, ATruncateReleasesEveryKeyOfItsTable) {
-  transaction(6, {Truncate{{kTableRelation}}, Insert{kTableRelation, row_of(1, 20, "b")}});
+  transaction(6, {Truncate{.relations = {kTableRelation}}, Insert{kTableRelation, row_of(1, 20, "b")}});
   EXPECT_EQ(commit(), "truncate release all +1=20 ");
   EXPECT_FALSE(waits());
 }
@@ -613,7 +637,7 @@ TEST_F(ApplierTest, TruncateTakesPointsAwayBecauseTheirRangeReadsThemToo) {
   add_range(RangePhase::settled);
   transaction(5, {Update{kTableRelation, old_key_of(1), row_of(2, 20, std::nullopt)}});
   EXPECT_EQ(commit(), "point -1 ");
-  transaction(6, {Truncate{{kTableRelation}}});
+  transaction(6, {Truncate{.relations = {kTableRelation}}});
   EXPECT_EQ(commit(), "point range truncate ");
   EXPECT_EQ(applier->fences(0).find_point(key_of(2)), nullptr);
 }

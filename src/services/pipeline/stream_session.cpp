@@ -6,6 +6,7 @@
 
 #include "base/log.hpp"
 #include "core/value/pg_values.hpp"
+#include "model/origin.hpp"
 #include "model/tuple.hpp"
 #include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
@@ -105,7 +106,8 @@ Task<void> StreamSession::set_up() {
                       parts_.context.spec.find_entity(table.entity)->cohorts.size(),
                       RelationId(legacy.find(table.mapping.legacy)->oid)});
   }
-  parts_.applier = std::make_unique<Applier>(std::move(tables), ApplyLimits{}, parts_.context.protections);
+  parts_.applier = std::make_unique<Applier>(std::move(tables), ApplyLimits{}, parts_.context.protections,
+                                             origin_prefix(stream_back(parts_.context.spec.migration)));
   parts_.applier->restore(position, stored.quarantine);
   parts_.applier->prove(snapshot);
 
