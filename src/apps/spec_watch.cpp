@@ -19,7 +19,8 @@ std::filesystem::file_time_type time_of(const std::string& path) {
 
 }  // namespace
 
-Task<void> watch_spec(Settings settings, std::string hash, std::function<Status(Spec)> take_over) {
+Task<void> watch_spec(Settings settings, std::string hash, std::function<Status(Spec)> take_over,
+                      std::function<void(const Status&)> tell) {
   auto seen = time_of(settings.spec_path);
   while (true) {
     CO_TRY(co_await sleep_for(kLookEvery));
@@ -27,8 +28,10 @@ Task<void> watch_spec(Settings settings, std::string hash, std::function<Status(
     if (now == seen) continue;
     seen = now;
     auto spec = load_spec(settings);
-    if (spec && spec->hash == hash) continue;
-    auto taken = spec ? take_over(*spec) : std::unexpected(spec.error());
+    bool is_in_force = spec && spec->hash == hash;
+    auto taken = !spec ? std::unexpected(spec.error()) : is_in_force ? Status{} : take_over(*spec);
+    tell(taken);
+    if (is_in_force) continue;
     if (taken) {
       hash = spec->hash;
       log_info("the routes of the changed spec are in force; the rest of it counts from the next start");

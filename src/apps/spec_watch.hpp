@@ -9,8 +9,9 @@
 
 namespace oxbow {
 
-// Calls `take_over` with every new spec that has no mistakes; says once what is wrong with one that has. A
-// refusal of `take_over` is said, too. Ends when it is cancelled.
-Task<void> watch_spec(Settings settings, std::string hash, std::function<Status(Spec)> take_over);
+// Calls `take_over` with every new spec that has no mistakes, and `tell` with what has become of each change
+// of the file: an error if it has mistakes or was not taken over. Ends when it is cancelled.
+Task<void> watch_spec(Settings settings, std::string hash, std::function<Status(Spec)> take_over,
+                      std::function<void(const Status&)> tell);
 
 }  // namespace oxbow

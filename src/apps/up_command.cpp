@@ -114,6 +114,29 @@ std::unique_ptr<SqliteExemplars> open_exemplars(const Settings& settings) {
   return std::move(opened->store);
 }
 
+// A spec that is not what is in force would come into force unasked with the next start.
+void note_spec(FindingStore& findings, const Spec& spec, const Status& taken) {
+  Status noted;
+  if (taken) {
+    auto closed =
+        findings.close({.kind = FindingKind::spec_not_taken}, "what the file says is in force", wall_now());
+    if (!closed) noted = std::unexpected(closed.error());
+  } else {
+    noted = findings.record(
+        {.kind = FindingKind::spec_not_taken,
+         .entity = {},
+         .table = {},
+         .key = spec.file,
+         .sentence = fmt::format("{} was changed and is not taken over, so the one before stays in "
+                                 "force until the next start",
+                                 spec.file),
+         .detail = to_string(taken.error()),
+         .owner = spec.owners.coexistence},
+        wall_now());
+  }
+  if (!noted) log_warn("a finding about the spec could not be kept: {}", to_string(noted.error()));
+}
+
 // Everything that works while oxbow is up. The first part that fails brings all down; what is in the
 // databases and in the journal is enough to go on from.
 Status run(const Settings& settings, const Spec& spec, SqliteStore& store, DataFacts known) {
@@ -145,7 +168,8 @@ Status run(const Settings& settings, const Spec& spec, SqliteStore& store, DataF
     auto take_over = [&](const Spec& changed) {
       return gateway->take_over(changed, service->lifecycle(), service->facts());
     };
-    group.spawn(watch_spec(settings, spec.hash, take_over));
+    auto tell = [&](const Status& taken) { note_spec(store, spec, taken); };
+    group.spawn(watch_spec(settings, spec.hash, take_over, tell));
   }
   Status outcome;
   asio::co_spawn(context, group.wait(), [&](std::exception_ptr, Status ended) {
@@ -170,6 +194,7 @@ Result<int> up(const Settings& settings) {
   ::umask(0077);
   auto spec = TRY(load_spec(settings));
   auto store = TRY(SqliteStore::open(settings.store_path()));
+  note_spec(*store, spec, {});
   auto known = TRY(refuse_if_unfit(spec, *store));
   TRY(run(settings, spec, *store, std::move(known)));
   return 0;

@@ -20,12 +20,14 @@ enum class FindingKind {
   not_covered,      // a table of the legacy side that no entity names
   rows_unexpected,  // a change met more or fewer rows than it must
   stream_given_up,  // the source kept too much log for it
+  spec_not_taken,   // the spec's file was changed, and is not what is in force
 };
 
 inline constexpr std::array kFindingKindNames = {
-    std::string_view("divergence"),     std::string_view("rogue-write"), std::string_view("quarantined-row"),
-    std::string_view("drift"),          std::string_view("not-covered"), std::string_view("rows-unexpected"),
-    std::string_view("stream-given-up")};
+    std::string_view("divergence"),      std::string_view("rogue-write"),
+    std::string_view("quarantined-row"), std::string_view("drift"),
+    std::string_view("not-covered"),     std::string_view("rows-unexpected"),
+    std::string_view("stream-given-up"), std::string_view("spec-not-taken")};
 
 constexpr std::string_view name(FindingKind kind) {
   return kFindingKindNames[static_cast<std::size_t>(kind)];

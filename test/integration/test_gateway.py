@@ -319,7 +319,8 @@ def test_a_service_that_is_away_is_said_to_be(make_gateway):
     gateway.service.close()
     found = gateway.get()
     assert found.status == 503 and found.field("Retry-After") == "1"
-    assert gateway.access_log()[-1]["failure"].startswith("A server cannot be reached")
+    line = gateway.access_log()[-1]
+    assert line["failure"].startswith("A server cannot be reached") and line["bytes_out"] == len(found.body)
 
 
 def test_a_service_that_does_not_answer_is_a_timeout(make_gateway):

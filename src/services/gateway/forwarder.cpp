@@ -406,7 +406,10 @@ Task<void> Forwarder::refuse(Exchange& exchange, const Error& error) {
   ResponseHead head{visit.status, reason, 1, {{"Content-Type", "text/plain; charset=utf-8"}}};
   if (visit.status == 503) head.fields.push_back({"Retry-After", "1"});
   client.begin_answer(head, {http1::Framing::Kind::length, text.size()}, {});
-  if (client.request().method != "HEAD") client.add_body(text);
+  if (client.request().method != "HEAD") {
+    client.add_body(text);
+    visit.bytes_out = text.size();
+  }
   client.end_answer({});
   co_return co_await flush(exchange);
 }
