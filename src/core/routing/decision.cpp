@@ -87,6 +87,7 @@ void decide_in(const KeyPlace& place, const RouteTable& table, const RoutingStat
   auto answer = answer_in(routing, routed);
   decision.side = answer.side;
   decision.because = answer.because;
+  decision.waits = routed.route.write && routing.held;
   decision.shadow_why = shadow_in(routing, table, routed, sampled_by);
 }
 
@@ -97,6 +98,7 @@ void decide_without_key(const RouteTable& table, const RoutingState& state, std:
   auto answer = answer_without_key(cohorts, routed);
   decision.side = answer.side;
   decision.because = answer.because;
+  decision.waits = routed.route.write && std::ranges::any_of(cohorts, &CohortRouting::held);
   decision.shadow_why = shadow_without_key(cohorts, table, routed, target);
 }
 

@@ -4,7 +4,8 @@
 // switch_group moves in the same state as the others of its group, which parse_spec() has checked. In
 // `mirrored` a class that may move there does so only for cohorts that are copied and proven equal, and who
 // is not copied yet has no shadow. Writes follow the authority. A request without a usable key goes to legacy
-// until nothing is left there that it could need; an entity with one cohort needs no key.
+// until nothing is left there that it could need; an entity with one cohort needs no key. While a cohort
+// changes hands its writes wait, and so does a write that does not tell its cohort.
 #pragma once
 
 #include <array>
@@ -63,6 +64,7 @@ constexpr std::string_view name(ShadowWhy why) {
 struct Decision {
   Side side = Side::legacy;
   std::optional<Side> shadow;
+  bool waits = false;  // a write whose cohort, or perhaps one of its cohorts, changes hands: ask again later
   Because because = Because::unlisted;
   ShadowWhy shadow_why = ShadowWhy::unlisted;
 

@@ -184,6 +184,23 @@ TEST(ShadowSampling, ComesBeforeTheQuestionWhetherTheRowsAreCopied) {
   EXPECT_EQ(seen.size(), 2u);
 }
 
+TEST(Decisions, LetWritesOfACohortThatChangesHandsWaitAndNothingElse) {
+  auto table = RouteTable::compile(spec_with({slice("one", 100), rest()}));
+  auto state = all_in(State::mirrored, table);
+  auto of_key = decide_for(table, state, "POST", "/write/4711").cohort;
+  ASSERT_TRUE(of_key);
+  state.cohorts[0][of_key->value()].held = true;
+  EXPECT_TRUE(decide_for(table, state, "POST", "/write/4711").waits);
+  EXPECT_TRUE(decide_for(table, state, "POST", "/safe-write/4711").waits);
+  EXPECT_FALSE(decide_for(table, state, "GET", "/new-write/4711").waits) << "reads go on";
+  RequestKey none{KeyFound::none_declared, {}};
+  EXPECT_TRUE(decide_for(table, state, "POST", "/write/4711", none).waits) << "it may be of that cohort";
+  EXPECT_FALSE(decide_for(table, state, "POST", "/other").waits);
+  state.cohorts[0][of_key->value()].held = false;
+  state.cohorts[0][1 - of_key->value()].held = true;
+  EXPECT_FALSE(decide_for(table, state, "POST", "/write/4711").waits) << "another cohort";
+}
+
 TEST(Decisions, OfUnlistedRequestsAreLegacyInEveryState) {
   auto table = RouteTable::compile(spec_with({rest()}));
   for (std::size_t i = 0; i < kStateNames.size(); ++i) {

@@ -17,7 +17,8 @@ RoutingState routing_state(const Spec& spec, const Lifecycle& lifecycle, const D
       bool goes_back = life->second.state == State::mirrored && life->second.moving_to == State::legacy;
       routing = {.state = goes_back ? State::legacy : life->second.state,
                  .proven = proof && proof->result == VerifyState::equal,
-                 .copied = facts.has_copied(entity.name, CohortId(i))};
+                 .copied = facts.has_copied(entity.name, CohortId(i)),
+                 .held = facts.holds(entity.name, CohortId(i))};
     }
   }
   return state;

@@ -17,6 +17,7 @@ struct CohortRouting {
   State state = State::legacy;
   bool proven = false;  // its last verification found both sides equal
   bool copied = false;  // its rows are on the new side; counts in `mirrored`, later states presuppose it
+  bool held = false;    // its authority changes hands at this moment: writes wait
 
   friend bool operator==(const CohortRouting&, const CohortRouting&) = default;
 };

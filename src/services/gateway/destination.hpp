@@ -16,9 +16,11 @@ namespace oxbow {
 struct Destination {
   Side side = Side::legacy;                         // that answers
   ShadowSkip shadow_skip = ShadowSkip::not_wanted;  // none: the other side gets a shadow
-  std::string shadow_target;                        // where the shadow goes there; empty: as the request
-  bool takes_twin = false;                          // legacy is asked once more, to see its own noise
-  std::optional<std::size_t> route;                 // in the routing's table; none: unlisted
+  bool waits = false;                               // ask again when the routing has changed
+  bool writes = false;
+  std::string shadow_target;         // where the shadow goes there; empty: as the request
+  bool takes_twin = false;           // legacy is asked once more, to see its own noise
+  std::optional<std::size_t> route;  // in the routing's table; none: unlisted
   std::string_view entity;
   std::string_view cohort;
   std::optional<State> state;

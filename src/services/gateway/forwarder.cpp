@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kFlushBytes = 64 << 10;
 constexpr std::size_t kTunnelBytes = 16 << 10;
+constexpr Duration kHeldMax = std::chrono::seconds(5);  // a handover gives up long before
 
 // RFC 9110, 9.2.2: what may be sent twice without changing more.
 bool is_idempotent(std::string_view method) {
@@ -56,6 +57,7 @@ struct Forwarder::Exchange {
   ClientExchange& client;
   Visit visit{};
   Destination destination{};
+  WriteHold::Passage passage{};        // of a write
   std::unique_ptr<ShadowCopy> copy{};  // none: it has no shadow
   std::string first_body{};            // what was read of the body before anything was sent
   bool body_is_whole = false;          // in `first_body`
@@ -68,10 +70,11 @@ struct Forwarder::Exchange {
 };
 
 Forwarder::Forwarder(boost::asio::any_io_executor executor, Upstreams& upstreams, Router& router,
-                     Shadows& shadows, Deadlines& deadlines, std::uint64_t seed)
+                     WriteHold& hold, Shadows& shadows, Deadlines& deadlines, std::uint64_t seed)
     : executor_(std::move(executor)),
       upstreams_(upstreams),
       router_(router),
+      hold_(hold),
       shadows_(shadows),
       deadlines_(deadlines),
       random_(seed) {}
@@ -95,15 +98,7 @@ boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
 Task<void> Forwarder::answer(Exchange& exchange) {
   if (exchange.has_body() && !expects_continue(exchange.client.request()))
     CO_TRY(co_await read_first_of_body(exchange));
-  while (true) {
-    Router::Question question;
-    router_.begin(exchange.client.request(), question);
-    if (question.wants_body()) CO_TRY(co_await look_for_key(exchange, question));
-    auto destination = router_.decide(question);
-    if (!destination) continue;
-    exchange.destination = std::move(*destination);
-    break;
-  }
+  CO_TRY(co_await decide(exchange));
   prepare(exchange);
   auto& visit = exchange.visit;
   auto& upstream = upstreams_.of(exchange.destination.side);
@@ -130,6 +125,29 @@ Task<void> Forwarder::answer(Exchange& exchange) {
     if (is_away) service.failed(deadlines_.now());
     if (!repeats) co_return ended;
   }
+}
+
+// Between the last decision and the passage nothing else runs on this thread, so no write is under way that
+// the hold does not know of.
+Task<void> Forwarder::decide(Exchange& exchange) {
+  auto give_up_at = monotonic_now() + kHeldMax;
+  while (true) {
+    auto seen = hold_.seen();
+    Router::Question question;
+    router_.begin(exchange.client.request(), question);
+    if (question.wants_body()) CO_TRY(co_await look_for_key(exchange, question));
+    auto destination = router_.decide(question);
+    if (!destination) continue;
+    exchange.destination = std::move(*destination);
+    if (!exchange.destination.waits) break;
+    auto released = co_await hold_.wait(seen, give_up_at - monotonic_now());
+    if (!released && released.error().code == ErrorCode::timeout)
+      co_return Err(ErrorCode::unreachable, "its cohort is being handed over for too long");
+    CO_TRY(released);
+  }
+  const auto& found = exchange.destination;
+  if (found.writes) exchange.passage = {hold_, {std::string(found.entity), std::string(found.cohort)}};
+  co_return Status{};
 }
 
 // Before anything is decided: it may come long behind its head. Who expects to be asked for it sends none

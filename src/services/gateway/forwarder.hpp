@@ -12,13 +12,14 @@
 #include "services/gateway/shadows.hpp"
 #include "services/gateway/upstreams.hpp"
 #include "services/gateway/visit.hpp"
+#include "services/gateway/write_hold.hpp"
 
 namespace oxbow {
 
 class Forwarder {
  public:
-  Forwarder(boost::asio::any_io_executor executor, Upstreams& upstreams, Router& router, Shadows& shadows,
-            Deadlines& deadlines, std::uint64_t seed);
+  Forwarder(boost::asio::any_io_executor executor, Upstreams& upstreams, Router& router, WriteHold& hold,
+            Shadows& shadows, Deadlines& deadlines, std::uint64_t seed);
 
   // Answers the request, with an error of ours if nobody else does. What happened is in the result.
   boost::asio::awaitable<Visit> forward(ClientExchange& client);
@@ -27,6 +28,7 @@ class Forwarder {
   struct Exchange;
 
   Task<void> answer(Exchange& exchange);
+  Task<void> decide(Exchange& exchange);
   Task<void> look_for_key(Exchange& exchange, Router::Question& question);
   Task<void> read_first_of_body(Exchange& exchange);
   void prepare(Exchange& exchange);
@@ -47,6 +49,7 @@ class Forwarder {
   boost::asio::any_io_executor executor_;
   Upstreams& upstreams_;
   Router& router_;
+  WriteHold& hold_;
   Shadows& shadows_;
   Deadlines& deadlines_;
   Random random_;

@@ -71,6 +71,7 @@ Gateway::Gateway(GatewayParts parts)
            .on_skip = [this](const ShadowCopy& copy,
                              ShadowSkip why) { judge_.skipped(copy.routing, copy.route, copy.began, why); }}),
       router_(parts_.routing, skew_, parts_.seed),
+      hold_(parts_.users.executor),
       judge_({.exemplars = parts_.exemplars,
               .now = parts_.now,
               .ask_again = [this](auto copy,
@@ -83,7 +84,7 @@ Gateway::Gateway(GatewayParts parts)
           [this](const auto& routing, std::size_t route, WallTime began, ShadowSkip why) {
             judge_.skipped(routing, route, began, why);
           }),
-      forwarder_(parts_.users.executor, upstreams_, router_, shadows_, deadlines_, parts_.seed),
+      forwarder_(parts_.users.executor, upstreams_, router_, hold_, shadows_, deadlines_, parts_.seed),
       access_log_(settings_.access_log),
       connections_(parts_.users.executor) {
   judge_.take_over(*parts_.routing);
@@ -94,6 +95,7 @@ Gateway::~Gateway() = default;
 // First what users wait for.
 void Gateway::publish(std::shared_ptr<const Routing> routing) {
   router_.publish(routing);
+  hold_.routing_changed();
   judge_.take_over(*routing);
 }
 

@@ -77,6 +77,7 @@ class Gateway final : public TrafficPlane {
   ShadowRunner shadow_runner_;
   SkewKeeper skew_;
   Router router_;
+  WriteHold hold_;
   Judge judge_;
   Shadows shadows_;
   Forwarder forwarder_;

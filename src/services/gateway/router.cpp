@@ -64,6 +64,8 @@ std::optional<Destination> Router::decide(Question& question) {
   if (question.body_key_) question.key_ = question.body_key_->result();
   auto decision = oxbow::decide(table, routing.state, question.match_, question.key_, question.head_->target);
   Destination destination{.side = decision.side, .shadow_skip = skip_of(decision.shadow_why)};
+  destination.waits = decision.waits;
+  destination.writes = decision.is_write(table);
   destination.reason = name(decision.because);
   destination.shows_state = routing.shows_state;
   destination.routing = question.routing_;
@@ -74,6 +76,7 @@ std::optional<Destination> Router::decide(Question& question) {
   destination.entity = entity.name;
   destination.state = decision.state;
   if (decision.cohort) destination.cohort = entity.cohort_names[decision.cohort->value()];
+  if (destination.waits) return destination;
   if (decision.cohort && question.key_.found == KeyFound::yes)
     skew_.record(routing.routes, decision.entity, *decision.cohort, question.key_.text, route.route.write);
   if (destination.shadow_skip != ShadowSkip::none) return destination;
