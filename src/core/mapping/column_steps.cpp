@@ -136,19 +136,31 @@ Steps plan_conversion_rule(const ColumnRule& rule, const RuleColumns& columns) {
 Steps plan_scale(const ColumnRule& rule, const RuleColumns& columns) {
   const auto& from = *columns.legacy.front().column;
   const auto& to = *columns.new_side.front();
-  auto factor = Decimal::parse(rule.argument);
+  std::string_view number = rule.argument;
+  bool divides = number.starts_with("1/");
+  if (divides) number.remove_prefix(2);
+  auto factor = Decimal::parse(number);
   if (!factor || !factor->is_finite() || factor->is_zero())
     return refuse("'{}' is not a factor: write a number other than 0", rule.argument);
+  if (divides && !divide(*factor, *factor)) return refuse("{} has too many digits to be divided by", number);
   for (const auto* column : {&from, &to})
     if (!is_exact_number(column->type))
       return refuse("scale works on numeric and integers, not on {}: use sql", column->type.sql);
-  auto step = make_step(to, ScaleField{*factor, base_type(from.type), base_type(to.type)},
-                        {fmt::format("trim_scale({}::numeric * {}::numeric)", quote_identifier(from.name),
-                                     quote_literal(to_string(*factor))),
-                         fmt::format("trim_scale({}::numeric)", quote_identifier(to.name))},
-                        fmt::format("scaled by {}", rule.argument));
+  auto plain = [](const Column& column) {
+    return fmt::format("trim_scale({}::numeric)", quote_identifier(column.name));
+  };
+  auto multiplied = [&](const Column& column) {
+    return fmt::format("trim_scale({}::numeric * {}::numeric)", quote_identifier(column.name),
+                       quote_literal(to_string(*factor)));
+  };
+  // SQL would round a quotient, so of a division the product is compared.
+  auto compared =
+      divides ? ComparedSql{plain(from), multiplied(to)} : ComparedSql{multiplied(from), plain(to)};
+  auto step = make_step(to, ScaleField{*factor, divides, base_type(from.type), base_type(to.type)},
+                        std::move(compared), fmt::format("{} by {}", divides ? "divided" : "scaled", number));
   step.plan.injective = true;
-  step.why = fmt::format("a product that does not fit {} is quarantined, never rounded", to.type.sql);
+  step.why = fmt::format("a {} that does not fit {} is quarantined, never rounded",
+                         divides ? "quotient" : "product", to.type.sql);
   return std::vector{std::move(step)};
 }
 

@@ -21,9 +21,10 @@ struct ConvertField {
   Conversion conversion;
 };
 
-// A number times a factor.
+// A number times a factor, or divided by it.
 struct ScaleField {
   Decimal factor;
+  bool divides = false;
   Type from;
   Type to;
 };

@@ -95,11 +95,11 @@ Made run(const ConvertField& step, std::span<const Field> fields, std::string& o
 
 Made run(const ScaleField& step, std::span<const Field> fields, std::string& out) {
   auto number = TRY(decode_decimal(step.from, fields[0].bytes));
-  auto product = TRY(multiply(number, step.factor));
-  auto encoded = encode_decimal(step.to, product);
+  auto scaled = TRY(step.divides ? divide(number, step.factor) : multiply(number, step.factor));
+  auto encoded = encode_decimal(step.to, scaled);
   if (!encoded) {
-    return Err(ErrorCode::row_rejected, "{} times {} does not fit {} exactly", to_string(number),
-               to_string(step.factor), step.to.sql);
+    return Err(ErrorCode::row_rejected, "{} {} {} does not fit {} exactly", to_string(number),
+               step.divides ? "divided by" : "times", to_string(step.factor), step.to.sql);
   }
   out += *encoded;
   return true;
@@ -109,7 +109,7 @@ Made run(const LookUpField& step, std::span<const Field> fields, std::string& ou
   auto image = step.images.find(fields[0].bytes);
   if (image == step.images.end()) {
     auto text = TRY(binary_to_text(step.from, fields[0].bytes));
-    return Err(ErrorCode::row_rejected, "the map has no new value for {}", shown(text));
+    return Err(ErrorCode::row_rejected, "the map has no value for {}", shown(text));
   }
   out += image->second;
   return true;
