@@ -41,7 +41,7 @@ struct ColumnRule {
   ColumnOp op = ColumnOp::rename;
   std::vector<std::string> legacy;    // columns read; empty for constant and use_default
   std::vector<std::string> new_side;  // columns written; empty for drop
-  std::string argument;               // factor, type, separator, constant, path or forward SQL expression
+  std::string argument;               // factor or 1/factor, type, separator, constant, path or SQL expression
   std::vector<std::pair<std::string, std::string>> map;  // legacy value, new value
   std::optional<std::string> backward;  // SQL expression over new columns, where no inverse can be derived
   std::string why;
@@ -89,7 +89,9 @@ struct Invariant {
 
 struct EntitySpec {
   std::string name;
-  std::string key;  // the legacy column (in every table) that says which entity a row belongs to
+  // The legacy column (in every table) that says which entity a row belongs to. On the way back it is the new
+  // column that holds it; empty where there is none and all rows are of one cohort.
+  std::string key;
   std::vector<TableSpec> tables;
   std::vector<Route> routes;
   std::vector<CohortSpec> cohorts;  // never empty after validation: one cohort `all` where none is declared
