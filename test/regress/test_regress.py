@@ -594,6 +594,7 @@ def test_check_says_what_a_column_without_a_legacy_one_holds_and_what_is_lost(da
     assert any(line.startswith("origin: always 'HIS'") for line in lines), lines
     assert any(line.startswith("agent -> agent:") and "blanks at the end are not kept" in line for line in lines), lines
     assert any(line.endswith("where note is NULL, all of it is") for line in lines), lines
+    assert any(line.startswith("page, note -> both_of: joined; no way back; ") for line in lines), lines
 
 
 def test_who_takes_a_migration_out_of_both_databases_closes_its_findings(databases, make_shop):
