@@ -36,12 +36,13 @@ struct SystemSpec {
 
 enum class ColumnOp { rename, cast, scale, map, constant, use_default, concat, split, json_path, drop, sql };
 
-// How columns of one side become columns of the other.
+// How columns of one side become columns of the other. On the way back the sides are swapped, a factor may be
+// 1/factor, and a split that reads several columns joins them.
 struct ColumnRule {
   ColumnOp op = ColumnOp::rename;
   std::vector<std::string> legacy;    // columns read; empty for constant and use_default
   std::vector<std::string> new_side;  // columns written; empty for drop
-  std::string argument;               // factor or 1/factor, type, separator, constant, path or SQL expression
+  std::string argument;               // factor, type, separator, constant, path or forward SQL expression
   std::vector<std::pair<std::string, std::string>> map;  // legacy value, new value
   std::optional<std::string> backward;  // SQL expression over new columns, where no inverse can be derived
   std::string why;

@@ -45,6 +45,8 @@ struct ConcatField {
   std::vector<Type> from;
   std::string separator;
   Conversion conversion;  // of the whole text
+  bool comes_apart =
+      false;  // only what would be cut into the same values again; NULL only if all of them are
 };
 
 // The part of a text between two separators; the last part takes what is left.

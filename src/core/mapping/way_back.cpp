@@ -47,7 +47,6 @@ Result<ColumnRule> turned_round(const ColumnRule& rule, const RuleColumns& colum
     case ColumnOp::map:
       return undo_map(std::move(back), *columns.new_side.front());
     case ColumnOp::split:
-      back.op = ColumnOp::concat;
       return back;
     default:
       return none("its rule keeps too little");
@@ -94,7 +93,7 @@ std::optional<RuleColumns> find_columns(const ColumnRule& rule, const Table& leg
 // What the spec says in words comes before what it implies, and a column carried whole before parts of it.
 int preference(const ColumnRule& back) {
   if (back.op == ColumnOp::sql) return 0;
-  return back.op == ColumnOp::concat || back.op == ColumnOp::map ? 2 : 1;
+  return back.op == ColumnOp::split || back.op == ColumnOp::map ? 2 : 1;
 }
 
 void add(std::vector<ColumnRule>& ways, ColumnRule back) {
