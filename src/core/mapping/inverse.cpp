@@ -129,10 +129,11 @@ class Inverter {
     const auto& ways = found == ways_.end() ? kNone : found->second;
     if (is_key(column.name)) {
       if (const auto* way = way_back_of_key(column.name, ways)) return use(*way);
-      return problem(mark_of(column),
-                     "{} tells rows apart, and what it becomes on the new side cannot be turned back into it "
-                     "one to one: rename, cast or scale it, or map it without joining values",
-                     old_name(column.name));
+      return problem(
+          mark_of(column),
+          "{} tells rows apart, and nothing on the new side can be turned back into it one to one: "
+          "give the new column its type, or map it without joining values",
+          old_name(column.name));
     }
     if (ways.empty()) return leave_as_it_is(column);
     check_one_backward(column, ways);

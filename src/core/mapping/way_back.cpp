@@ -37,6 +37,7 @@ Result<ColumnRule> turned_round(const ColumnRule& rule, const RuleColumns& colum
   ColumnRule back = rule;
   back.legacy = rule.new_side;
   back.new_side = rule.legacy;
+  back.backward.reset();
   switch (rule.op) {
     case ColumnOp::rename:
     case ColumnOp::cast:
@@ -143,12 +144,12 @@ WaysBack ways_back(const TableSpec& spec, const Table& legacy, const Table& new_
     if (rule.legacy.size() != 1) continue;
     auto columns = find_columns(rule, legacy, new_side, unique_columns);
     if (!columns) continue;
-    if (rule.backward) {
-      add(ways[rule.legacy.front()], backward_rule(rule, *columns->legacy.front().column, new_side));
-    } else if (auto back = columns->new_side.empty() ? none("") : undo(rule, *columns)) {
-      add(ways[rule.legacy.front()], *std::move(back));
-    }
+    auto& way = ways[rule.legacy.front()];
+    if (rule.backward) add(way, backward_rule(rule, *columns->legacy.front().column, new_side));
+    if (columns->new_side.empty()) continue;
+    if (auto back = undo(rule, *columns)) add(way, *std::move(back));
   }
+  std::erase_if(ways, [](const auto& entry) { return entry.second.empty(); });
   return ways;
 }
 

@@ -19,7 +19,7 @@ using WaysBack = std::map<std::string, std::vector<ColumnRule>, std::less<>>;
 WaysBack ways_back(const TableSpec& spec, const Table& legacy, const Table& new_side,
                    const std::set<std::string>& unique_columns);
 
-// The rule that undoes this one, which has no `backward`; or why there is none.
+// The rule that undoes this one without its `backward`, or why there is none.
 Result<ColumnRule> undo(const ColumnRule& rule, const RuleColumns& columns);
 
 // All rules of a table: those of the spec, and one for each column that passes by its name alone.
