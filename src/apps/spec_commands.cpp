@@ -104,6 +104,13 @@ struct CheckCommand {
     return 0;
   }
 
+  // Nothing, or what to say behind a column that does not come back.
+  static std::string_view way_back(const ColumnReport& column) {
+    bool comes_back = column.loss == Loss::none || column.loss == Loss::forward;
+    if (comes_back || column.why.contains("no way back")) return "";
+    return column.legacy.empty() ? "; not brought back" : "; no way back";
+  }
+
   // What is not carried both ways as it is; the rest needs no words.
   static void report(const Preflight& preflight) {
     for (const auto& table : preflight.plan->tables) {
@@ -112,8 +119,8 @@ struct CheckCommand {
       for (const auto& column : table.mapping.report) {
         if (column.loss == Loss::none) continue;
         bool both = !column.legacy.empty() && !column.new_side.empty();
-        fmt::print("    {}{}{}: {}{}{}\n", column.legacy, both ? " -> " : "", column.new_side, column.how,
-                   column.why.empty() ? "" : "; ", column.why);
+        fmt::print("    {}{}{}: {}{}{}{}\n", column.legacy, both ? " -> " : "", column.new_side, column.how,
+                   way_back(column), column.why.empty() ? "" : "; ", column.why);
       }
     }
     fmt::print("{}\n", set_up_sentences(*preflight.plan).back());

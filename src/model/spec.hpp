@@ -36,7 +36,8 @@ struct SystemSpec {
 
 enum class ColumnOp { rename, cast, scale, map, constant, use_default, concat, split, json_path, drop, sql };
 
-// How columns of one side become columns of the other.
+// How columns of one side become columns of the other. On the way back the sides are swapped, a factor may be
+// 1/factor, and a split that reads several columns joins them.
 struct ColumnRule {
   ColumnOp op = ColumnOp::rename;
   std::vector<std::string> legacy;    // columns read; empty for constant and use_default
@@ -89,7 +90,9 @@ struct Invariant {
 
 struct EntitySpec {
   std::string name;
-  std::string key;  // the legacy column (in every table) that says which entity a row belongs to
+  // The legacy column (in every table) that says which entity a row belongs to. On the way back it is the new
+  // column that holds it; empty where there is none and all rows are of one cohort.
+  std::string key;
   std::vector<TableSpec> tables;
   std::vector<Route> routes;
   std::vector<CohortSpec> cohorts;  // never empty after validation: one cohort `all` where none is declared

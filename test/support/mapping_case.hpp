@@ -5,14 +5,17 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/mapping/mapping.hpp"
 #include "model/catalog.hpp"
 #include "model/spec.hpp"
+#include "model/tuple.hpp"
 #include "support/golden_cases.hpp"
 
 namespace oxbow::mapping_case {
@@ -119,6 +122,7 @@ struct Case {
   std::string legacy_columns;  // as they were written
   std::string new_columns;
   Lines rows;
+  Lines new_rows;  // born on the new side
   int lines = 0;
 
   void read(const std::string& line) {
@@ -136,6 +140,7 @@ struct Case {
     if (word == "may-differ")
       return spec.may_differ.push_back({.column = rest, .until = std::chrono::year(2027) / 3 / 1});
     if (word == "row") return rows.push_back(rest);
+    if (word == "new-row") return new_rows.push_back(rest);
     FAIL() << "unknown line: " << line;
   }
 
@@ -221,5 +226,29 @@ struct Case {
     if (!spec.identity_is_full_row) spec.identity = words_of(text);
   }
 };
+
+// The tuple that the new side's log carries of a row that `forward` has written: NULL where the new database
+// fills a column or computes it.
+inline std::string logged_by_new_side(const TableMapping& forward, std::string_view written,
+                                      const TableMapping& inverse) {
+  TupleBuilder builder;
+  builder.begin(static_cast<std::uint16_t>(inverse.source_columns.size()));
+  for (const auto& name : inverse.source_columns) {
+    auto column = std::ranges::find(forward.target.columns, name, &TargetTable::Column::name);
+    if (column == forward.target.columns.end()) {
+      builder.add_null();
+      continue;
+    }
+    auto field = field_at(written, static_cast<std::uint16_t>(column - forward.target.columns.begin()));
+    if (field.is_unsent()) {
+      builder.add_unsent();
+    } else if (field.is_null()) {
+      builder.add_null();
+    } else {
+      builder.add_value(field.bytes);
+    }
+  }
+  return builder.take();
+}
 
 }  // namespace oxbow::mapping_case

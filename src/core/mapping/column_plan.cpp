@@ -10,6 +10,7 @@
 #include "base/text.hpp"
 #include "core/mapping/column_steps.hpp"
 #include "core/mapping/sql_words.hpp"
+#include "core/mapping/way_back.hpp"
 
 namespace oxbow {
 namespace {
@@ -30,20 +31,9 @@ bool is_identity(const Column& column) {
   return column.identity_always || column.identity_by_default;
 }
 
-Loss loss_of(const StepPlan& step, bool has_backward, bool carried_elsewhere) {
-  bool forward = step.loses_something && !carried_elsewhere;
-  bool backward = !step.has_inverse && !has_backward && !carried_elsewhere;
+Loss loss_of(bool forward, bool backward) {
   if (forward && backward) return Loss::both;
   return forward ? Loss::forward : backward ? Loss::backward : Loss::none;
-}
-
-// Those that the rule lists, or those whose names stand in the expression.
-std::vector<std::string> columns_read_by(const ColumnRule& rule, const Table& legacy) {
-  if (rule.op != ColumnOp::sql || !rule.legacy.empty()) return rule.legacy;
-  std::vector<std::string> names;
-  for (const auto& word : possible_column_names(rule.argument))
-    if (legacy.find_column(word)) names.push_back(word);
-  return names;
 }
 
 class ColumnPlanner {
@@ -56,7 +46,8 @@ class ColumnPlanner {
         new_(new_side),
         unique_columns_(unique_columns),
         undecided_(undecided),
-        problems_(problems) {
+        problems_(problems),
+        ways_back_(ways_back(spec, legacy, new_side, unique_columns)) {
     for (const auto& name : source_columns) places_.emplace(name, places_.size());
   }
 
@@ -185,26 +176,31 @@ class ColumnPlanner {
       if (!only.empty())
         why = fmt::format("{}; {} {} read by sql only and not carried as it is", why.empty() ? step.why : why,
                           fmt::join(only, ", "), only.size() == 1 ? "is" : "are");
-      keep(rule.mark, columns, std::move(step), rule.backward.has_value(), why);
+      keep(rule, columns, std::move(step), why);
     }
   }
 
-  void keep(Mark mark, const RuleColumns& columns, StepPlan step, bool has_backward, std::string_view why) {
+  void keep(const ColumnRule& rule, const RuleColumns& columns, StepPlan step, std::string_view why) {
     std::vector<std::string> from;
     for (const auto& column : columns.legacy) from.push_back(column.column->name);
     auto& plan = step.plan;
     for (const auto& column : columns.legacy) plan.program.reads.push_back(column.place);
     plan.program.column = plan.column->name;
     bool carried_elsewhere =
-        std::ranges::all_of(from, [&](const auto& name) { return is_carried_elsewhere(name, mark); });
+        std::ranges::all_of(from, [&](const auto& name) { return is_carried_elsewhere(name, rule.mark); });
     bool meets_null = std::ranges::any_of(
         columns.legacy, [](const RuleColumns::Legacy& legacy) { return legacy.column->nullable; });
+    bool comes_back = !from.empty() &&
+                      std::ranges::all_of(from, [&](const auto& name) { return ways_back_.contains(name); });
     auto reason = why.empty() ? std::move(step.why) : std::string(why);
+    if (!comes_back && step.has_inverse)
+      if (auto back = undo(rule, columns); !back)
+        reason += fmt::format("{}no way back: {}", reason.empty() ? "" : "; ", back.error().detail);
     if (meets_null && !plan.column->nullable)
       reason += fmt::format("{}a row with NULL is quarantined", reason.empty() ? "" : "; ");
-    auto loss = loss_of(step, has_backward, carried_elsewhere && !from.empty());
-    add_report({fmt::format("{}", fmt::join(from, ", ")), plan.column->name, std::move(step.how), loss,
-                std::move(reason)},
+    bool is_kept = !step.loses_something || (carried_elsewhere && !from.empty());
+    add_report({fmt::format("{}", fmt::join(from, ", ")), plan.column->name, std::move(step.how),
+                loss_of(!is_kept, !comes_back), std::move(reason)},
                from.empty() ? "" : from.front());
     written_.emplace(plan.column->name, std::move(plan));
   }
@@ -234,10 +230,12 @@ class ColumnPlanner {
     for (const auto& name : rule.legacy) {
       if (rule.why.empty())
         problem(rule.mark, "{} is dropped without a reason: say it as why", old_name(name));
-      if (uses_[name] > 1)
-        problem(rule.mark, "{} is dropped and read by another rule: keep one of them", old_name(name));
-      auto loss = rule.backward ? Loss::forward : Loss::both;
-      add_report({name, "", "left behind", loss, rule.why}, name);
+      if (uses_[name] > 1 && !rule.backward)
+        problem(rule.mark,
+                "{} is dropped and read by another rule: keep one of them, or say with backward how it comes "
+                "back",
+                old_name(name));
+      add_report({name, "", "left behind", loss_of(true, !ways_back_.contains(name)), rule.why}, name);
     }
   }
 
@@ -376,6 +374,7 @@ class ColumnPlanner {
   const std::set<std::string>& unique_columns_;
   UndecidedColumns undecided_;
   std::vector<Problem>& problems_;
+  WaysBack ways_back_;
   std::map<std::string, std::size_t, std::less<>> places_;  // legacy column to its field in a source tuple
   std::map<std::string, int, std::less<>> uses_;            // by legacy column: rules that name it
   std::set<std::string, std::less<>> decided_;              // new columns that a rule or a name decides
@@ -387,6 +386,14 @@ class ColumnPlanner {
 };
 
 }  // namespace
+
+std::vector<std::string> columns_read_by(const ColumnRule& rule, const Table& legacy) {
+  if (rule.op != ColumnOp::sql || !rule.legacy.empty()) return rule.legacy;
+  std::vector<std::string> names;
+  for (const auto& word : possible_column_names(rule.argument))
+    if (legacy.find_column(word)) names.push_back(word);
+  return names;
+}
 
 std::vector<std::string> source_columns_of(const TableSpec& spec, const Table& legacy, const Table& new_side,
                                            const std::set<std::string>& needed) {

@@ -12,6 +12,9 @@
 
 namespace oxbow {
 
+// Those that the rule lists, or those whose names stand in the expression.
+std::vector<std::string> columns_read_by(const ColumnRule& rule, const Table& legacy);
+
 // A source tuple's layout: the legacy columns that the log carries and that something reads. `needed` are
 // read by others than the rules. What is left behind may come and go, in the table and in its log.
 std::vector<std::string> source_columns_of(const TableSpec& spec, const Table& legacy, const Table& new_side,

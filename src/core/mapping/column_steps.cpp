@@ -136,19 +136,31 @@ Steps plan_conversion_rule(const ColumnRule& rule, const RuleColumns& columns) {
 Steps plan_scale(const ColumnRule& rule, const RuleColumns& columns) {
   const auto& from = *columns.legacy.front().column;
   const auto& to = *columns.new_side.front();
-  auto factor = Decimal::parse(rule.argument);
+  std::string_view number = rule.argument;
+  bool divides = number.starts_with("1/");
+  if (divides) number.remove_prefix(2);
+  auto factor = Decimal::parse(number);
   if (!factor || !factor->is_finite() || factor->is_zero())
     return refuse("'{}' is not a factor: write a number other than 0", rule.argument);
+  if (divides && !divide(*factor, *factor)) return refuse("{} has too many digits to be divided by", number);
   for (const auto* column : {&from, &to})
     if (!is_exact_number(column->type))
       return refuse("scale works on numeric and integers, not on {}: use sql", column->type.sql);
-  auto step = make_step(to, ScaleField{*factor, base_type(from.type), base_type(to.type)},
-                        {fmt::format("trim_scale({}::numeric * {}::numeric)", quote_identifier(from.name),
-                                     quote_literal(to_string(*factor))),
-                         fmt::format("trim_scale({}::numeric)", quote_identifier(to.name))},
-                        fmt::format("scaled by {}", rule.argument));
+  auto plain = [](const Column& column) {
+    return fmt::format("trim_scale({}::numeric)", quote_identifier(column.name));
+  };
+  auto multiplied = [&](const Column& column) {
+    return fmt::format("trim_scale({}::numeric * {}::numeric)", quote_identifier(column.name),
+                       quote_literal(to_string(*factor)));
+  };
+  // SQL would round a quotient, so of a division the product is compared.
+  auto compared =
+      divides ? ComparedSql{plain(from), multiplied(to)} : ComparedSql{multiplied(from), plain(to)};
+  auto step = make_step(to, ScaleField{*factor, divides, base_type(from.type), base_type(to.type)},
+                        std::move(compared), fmt::format("{} by {}", divides ? "divided" : "scaled", number));
   step.plan.injective = true;
-  step.why = fmt::format("a product that does not fit {} is quarantined, never rounded", to.type.sql);
+  step.why = fmt::format("a {} that does not fit {} is quarantined, never rounded",
+                         divides ? "quotient" : "product", to.type.sql);
   return std::vector{std::move(step)};
 }
 
@@ -217,25 +229,62 @@ Result<Conversion> plan_text_result(const Column& column) {
   return conversion;
 }
 
-Steps plan_concat(const ColumnRule& rule, const RuleColumns& columns) {
-  const auto& to = *columns.new_side.front();
-  ConcatField concat{.from = {}, .separator = rule.argument, .conversion = TRY(plan_text_result(to))};
-  std::vector<std::string> parts, nullable;
+// Several columns as one text, for both implementations.
+struct Joined {
+  ConcatField field;
+  std::vector<std::string> parts;  // in SQL, all of them texts
+  std::string text;                // in SQL
+  std::string nulls;               // which of the columns may be NULL
+};
+
+Result<Joined> join(const ColumnRule& rule, const RuleColumns& columns) {
+  auto conversion = TRY(plan_text_result(*columns.new_side.front()));
+  Joined joined{.field = {.from = {}, .separator = rule.argument, .conversion = conversion},
+                .parts = {},
+                .text = {},
+                .nulls = {}};
+  std::vector<std::string> nullable;
   for (const auto& [column, place, identifies] : columns.legacy) {
     if (column->nullable) nullable.push_back(column->name);
     if (!has_text_codec(column->type))
       return refuse("{} has no text that could be joined: use sql", column->type.sql);
-    concat.from.push_back(column->type);
-    parts.push_back(fmt::format("{}::text", quote_identifier(column->name)));
+    joined.field.from.push_back(column->type);
+    joined.parts.push_back(fmt::format("{}::text", quote_identifier(column->name)));
   }
   auto separator = rule.argument.empty() ? " || " : fmt::format(" ||{} || ", quote_literal(rule.argument));
-  auto compared = compared_sql(concat.conversion, fmt::format("({})", fmt::join(parts, separator)),
-                               quote_identifier(to.name));
-  auto step = make_step(to, std::move(concat), std::move(compared), "joined");
+  joined.text = fmt::format("({})", fmt::join(joined.parts, separator));
+  joined.nulls = fmt::format("{}", fmt::join(nullable, " or "));
+  return joined;
+}
+
+Steps plan_concat(const ColumnRule& rule, const RuleColumns& columns) {
+  const auto& to = *columns.new_side.front();
+  auto joined = TRY(join(rule, columns));
+  auto compared = compared_sql(joined.field.conversion, joined.text, quote_identifier(to.name));
+  auto step = make_step(to, std::move(joined.field), std::move(compared), "joined");
   step.has_inverse = false;
   step.why = "a joined text cannot be taken apart with certainty";
-  if (!nullable.empty())
-    step.why += fmt::format("; where {} is NULL, all of it is", fmt::join(nullable, " or "));
+  if (!joined.nulls.empty()) step.why += fmt::format("; where {} is NULL, all of it is", joined.nulls);
+  return std::vector{std::move(step)};
+}
+
+// A split turned round.
+Steps plan_join_of_parts(const ColumnRule& rule, const RuleColumns& columns) {
+  const auto& to = *columns.new_side.front();
+  auto joined = TRY(join(rule, columns));
+  joined.field.comes_apart = true;
+  std::string same;
+  for (std::size_t i = 0; i + 1 < joined.parts.size(); ++i)
+    same += fmt::format("{}split_part({}, {}, {}) = {}", i > 0 ? " AND " : "", joined.text,
+                        quote_literal(rule.argument), i + 1, joined.parts[i]);
+  auto all = fmt::format("{}", fmt::join(joined.parts, ", "));
+  auto text = fmt::format(
+      "(CASE WHEN {} THEN {} WHEN num_nonnulls({}) > 0 THEN 'cannot be joined: ' || concat_ws({}, {}) END)",
+      same, joined.text, all, quote_literal(rule.argument), all);
+  auto compared = compared_sql(joined.field.conversion, text, quote_identifier(to.name));
+  auto step = make_step(to, std::move(joined.field), std::move(compared), "joined");
+  step.has_inverse = false;
+  step.why = "a row whose parts would be cut otherwise, or of which only some are NULL, is quarantined";
   return std::vector{std::move(step)};
 }
 
@@ -249,6 +298,7 @@ std::string split_sql(std::string_view text, std::string_view separator, std::si
 }
 
 Steps plan_split(const ColumnRule& rule, const RuleColumns& columns) {
+  if (columns.legacy.size() > 1) return plan_join_of_parts(rule, columns);
   const auto& from = *columns.legacy.front().column;
   if (rule.argument.empty()) return refuse("a text cannot be cut at nothing: write the separator");
   if (!is_text_like(from.type)) return refuse("only a text can be cut, not a {}: use sql", from.type.sql);
@@ -353,7 +403,7 @@ bool has_shape(const ColumnRule& rule, const RuleColumns& columns) {
     case ColumnOp::concat:
       return old_count >= 1 && new_count == 1;
     case ColumnOp::split:
-      return old_count == 1 && new_count >= 1;
+      return old_count == 1 ? new_count >= 1 : new_count == 1;
     case ColumnOp::sql:
       return new_count == 1;
     default:

@@ -27,7 +27,7 @@ struct StepPlan {
   std::string how;               // for the report
   std::string why;               // what the report says if the spec gives no reason
   bool loses_something = false;  // the new value does not tell all that the legacy value told
-  bool has_inverse = true;       // the legacy value can be computed from the new one
+  bool has_inverse = true;       // false: a rule of this kind cannot be undone, and `why` says so
 };
 
 // One plan per new column, or what is wrong with the rule and what to write instead. Not for drop and

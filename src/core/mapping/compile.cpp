@@ -100,6 +100,7 @@ class Compiler {
   // ---- the entity's key ----
 
   void check_entity_key() {
+    if (entity_.key.empty() && entity_.cohorts.size() == 1) return;  // all rows are of that cohort
     const auto* column = legacy_.find_column(entity_.key);
     if (!column) {
       std::vector<std::string_view> names;

@@ -21,9 +21,10 @@ struct ConvertField {
   Conversion conversion;
 };
 
-// A number times a factor.
+// A number times a factor, or divided by it.
 struct ScaleField {
   Decimal factor;
+  bool divides = false;
   Type from;
   Type to;
 };
@@ -44,6 +45,8 @@ struct ConcatField {
   std::vector<Type> from;
   std::string separator;
   Conversion conversion;  // of the whole text
+  bool comes_apart =
+      false;  // only what would be cut into the same values again; NULL only if all of them are
 };
 
 // The part of a text between two separators; the last part takes what is left.

@@ -1,10 +1,11 @@
 // Runs the tables in test/golden/mapping: two tables, rules and rows go in, what compile_mapping() and
-// RowMapper make of them comes out.
+// RowMapper make of them comes out; in inverse.txt, what compile_inverse() makes of them.
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
+#include "core/mapping/inverse.hpp"
 #include "core/mapping/row_mapper.hpp"
 #include "core/value/pg_values.hpp"
 #include "model/tuple.hpp"
@@ -58,12 +59,12 @@ std::string decode_field(const Type* type, const Field& field) {
   return hex;
 }
 
-std::string decode_row(const Case& test, const TableMapping& mapping, std::string_view tuple) {
+std::string decode_row(const Table& target, const TableMapping& mapping, std::string_view tuple) {
   std::vector<std::string> values;
   EXPECT_TRUE(validate_tuple(tuple, static_cast<std::uint16_t>(mapping.programs.size())));
   FieldReader reader(tuple);
   for (const auto& column : mapping.target.columns)
-    values.push_back(decode_field(&test.new_side.find_column(column.name)->type, reader.next()));
+    values.push_back(decode_field(&target.find_column(column.name)->type, reader.next()));
   for (const auto& column : mapping.target.staged_only) {
     auto type = TypeReader::built_in(column.sql_type == "bigint" ? "int8" : "text");
     values.push_back(decode_field(&type, reader.next()));
@@ -116,17 +117,76 @@ Lines describe(const Case& test) {
     std::string tuple;
     auto mapped = mapper.map(encode_row(test.legacy, mapping, row), tuple);
     out.push_back("row: " + (mapped
-                                 ? decode_row(test, mapping, tuple)
+                                 ? decode_row(test.new_side, mapping, tuple)
                                  : fmt::format("{}: {}", name(mapped.error().code), mapped.error().detail)));
     if (!mapped) EXPECT_EQ(tuple, "");
   }
   return out;
 }
 
+// ---- the way back ----
+
+constexpr std::string_view kOpNames[] = {"rename", "cast",  "scale", "map",  "constant", "default",
+                                         "concat", "split", "json",  "drop", "sql"};
+
+std::string describe_rule(const ColumnRule& rule) {
+  bool has_argument = rule.op != ColumnOp::rename && rule.op != ColumnOp::map && !rule.argument.empty();
+  auto argument = has_argument ? " " + rule.argument : "";
+  for (const auto& [from, to] : rule.map) argument += fmt::format(" {}={}", from, to);
+  return fmt::format("rule {} -> {} : {}{}", fmt::join(rule.legacy, " "), fmt::join(rule.new_side, " "),
+                     kOpNames[static_cast<int>(rule.op)], argument);
+}
+
+std::string mapped(RowMapper& mapper, const Table& target, const TableMapping& mapping,
+                   const std::string& source) {
+  std::string tuple;
+  auto done = mapper.map(source, tuple);
+  return done ? decode_row(target, mapping, tuple)
+              : fmt::format("{}: {}", name(done.error().code), done.error().detail);
+}
+
+Lines describe_inverse(const Case& test) {
+  auto forward = compile_mapping(test.entity, test.spec, test.legacy, test.new_side);
+  EXPECT_TRUE(forward.mapping) << test.title;
+  if (!forward.mapping) return {};
+  std::vector<Problem> problems;
+  auto inverse = invert(test.entity, test.spec, test.legacy, test.new_side, *forward.mapping, problems);
+  auto compiled = compile_inverse(test.entity, test.spec, test.legacy, test.new_side, *forward.mapping);
+  Lines out;
+  for (const auto& problem : compiled.problems)
+    out.push_back(fmt::format("problem at {}: {}", problem.mark.line, problem.sentence));
+  EXPECT_EQ(compiled.mapping.has_value(), compiled.problems.empty());
+  if (!compiled.mapping) return out;
+
+  const auto& mapping = *compiled.mapping;
+  out.push_back(inverse.entity.key.empty() ? "no entity key" : "entity key: " + inverse.entity.key);
+  out.push_back(
+      fmt::format("identity: {} -> {}", names_of(mapping.source_key), names_of(mapping.target_key)));
+  if (mapping.identity_needs_full) out.push_back("replica identity: full");
+  for (const auto& rule : inverse.table.columns) out.push_back(describe_rule(rule));
+  for (const auto& column : mapping.target.columns)
+    if (!column.sql.empty()) out.push_back(fmt::format("computed: {} = {}", column.name, flat(column.sql)));
+  for (const auto& column : mapping.compared)
+    out.push_back(fmt::format("compared: {} == {}{}", flat(column.legacy_sql), flat(column.new_sql),
+                              column.may_differ_until ? " (may differ)" : ""));
+  RowMapper there(*forward.mapping), back(mapping);
+  for (const auto& row : test.rows) {
+    std::string written;
+    EXPECT_TRUE(there.map(encode_row(test.legacy, *forward.mapping, row), written)) << row;
+    out.push_back(fmt::format(
+        "row: {} => {}", decode_row(test.new_side, *forward.mapping, written),
+        mapped(back, test.legacy, mapping, logged_by_new_side(*forward.mapping, written, mapping))));
+  }
+  for (const auto& row : test.new_rows)
+    out.push_back("born: " + mapped(back, test.legacy, mapping, encode_row(test.new_side, mapping, row)));
+  return out;
+}
+
 class GoldenMapping : public testing::TestWithParam<std::string> {};
 
 TEST_P(GoldenMapping, IsWhatItWas) {
-  golden::expect_unchanged<Case>(golden::path_of("mapping/" + GetParam()), describe);
+  golden::expect_unchanged<Case>(golden::path_of("mapping/" + GetParam()),
+                                 GetParam() == "inverse.txt" ? describe_inverse : describe);
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, GoldenMapping, testing::ValuesIn(golden::files_in("mapping")),

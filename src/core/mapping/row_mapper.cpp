@@ -1,8 +1,10 @@
 #include "core/mapping/row_mapper.hpp"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "base/assert.hpp"
 #include "core/mapping/json_text.hpp"
@@ -95,11 +97,11 @@ Made run(const ConvertField& step, std::span<const Field> fields, std::string& o
 
 Made run(const ScaleField& step, std::span<const Field> fields, std::string& out) {
   auto number = TRY(decode_decimal(step.from, fields[0].bytes));
-  auto product = TRY(multiply(number, step.factor));
-  auto encoded = encode_decimal(step.to, product);
+  auto scaled = TRY(step.divides ? divide(number, step.factor) : multiply(number, step.factor));
+  auto encoded = encode_decimal(step.to, scaled);
   if (!encoded) {
-    return Err(ErrorCode::row_rejected, "{} times {} does not fit {} exactly", to_string(number),
-               to_string(step.factor), step.to.sql);
+    return Err(ErrorCode::row_rejected, "{} {} {} does not fit {} exactly", to_string(number),
+               step.divides ? "divided by" : "times", to_string(step.factor), step.to.sql);
   }
   out += *encoded;
   return true;
@@ -109,17 +111,35 @@ Made run(const LookUpField& step, std::span<const Field> fields, std::string& ou
   auto image = step.images.find(fields[0].bytes);
   if (image == step.images.end()) {
     auto text = TRY(binary_to_text(step.from, fields[0].bytes));
-    return Err(ErrorCode::row_rejected, "the map has no new value for {}", shown(text));
+    return Err(ErrorCode::row_rejected, "the map has no value for {}", shown(text));
   }
   out += image->second;
   return true;
 }
 
+// One part of a text that is cut at its first separators; nothing if there are too few.
+std::optional<std::string_view> part_of(std::string_view text, std::string_view separator, std::size_t part,
+                                        std::size_t parts) {
+  std::string_view wanted;
+  for (std::size_t i = 0; i < parts; ++i) {
+    bool last = i + 1 == parts;
+    auto end = last ? text.size() : text.find(separator);
+    if (end == std::string_view::npos) return std::nullopt;
+    if (i == part) wanted = text.substr(0, end);
+    if (!last) text.remove_prefix(end + separator.size());
+  }
+  return wanted;
+}
+
 Made run(const ConcatField& step, std::span<const Field> fields, std::string& out) {
-  std::string whole;
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (i > 0) whole += step.separator;
-    whole += TRY(binary_to_text(step.from[i], fields[i].bytes));
+  std::vector<std::string> parts;
+  for (std::size_t i = 0; i < fields.size(); ++i)
+    parts.push_back(TRY(binary_to_text(step.from[i], fields[i].bytes)));
+  auto whole = fmt::format("{}", fmt::join(parts, step.separator));
+  for (std::size_t i = 0; step.comes_apart && i < parts.size(); ++i) {
+    if (part_of(whole, step.separator, i, parts.size()) == parts[i]) continue;
+    return Err(ErrorCode::row_rejected, "{} joined at {} would be cut into other parts again", shown(whole),
+               shown(step.separator));
   }
   TRY(convert(step.conversion, whole, out));
   return true;
@@ -127,18 +147,11 @@ Made run(const ConcatField& step, std::span<const Field> fields, std::string& ou
 
 Made run(const SplitField& step, std::span<const Field> fields, std::string& out) {
   auto text = TRY(binary_to_text(step.from, fields[0].bytes));
-  std::string_view rest = text, wanted;
-  for (std::size_t part = 0; part < step.parts; ++part) {
-    bool last = part + 1 == step.parts;
-    auto end = last ? rest.size() : rest.find(step.separator);
-    if (end == std::string_view::npos) {
-      return Err(ErrorCode::row_rejected, "{} has fewer than {} parts between {}", shown(text), step.parts,
-                 shown(step.separator));
-    }
-    if (part == step.part) wanted = rest.substr(0, end);
-    if (!last) rest.remove_prefix(end + step.separator.size());
-  }
-  TRY(convert(step.conversion, wanted, out));
+  auto wanted = part_of(text, step.separator, step.part, step.parts);
+  if (!wanted)
+    return Err(ErrorCode::row_rejected, "{} has fewer than {} parts between {}", shown(text), step.parts,
+               shown(step.separator));
+  TRY(convert(step.conversion, *wanted, out));
   return true;
 }
 
@@ -212,7 +225,7 @@ struct RowMapper::Impl {
     auto length_at = out.size();
     append_big_endian(out, kNull);
     bool computed = std::holds_alternative<ComputedField>(program.step);
-    if (computed || std::ranges::any_of(fields, &Field::is_null)) return {};
+    if (computed || std::ranges::any_of(fields, &Field::is_null)) return check_nulls(program);
 
     auto made = std::visit([&](const auto& step) { return run(step, fields, out); }, program.step);
     if (!made) {
@@ -221,6 +234,14 @@ struct RowMapper::Impl {
     }
     if (*made) write_length(out, length_at);
     return {};
+  }
+
+  // Some values without the others would be lost in a NULL.
+  Status check_nulls(const FieldProgram& program) const {
+    const auto* concat = std::get_if<ConcatField>(&program.step);
+    if (!concat || !concat->comes_apart || std::ranges::all_of(fields, &Field::is_null)) return {};
+    return Err(ErrorCode::row_rejected, "{} of {}: some of its parts are NULL and some are not",
+               program.column, to_string(mapping.new_side));
   }
 
   // The bytes behind the length at `at` are the value.

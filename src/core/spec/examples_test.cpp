@@ -7,7 +7,7 @@
 #include <iterator>
 #include <set>
 
-#include "core/mapping/mapping.hpp"
+#include "core/mapping/inverse.hpp"
 #include "core/spec/grammar.hpp"
 #include "support/catalog_builder.hpp"
 #include "support/schema_validator.hpp"
@@ -119,7 +119,7 @@ Catalog bank_catalog() {
               column("amount_minor", int8()), column("booked_at", timestamp), column("note", text())})});
 }
 
-TEST(Examples, PgbenchBecomesABank) {
+TEST(Examples, PgbenchBecomesABankAndCouldGoBack) {
   auto spec = *parse_spec_text(content_of(OXBOW_SOURCE_DIR "/examples/pgbench/oxbow.yaml")).spec;
   auto legacy = pgbench_catalog(), fresh = bank_catalog();
   int compiled_tables = 0;
@@ -127,6 +127,9 @@ TEST(Examples, PgbenchBecomesABank) {
     for (const auto& table : entity.tables) {
       auto compiled = compile_mapping(entity, table, *legacy.find(table.legacy), *fresh.find(table.new_side));
       for (const auto& problem : compiled.problems) ADD_FAILURE() << problem.sentence;
+      auto inverse = compile_inverse(entity, table, *legacy.find(table.legacy), *fresh.find(table.new_side),
+                                     *compiled.mapping);
+      for (const auto& problem : inverse.problems) ADD_FAILURE() << problem.sentence;
       ++compiled_tables;
     }
   }

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "base/assert.hpp"
 #include "core/cohort/cohorts.hpp"
+#include "core/mapping/inverse.hpp"
 
 namespace oxbow {
 namespace {
@@ -67,6 +69,29 @@ void note_what_others_carry(std::vector<PlannedTable>& tables) {
       }
     }
   }
+}
+
+const TableSpec& spec_of(const EntitySpec& entity, const TableMapping& mapping) {
+  auto table = std::ranges::find_if(entity.tables, [&](const TableSpec& each) {
+    return each.legacy == mapping.legacy && each.new_side == mapping.new_side;
+  });
+  OXBOW_ASSERT(table != entity.tables.end(), "{} is not in the spec", to_string(mapping.new_side));
+  return *table;
+}
+
+// What keeps rows from coming back. It is no mistake of a mirror.
+void judge_way_back(const EntitySpec& entity, const PlannedTable& table, const Plan& plan,
+                    std::vector<PreflightItem>& items) {
+  const auto& mapping = table.mapping;
+  auto inverse = compile_inverse(entity, spec_of(entity, mapping), *plan.legacy.find(mapping.legacy),
+                                 *plan.new_side.find(mapping.new_side), mapping);
+  for (auto& problem : inverse.problems)
+    items.push_back({PreflightItem::Verdict::warning,
+                     Side::legacy,
+                     fmt::format("mirroring works, but a later handover of {} does not: {}", entity.name,
+                                 problem.sentence),
+                     {},
+                     problem.mark});
 }
 
 constexpr std::size_t kTablesListed = 12;
@@ -176,6 +201,7 @@ std::vector<PreflightItem> judge_plan(const Spec& spec, const Plan& plan) {
   for (std::size_t i = 0; i < sentences.size(); ++i)
     items.push_back(
         {i + 1 < sentences.size() ? Verdict::warning : Verdict::ok, Side::legacy, sentences[i], {}, {}});
+  for (const auto& table : plan.tables) judge_way_back(*spec.find_entity(table.entity), table, plan, items);
   for (const auto& table : plan.tables) {
     const auto* entity = spec.find_entity(table.entity);
     if (entity->cohorts.size() < 2 || !table.mapping.new_entity_key.empty()) continue;

@@ -108,6 +108,41 @@ TEST(Plan, WarnsOfCohortsThatGoBackOnlyTogether) {
   EXPECT_THAT(items.back().sentence, HasSubstr("rolled back only together"));
 }
 
+std::vector<PreflightItem> warnings_of_handover(const Scene& scene) {
+  auto plan = make_plan(scene.spec, scene.legacy, scene.fresh);
+  EXPECT_TRUE(plan) << to_string(plan.error());
+  auto items = judge_plan(scene.spec, *plan);
+  std::erase_if(items, [](const auto& item) { return !item.sentence.contains("a later handover"); });
+  return items;
+}
+
+TEST(Plan, WarnsOfRowsThatCannotComeBackAtThePlaceThatCouldChangeIt) {
+  Scene scene;
+  EXPECT_TRUE(warnings_of_handover(scene).empty());
+  scene.legacy.tables.at({"public", "refunds"}).columns.push_back(not_null("note", text()));
+  scene.tables()[1].columns.push_back(
+      {.op = ColumnOp::drop, .legacy = {"note"}, .why = "unused", .mark = {15, 13}});
+  auto warnings = warnings_of_handover(scene);
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_EQ(warnings[0].verdict, PreflightItem::Verdict::warning);
+  EXPECT_EQ(warnings[0].mark.line, 15);
+  EXPECT_THAT(
+      warnings[0].sentence,
+      HasSubstr("mirroring works, but a later handover of payment does not: rows that are born on the "
+                "new side cannot be brought back: nothing says what public.refunds.note holds"));
+  scene.tables()[1].columns[0].backward = "''";
+  EXPECT_TRUE(warnings_of_handover(scene).empty());
+}
+
+TEST(Plan, WarnsForEachNewTableOfALegacyTableThatBecomesSeveral) {
+  Scene scene;
+  scene.tables()[1].legacy = scene.tables()[0].legacy;
+  auto warnings = warnings_of_handover(scene);
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_EQ(warnings[0].mark.line, 8);
+  EXPECT_EQ(warnings[1].mark.line, 12);
+}
+
 TEST(Plan, LeavesOutColumnsThatCameWhileTheMirrorRunsIfItMay) {
   Scene scene;
   scene.legacy.tables.at({"public", "payments"}).columns.push_back(column("nick", text()));
