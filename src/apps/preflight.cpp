@@ -65,7 +65,7 @@ Task<std::vector<RowCheck>> check_tables(const Spec& spec, const Plan& plan, boo
   std::vector<RowCheck> checks;
   for (const auto& table : plan.tables) {
     auto show = [&](std::uint64_t rows) {
-      line.show(fmt::format("trying rows of {}: {}", to_string(table.mapping.legacy), human_count(rows)));
+      line.show(fmt::format("trying rows of {}: {}", to_string(table.mapping.source), human_count(rows)));
     };
     checks.push_back(CO_TRY(co_await check_rows(table.mapping, *source, *reader, *trial, show)));
   }
@@ -81,8 +81,8 @@ Task<std::vector<PreflightItem>> check_rows_together(const Spec& spec, const Pre
   };
   std::vector<MappedTable> tables;
   for (const auto& table : preflight.plan->tables)
-    tables.push_back({&table.mapping, preflight.legacy.find(table.mapping.legacy),
-                      preflight.new_side.find(table.mapping.new_side)});
+    tables.push_back({&table.mapping, preflight.legacy.find(table.mapping.source),
+                      preflight.new_side.find(table.mapping.target.name)});
   co_return co_await check_constraints(questions_on_constraints(tables), *counter, show);
 }
 

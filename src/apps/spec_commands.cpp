@@ -114,8 +114,8 @@ struct CheckCommand {
   // What is not carried both ways as it is; the rest needs no words.
   static void report(const Preflight& preflight) {
     for (const auto& table : preflight.plan->tables) {
-      fmt::print("{} -> {}: columns that are mapped or left behind: {}\n", to_string(table.mapping.legacy),
-                 to_string(table.mapping.new_side), table.mapping.report.size());
+      fmt::print("{} -> {}: columns that are mapped or left behind: {}\n", to_string(table.mapping.source),
+                 to_string(table.mapping.target.name), table.mapping.report.size());
       for (const auto& column : table.mapping.report) {
         if (column.loss == Loss::none) continue;
         bool both = !column.legacy.empty() && !column.new_side.empty();

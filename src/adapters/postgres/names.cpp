@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "model/origin.hpp"
+#include "model/course.hpp"
 
 namespace oxbow::postgres {
 namespace {

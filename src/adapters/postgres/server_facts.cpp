@@ -6,7 +6,7 @@
 #include "adapters/postgres/local_disk.hpp"
 #include "adapters/postgres/locked_change.hpp"
 #include "adapters/postgres/names.hpp"
-#include "model/origin.hpp"
+#include "model/course.hpp"
 
 namespace oxbow::postgres {
 namespace {

@@ -7,7 +7,7 @@
 #include "adapters/postgres/names.hpp"
 #include "adapters/postgres/schema.hpp"
 #include "adapters/postgres/session.hpp"
-#include "model/origin.hpp"
+#include "model/course.hpp"
 #include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"

@@ -45,8 +45,8 @@ class Compiler {
       : entity_(entity), spec_(spec), legacy_(legacy), new_(new_side), undecided_(undecided) {}
 
   CompiledMapping compile() {
-    mapping_.legacy = legacy_.name;
-    mapping_.new_side = new_.name;
+    mapping_.source = legacy_.name;
+    mapping_.target.name = new_.name;
     check_tables();
     auto identity = choose_identity(spec_, legacy_, problems_);
     std::set<std::string> unique;
@@ -150,7 +150,6 @@ class Compiler {
   void lay_out(const Identity& identity, ColumnPlans& plans) {
     mapping_.identity_index = identity.replica_index;
     mapping_.identity_needs_full = identity.needs_full;
-    mapping_.target.name = new_.name;
     mapping_.target.has_key = !identity.columns.empty();
     mapping_.report = std::move(plans.report);
     for (const auto& plan : plans.written) {

@@ -51,8 +51,7 @@ class RowMapper;
 
 class TableMapping {
  public:
-  TableName legacy;
-  TableName new_side;
+  TableName source;  // in a stream from legacy to the new side that is the legacy table
 
   // The layout of source tuples: columns of the legacy table in catalog order, without generated ones and
   // those that nothing reads. The log, the copier and the quarantine all use it.

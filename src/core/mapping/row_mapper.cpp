@@ -229,7 +229,7 @@ struct RowMapper::Impl {
 
     auto made = std::visit([&](const auto& step) { return run(step, fields, out); }, program.step);
     if (!made) {
-      return Err(made.error().code, "{} of {}: {}", program.column, to_string(mapping.new_side),
+      return Err(made.error().code, "{} of {}: {}", program.column, to_string(mapping.target.name),
                  made.error().detail);
     }
     if (*made) write_length(out, length_at);
@@ -241,7 +241,7 @@ struct RowMapper::Impl {
     const auto* concat = std::get_if<ConcatField>(&program.step);
     if (!concat || !concat->comes_apart || std::ranges::all_of(fields, &Field::is_null)) return {};
     return Err(ErrorCode::row_rejected, "{} of {}: some of its parts are NULL and some are not",
-               program.column, to_string(mapping.new_side));
+               program.column, to_string(mapping.target.name));
   }
 
   // The bytes behind the length at `at` are the value.

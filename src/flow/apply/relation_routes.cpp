@@ -33,11 +33,11 @@ void RelationRoutes::learn(const Relation& relation) {
 std::optional<RelationRoute> RelationRoutes::route_to(std::uint32_t number, const Relation& relation) const {
   const auto& table = tables_[number];
   const auto& mapping = *table.mapping;
-  bool has_its_name = mapping.legacy == relation.name;
+  bool has_its_name = mapping.source == relation.name;
   bool is_that_table = table.legacy_id != RelationId{} && table.legacy_id == relation.id;
   if (!has_its_name && !is_that_table) return std::nullopt;
 
-  auto name = to_string(mapping.legacy);
+  auto name = to_string(mapping.source);
   RelationRoute route{number, {}, std::nullopt};
   auto misfit = [&](std::string why) {
     if (!route.misfit) route.misfit = Error{ErrorCode::schema_drift, std::move(why)};

@@ -66,8 +66,8 @@ KeySearch::KeySearch(const Plan& plan, std::string_view asked) {
     const auto& mapping = planned.mapping;
     auto entity = mapping.entity_key_field ? mapping.source_columns[*mapping.entity_key_field] : "";
     tables_.push_back({.id = planned.id,
-                       .legacy = mapping.legacy,
-                       .new_side = mapping.new_side,
+                       .legacy = mapping.source,
+                       .new_side = mapping.target.name,
                        .names = {names_of(mapping.source_key), names_of(mapping.target_key), entity,
                                  mapping.new_entity_key},
                        .legacy_key = mapping.source_key,

@@ -33,7 +33,7 @@ bool lies_between(std::uint32_t xid, std::uint32_t first, std::uint32_t last) {
 std::vector<std::uint32_t> numbers_of(const Plan& plan, const TableName& legacy) {
   std::vector<std::uint32_t> numbers;
   for (const auto& table : plan.tables) {
-    if (table.mapping.legacy == legacy) numbers.push_back(table.id);
+    if (table.mapping.source == legacy) numbers.push_back(table.id);
   }
   return numbers;
 }
@@ -50,7 +50,7 @@ Task<void> PartWatch::begin(TargetAdmin& target) {
 
 Task<void> PartWatch::look(SourceAdmin& source, TargetAdmin& target,
                            std::function<bool(const TableName&)> is_copied) {
-  auto seen = CO_TRY(co_await source.look_at_parts(parts_.context.plan.legacy_tables()));
+  auto seen = CO_TRY(co_await source.look_at_parts(parts_.context.plan.source_tables()));
   bool differs = false;
   found_new_parts_ = false;
   stops_because_.clear();

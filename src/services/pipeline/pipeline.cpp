@@ -125,7 +125,7 @@ Task<void> Pipeline::make_ready() {
                        may_leave_out ? UndecidedColumns::are_left_out : UndecidedColumns::are_problems));
   if (!has_stream) CO_TRY(co_await refuse_if_unprepared(legacy, new_side));
   plan_ = std::move(plan);
-  facts_.key_kinds = key_kinds(spec_, plan_->legacy);
+  facts_.key_kinds = key_kinds(spec_, plan_->source);
   co_return Status{};
 }
 
@@ -308,7 +308,7 @@ Status Pipeline::may_part(const MirrorScope& scope) const {
         ErrorCode::illegal_transition,
         "{} does not hold the key of {} as legacy prints it, so the rows of some cohorts cannot be told "
         "from the others there; roll all cohorts of {} back together",
-        to_string(table.mapping.new_side), scope.entity, scope.entity);
+        to_string(table.mapping.target.name), scope.entity, scope.entity);
   }
   return {};
 }
@@ -327,7 +327,8 @@ Task<void> Pipeline::remove_rows_of(const MirrorScope& scope,
   CO_TRY(co_await writer->begin());
   for (const auto& table : plan_->tables) {
     if (table.entity != scope.entity) continue;
-    RangeRead rows{.table = table.mapping.new_side, .cohorts = CohortFilter{*table.cohorts, scope.cohorts}};
+    RangeRead rows{.table = table.mapping.target.name,
+                   .cohorts = CohortFilter{*table.cohorts, scope.cohorts}};
     std::ranges::sort(rows.cohorts->members);
     rows.cohorts->table.key_column = table.mapping.new_entity_key;
     CO_TRY(co_await writer->remove_rows(std::move(rows)));

@@ -62,9 +62,9 @@ void note_what_others_carry(std::vector<PlannedTable>& tables) {
     for (auto& line : table.mapping.report) {
       if (!line.new_side.empty()) continue;
       for (const auto& other : tables) {
-        if (other.id == table.id || other.mapping.legacy != table.mapping.legacy) continue;
+        if (other.id == table.id || other.mapping.source != table.mapping.source) continue;
         if (std::ranges::count(other.mapping.source_columns, line.legacy) == 0) continue;
-        line.how = fmt::format("left to {}", to_string(other.mapping.new_side));
+        line.how = fmt::format("left to {}", to_string(other.mapping.target.name));
         line.loss = Loss::none;
       }
     }
@@ -73,19 +73,22 @@ void note_what_others_carry(std::vector<PlannedTable>& tables) {
 
 const TableSpec& spec_of(const EntitySpec& entity, const TableMapping& mapping) {
   auto table = std::ranges::find_if(entity.tables, [&](const TableSpec& each) {
-    return each.legacy == mapping.legacy && each.new_side == mapping.new_side;
+    return each.legacy == mapping.source && each.new_side == mapping.target.name;
   });
-  OXBOW_ASSERT(table != entity.tables.end(), "{} is not in the spec", to_string(mapping.new_side));
+  OXBOW_ASSERT(table != entity.tables.end(), "{} is not in the spec", to_string(mapping.target.name));
   return *table;
+}
+
+CompiledMapping inverse_of(const EntitySpec& entity, const PlannedTable& table, const Plan& there) {
+  const auto& mapping = table.mapping;
+  return compile_inverse(entity, spec_of(entity, mapping), *there.source.find(mapping.source),
+                         *there.target.find(mapping.target.name), mapping);
 }
 
 // What keeps rows from coming back. It is no mistake of a mirror.
 void judge_way_back(const EntitySpec& entity, const PlannedTable& table, const Plan& plan,
                     std::vector<PreflightItem>& items) {
-  const auto& mapping = table.mapping;
-  auto inverse = compile_inverse(entity, spec_of(entity, mapping), *plan.legacy.find(mapping.legacy),
-                                 *plan.new_side.find(mapping.new_side), mapping);
-  for (auto& problem : inverse.problems)
+  for (auto& problem : inverse_of(entity, table, plan).problems)
     items.push_back({PreflightItem::Verdict::warning,
                      Side::legacy,
                      fmt::format("mirroring works, but a later handover of {} does not: {}", entity.name,
@@ -109,22 +112,23 @@ void add_unknown_table(Mistakes& mistakes, const Mark& mark, const TableName& ta
 
 }  // namespace
 
-std::vector<TableName> Plan::legacy_tables() const {
+std::vector<TableName> Plan::source_tables() const {
   std::vector<TableName> names;
-  for (const auto& table : tables) names.push_back(table.mapping.legacy);
+  for (const auto& table : tables) names.push_back(table.mapping.source);
   return distinct(std::move(names));
 }
 
-std::vector<TableName> Plan::new_tables() const {
+std::vector<TableName> Plan::target_tables() const {
   std::vector<TableName> names;
-  for (const auto& table : tables) names.push_back(table.mapping.new_side);
+  for (const auto& table : tables) names.push_back(table.mapping.target.name);
   return distinct(std::move(names));
 }
 
 PlanAttempt try_to_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side,
                         UndecidedColumns undecided) {
-  Plan plan{.legacy = legacy,
-            .new_side = new_side,
+  Plan plan{.course = Course::there,
+            .source = legacy,
+            .target = new_side,
             .cohorts = {},
             .tables = {},
             .identity_changes = {},
@@ -163,6 +167,34 @@ Result<Plan> make_plan(const Spec& spec, const Catalog& legacy, const Catalog& n
   return *std::move(attempt.plan);
 }
 
+Result<Plan> make_plan_back(const Spec& spec, const Plan& there) {
+  Plan back{.course = other(there.course),
+            .source = there.target,
+            .target = there.source,
+            .cohorts = {},
+            .tables = {},
+            .identity_changes = {},
+            .left_out = {}};
+  for (const auto& entity : spec.entities)
+    back.cohorts.push_back(std::make_unique<CohortTable>(resolve_cohorts(entity, spec.migration)));
+  std::string problems;
+  for (const auto& table : there.tables) {
+    const auto& entity = *spec.find_entity(table.entity);
+    auto compiled = inverse_of(entity, table, there);
+    for (const auto& problem : compiled.problems) problems += "\n  " + problem.sentence;
+    if (!compiled.mapping) continue;
+    auto& mapping = *compiled.mapping;
+    mapping.target.id = table.id;
+    const auto& source = *back.source.find(mapping.source);
+    if (auto change = identity_change(mapping, source)) back.identity_changes.push_back(*change);
+    auto place = static_cast<std::size_t>(&entity - spec.entities.data());
+    back.tables.push_back({table.id, table.entity, std::move(mapping), back.cohorts[place].get(), 0});
+  }
+  if (!problems.empty())
+    return Err(ErrorCode::unsupported, "rows of the new side have no way back:{}", problems);
+  return back;
+}
+
 std::vector<std::uint32_t> table_numbers(const Spec& spec, const std::string& entity) {
   std::vector<std::uint32_t> numbers;
   std::uint32_t next = 0;
@@ -182,7 +214,7 @@ std::vector<std::string> set_up_sentences(const Plan& plan) {
     auto line = fmt::format("{} ({})", to_string(change.table), identity);
     if (std::ranges::count(changes, line) == 0) changes.push_back(std::move(line));
   }
-  for (const auto& table : plan.legacy_tables()) published.push_back(to_string(table));
+  for (const auto& table : plan.source_tables()) published.push_back(to_string(table));
   std::vector<std::string> sentences;
   if (!changes.empty())
     sentences.push_back(fmt::format(
@@ -210,7 +242,7 @@ std::vector<PreflightItem> judge_plan(const Spec& spec, const Plan& plan) {
          fmt::format(
              "{} does not hold {}, the key of {}, as legacy prints it, so the cohorts of {} can be rolled "
              "back only together",
-             to_string(table.mapping.new_side), entity->key, entity->name, entity->name),
+             to_string(table.mapping.target.name), entity->key, entity->name, entity->name),
          fmt::format("give the new table a column for {} and carry it there", entity->key), entity->mark});
   }
   return items;
@@ -225,7 +257,7 @@ std::uint64_t rows_expected(const PlannedTable& table, const std::set<CohortId>&
 std::vector<std::string> schema_changes(const Plan& plan, Side side, const Catalog& before,
                                         const Catalog& now) {
   std::vector<std::string> sentences;
-  for (const auto& name : side == Side::legacy ? plan.legacy_tables() : plan.new_tables()) {
+  for (const auto& name : side == source_of(plan.course) ? plan.source_tables() : plan.target_tables()) {
     const auto* was = before.find(name);
     const auto* is = now.find(name);
     std::vector<std::string> changes;

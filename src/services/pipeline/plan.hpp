@@ -14,6 +14,7 @@
 #include "core/spec/preflight.hpp"
 #include "model/catalog.hpp"
 #include "model/cohort.hpp"
+#include "model/course.hpp"
 #include "model/side.hpp"
 #include "model/spec.hpp"
 #include "ports/admin.hpp"
@@ -29,14 +30,15 @@ struct PlannedTable {
 };
 
 struct Plan {
-  Catalog legacy, new_side;                           // as they were when the plan was made
+  Course course = Course::there;
+  Catalog source, target;                             // as they were when the plan was made
   std::vector<std::unique_ptr<CohortTable>> cohorts;  // by entity
   std::vector<PlannedTable> tables;
   std::vector<IdentityChange> identity_changes;
   std::vector<std::string> left_out;  // columns that the spec does not know and that are not carried
 
-  std::vector<TableName> legacy_tables() const;
-  std::vector<TableName> new_tables() const;
+  std::vector<TableName> source_tables() const;
+  std::vector<TableName> target_tables() const;
 };
 
 struct PlanAttempt {
@@ -50,6 +52,9 @@ PlanAttempt try_to_plan(const Spec& spec, const Catalog& legacy, const Catalog& 
 // `spec_invalid` with all mistakes, a line each.
 Result<Plan> make_plan(const Spec& spec, const Catalog& legacy, const Catalog& new_side,
                        UndecidedColumns undecided = UndecidedColumns::are_problems);
+
+// The same tables, the other way. `unsupported` naming every table whose rows cannot come back.
+Result<Plan> make_plan_back(const Spec& spec, const Plan& there);
 
 // The numbers of an entity's tables, as a plan gives them, and without one.
 std::vector<std::uint32_t> table_numbers(const Spec& spec, const std::string& entity);

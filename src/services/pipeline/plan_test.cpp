@@ -134,6 +134,38 @@ TEST(Plan, WarnsOfRowsThatCannotComeBackAtThePlaceThatCouldChangeIt) {
   EXPECT_TRUE(warnings_of_handover(scene).empty());
 }
 
+TEST(Plan, HasAWayBackWithTheSameTablesUnderTheSameNumbersAndTheSidesSwapped) {
+  Scene scene;
+  scene.fresh.tables.at({"ledger", "refund"}).columns.push_back(column("note", text()));
+  scene.tables()[1].columns.push_back({.op = ColumnOp::constant, .new_side = {"note"}, .argument = "none"});
+  auto there = make_plan(scene.spec, scene.legacy, scene.fresh);
+  ASSERT_TRUE(there) << to_string(there.error());
+  auto back = make_plan_back(scene.spec, *there);
+  ASSERT_TRUE(back) << to_string(back.error());
+  EXPECT_EQ(back->course, Course::back);
+  EXPECT_EQ(back->source.database, "ledger");
+  EXPECT_THAT(back->source_tables(),
+              testing::ElementsAre(TableName{"ledger", "payment"}, TableName{"ledger", "refund"}));
+  EXPECT_THAT(back->target_tables(),
+              testing::ElementsAre(TableName{"public", "payments"}, TableName{"public", "refunds"}));
+  for (std::uint32_t id = 0; id < 2; ++id) {
+    EXPECT_EQ(back->tables[id].id, id);
+    EXPECT_EQ(back->tables[id].mapping.target.id, id);
+  }
+  EXPECT_THAT(back->tables[1].mapping.source_columns, testing::ElementsAre("id")) << "legacy knows no note";
+}
+
+TEST(Plan, NamesEveryTableWhoseRowsHaveNoWayBack) {
+  Scene scene;
+  scene.tables()[1].legacy = scene.tables()[0].legacy;
+  auto there = make_plan(scene.spec, scene.legacy, scene.fresh);
+  ASSERT_TRUE(there) << to_string(there.error());
+  auto back = make_plan_back(scene.spec, *there);
+  ASSERT_FALSE(back);
+  EXPECT_EQ(back.error().code, ErrorCode::unsupported);
+  EXPECT_THAT(back.error().detail, testing::AllOf(HasSubstr("ledger.payment"), HasSubstr("ledger.refund")));
+}
+
 TEST(Plan, WarnsForEachNewTableOfALegacyTableThatBecomesSeveral) {
   Scene scene;
   scene.tables()[1].legacy = scene.tables()[0].legacy;

@@ -90,7 +90,7 @@ Task<void> RangeCopier::copy_range(Attempt& attempt) {
 // meanwhile.
 Task<bool> RangeCopier::take_snapshot(Attempt& attempt) {
   for (int attempts = 0; attempts < kSnapshotTries; ++attempts) {
-    auto snapshot = CO_TRY(co_await attempt.reader.begin({attempt.table.mapping.legacy}));
+    auto snapshot = CO_TRY(co_await attempt.reader.begin({attempt.table.mapping.source}));
     auto position = CO_TRY(co_await attempt.reader.log_position());
     auto next = attempt.copy.snapshot_taken(snapshot, position);
     if (next == RangeCopy::Next::copy_rows) co_return true;
@@ -319,7 +319,7 @@ bool RangeCopier::is_some_cohorts(const Attempt& attempt) const {
 
 RangeRead RangeCopier::rows_on_legacy(const Attempt& attempt) const {
   const auto& mapping = attempt.table.mapping;
-  RangeRead read{.table = mapping.legacy, .key = mapping.source_key};
+  RangeRead read{.table = mapping.source, .key = mapping.source_key};
   for (const auto& column : mapping.source_columns) read.select.push_back(quote_identifier(column));
   if (attempt.record.range.is_point()) {
     read.keys = {attempt.record.range.lower};
@@ -341,7 +341,7 @@ RangeRead RangeCopier::rows_on_legacy(const Attempt& attempt) const {
 // already.
 RangeRead RangeCopier::rows_on_new(const Attempt& attempt) const {
   const auto& mapping = attempt.table.mapping;
-  RangeRead read{.table = mapping.new_side, .key = mapping.target_key, .range = attempt.record.range};
+  RangeRead read{.table = mapping.target.name, .key = mapping.target_key, .range = attempt.record.range};
   bool is_point = attempt.record.range.is_point();
   if (is_some_cohorts(attempt) || is_point)
     read.cohorts = CohortFilter{*attempt.table.cohorts, attempt.record.cohorts};

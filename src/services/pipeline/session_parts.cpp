@@ -10,11 +10,11 @@ namespace oxbow {
 // may have gone to quarantine again at once.
 void SessionParts::close_released() {
   for (const auto& release : std::exchange(released, {})) {
-    const auto& legacy = context.plan.tables[release.table].mapping.legacy;
+    const auto& legacy = context.plan.tables[release.table].mapping.source;
     FindingSelection gone{.kind = FindingKind::quarantined_row, .table = to_string(legacy)};
     bool waits = false;
     for (const auto& table : context.plan.tables) {
-      if (table.mapping.legacy != legacy) continue;
+      if (table.mapping.source != legacy) continue;
       const auto& waiting = applier->quarantined(table.id);
       waits = waits || waiting.contains(release.key_tuple);
       if (release.key_tuple.empty())

@@ -140,12 +140,12 @@ void StepWriter::report_refused(const QuarantineRecord& record) {
   parts_.context.report(
       {.kind = FindingKind::quarantined_row,
        .entity = table.entity,
-       .table = to_string(table.mapping.legacy),
+       .table = to_string(table.mapping.source),
        .key = record.key,
        .sentence =
            fmt::format("the new side does not take a row of {}; it waits in quarantine, and so do later "
                        "changes of its key: mend the cause, then run `oxbow quarantine --retry KEY`",
-                       to_string(table.mapping.legacy)),
+                       to_string(table.mapping.source)),
        .detail = record.reason,
        .owner = parts_.context.spec.owners.coexistence});
 }
@@ -157,11 +157,11 @@ void StepWriter::report_missing(const RowWrite& write, const BatchOutcome& outco
     parts_.context.report(
         {.kind = FindingKind::rows_unexpected,
          .entity = table.entity,
-         .table = to_string(table.mapping.new_side),
+         .table = to_string(table.mapping.target.name),
          .key = record,
          .sentence = fmt::format("{} of this row of {} met no row in {}; somebody else removed it there",
-                                 phrase(write.batch.op), to_string(table.mapping.legacy),
-                                 to_string(table.mapping.new_side)),
+                                 phrase(write.batch.op), to_string(table.mapping.source),
+                                 to_string(table.mapping.target.name)),
          .detail = {},
          .owner = parts_.context.spec.owners.new_side});
   }

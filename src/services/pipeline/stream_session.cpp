@@ -6,7 +6,7 @@
 
 #include "base/log.hpp"
 #include "core/value/pg_values.hpp"
-#include "model/origin.hpp"
+#include "model/course.hpp"
 #include "model/tuple.hpp"
 #include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
@@ -34,7 +34,7 @@ StreamSession::StreamSession(SessionContext context)
   parts_.status.phase = StreamPhase::starting;
   for (const auto& table : parts_.context.plan.tables) {
     parts_.tables[table.id] = {
-        .entity = table.entity, .legacy = table.mapping.legacy, .new_side = table.mapping.new_side};
+        .entity = table.entity, .legacy = table.mapping.source, .new_side = table.mapping.target.name};
   }
 }
 
@@ -63,7 +63,7 @@ Task<void> StreamSession::set_up() {
   auto& target = parts_.context.target;
   auto& doing = parts_.status.reason;
   doing = "both databases are being prepared";
-  CO_TRY(co_await target.install(parts_.context.plan.new_tables(), kLanes));
+  CO_TRY(co_await target.install(parts_.context.plan.target_tables(), kLanes));
   failpoint("set_up_after_install");
   for (const auto& change : parts_.context.plan.identity_changes)
     CO_TRY(co_await source.change_identity(change));
@@ -82,7 +82,7 @@ Task<void> StreamSession::set_up() {
   doing = health.slot_wal_status.empty()
               ? "the slot is being made, which waits for all transactions that write at this moment"
               : "the publication is being brought up to date";
-  auto slot_begins = CO_TRY(co_await source.ensure_stream(parts_.context.plan.legacy_tables()));
+  auto slot_begins = CO_TRY(co_await source.ensure_stream(parts_.context.plan.source_tables()));
   failpoint("set_up_after_slot");
   auto snapshot = CO_TRY(co_await source.current_snapshot());
 
@@ -100,14 +100,15 @@ Task<void> StreamSession::set_up() {
   }
 
   std::vector<MirroredTable> tables;
-  const auto& legacy = parts_.context.plan.legacy;
+  const auto& legacy = parts_.context.plan.source;
   for (const auto& table : parts_.context.plan.tables) {
     tables.push_back({&table.mapping, table.cohorts, parts_.context.spec.limits.on_ddl == OnDdl::carry_on,
                       parts_.context.spec.find_entity(table.entity)->cohorts.size(),
-                      RelationId(legacy.find(table.mapping.legacy)->oid)});
+                      RelationId(legacy.find(table.mapping.source)->oid)});
   }
-  parts_.applier = std::make_unique<Applier>(std::move(tables), ApplyLimits{}, parts_.context.protections,
-                                             origin_prefix(stream_back(parts_.context.spec.migration)));
+  parts_.applier = std::make_unique<Applier>(
+      std::move(tables), ApplyLimits{}, parts_.context.protections,
+      origin_prefix(stream_name(parts_.context.spec.migration, other(parts_.context.plan.course))));
   parts_.applier->restore(position, stored.quarantine);
   parts_.applier->prove(snapshot);
 
@@ -141,7 +142,7 @@ Task<void> StreamSession::compare_parts(const StoredStream& stored) {
   const auto& tables = parts_.context.plan.tables;
   auto is_copied = [&](const TableName& name) {
     return std::ranges::any_of(stored.ranges, [&](const RangeRecord& range) {
-      return range.phase != RangePhase::pending && tables[range.table].mapping.legacy == name;
+      return range.phase != RangePhase::pending && tables[range.table].mapping.source == name;
     });
   };
   CO_TRY(co_await part_watch_.begin(parts_.context.target));
@@ -170,7 +171,7 @@ void StreamSession::close_what_is_over() {
   FindingSelection released{.kind = FindingKind::quarantined_row};
   for (const auto& table : parts_.context.plan.tables)
     for (const auto& [key, shown] : parts_.applier->quarantined(table.id))
-      released.but.emplace(to_string(table.mapping.legacy), shown);
+      released.but.emplace(to_string(table.mapping.source), shown);
   close(released, fmt::format("it waits in quarantine no longer, as of {}", at));
 }
 
@@ -218,7 +219,7 @@ Status StreamSession::refuse_newly_mapped(const StoredStream& stored) const {
       return Err(ErrorCode::schema_drift,
                  "{0}.{1} is mapped now, and the rows of {0} that came over before lack it; drop it in the "
                  "spec, or roll every mirrored cohort of {2} back to `legacy` and advance it again",
-                 to_string(mapping.legacy), column, parts_.context.plan.tables[record.table].entity);
+                 to_string(mapping.source), column, parts_.context.plan.tables[record.table].entity);
     }
   }
   return {};
@@ -272,17 +273,17 @@ Task<void> StreamSession::clear_strange_rows(const PlannedTable& table,
     if (!followed.contains(CohortId(cohort))) strange.members.push_back(CohortId(cohort));
   }
   if (members.size() == cohorts || strange.members.empty()) co_return Status{};
-  if (!CO_TRY(co_await parts_.context.target.holds_rows(mapping.new_side))) co_return Status{};
+  if (!CO_TRY(co_await parts_.context.target.holds_rows(mapping.target.name))) co_return Status{};
   if (mapping.new_entity_key.empty()) {
     co_return Err(
         ErrorCode::rows_unexpected,
         "{} holds rows and does not tell to which cohort they belong; empty it, or advance all cohorts of {} "
         "together",
-        to_string(mapping.new_side), table.entity);
+        to_string(mapping.target.name), table.entity);
   }
   auto writer = parts_.context.ports.target_writer(kClearingLane);
   CO_TRY(co_await writer->begin());
-  CO_TRY(co_await writer->remove_rows({.table = mapping.new_side, .cohorts = std::move(strange)}));
+  CO_TRY(co_await writer->remove_rows({.table = mapping.target.name, .cohorts = std::move(strange)}));
   co_return co_await writer->commit(std::nullopt);
 }
 
@@ -293,7 +294,7 @@ Task<void> StreamSession::add_job(const PlannedTable& table, std::vector<CohortI
   if (table.mapping.ranges_hold_on_target && KeyOrder::of(table.mapping.source_key)) {
     auto rows = table.mapping.rows_exclude_each_other ? kRowsPerStagedRange : kRowsPerRange;
     bounds = CO_TRY(
-        co_await parts_.context.source.plan_ranges(table.mapping.legacy, table.mapping.source_key, rows));
+        co_await parts_.context.source.plan_ranges(table.mapping.source, table.mapping.source_key, rows));
   }
   std::vector<RangeRecord> records;
   for (std::size_t i = 0; i <= bounds.size(); ++i) {

@@ -70,8 +70,8 @@ Task<void> StreamWatch::watch_schemas() {
   const auto& plan = parts_.context.plan;
   auto source = parts_.context.ports.source_admin();
   auto target = parts_.context.ports.target_admin();
-  auto legacy = plan.legacy;
-  auto new_side = plan.new_side;
+  auto legacy = plan.source;
+  auto new_side = plan.target;
   while (true) {
     auto legacy_now = CO_TRY(co_await source->read_catalog());
     auto new_now = CO_TRY(co_await target->read_catalog());
@@ -96,7 +96,7 @@ Task<void> StreamWatch::watch_parts(SourceAdmin& source, TargetAdmin& target) {
   auto is_copied = [&](const TableName& name) {
     bool copied = false;
     for (const auto& table : plan.tables) {
-      if (table.mapping.legacy != name) continue;
+      if (table.mapping.source != name) continue;
       parts_.applier->fences(table.id).for_each_range(
           [&](FenceBook::Range& range) { copied = copied || range.fence.phase() != Fence::Phase::pending; });
     }

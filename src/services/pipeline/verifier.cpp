@@ -38,8 +38,8 @@ std::pair<std::string_view, std::string_view> split_fields(std::string_view tupl
 
 // One legacy table may be copied into several new ones, so both are named.
 std::string sentence_of(Difference difference, const TableMapping& mapping) {
-  auto legacy = to_string(mapping.legacy);
-  auto new_side = to_string(mapping.new_side);
+  auto legacy = to_string(mapping.source);
+  auto new_side = to_string(mapping.target.name);
   switch (difference) {
     case Difference::missing_on_new:
       return fmt::format("{} lacks a row of {}", new_side, legacy);
@@ -132,7 +132,7 @@ Task<void> Verifier::verify_table(std::uint32_t table) {
   const auto& mapping = plan_.tables[table].mapping;
   std::vector<KeyBound> bounds;
   if (mapping.ranges_hold_on_target && KeyOrder::of(mapping.source_key))
-    bounds = CO_TRY(co_await source_.plan_ranges(mapping.legacy, mapping.source_key, kRowsPerRange));
+    bounds = CO_TRY(co_await source_.plan_ranges(mapping.source, mapping.source_key, kRowsPerRange));
   report_.ranges_total += bounds.size() + 1;
 
   stretch_began_ = {};
@@ -155,7 +155,7 @@ Task<void> Verifier::begin_stretch(std::uint32_t table) {
   for (int attempt = 0;; ++attempt) {
     auto owed = applier.unproven();
     applier.touched().start();
-    auto snapshot = CO_TRY(co_await legacy_->begin({mapping.legacy}));
+    auto snapshot = CO_TRY(co_await legacy_->begin({mapping.source}));
     // What was applied before the recording began has to be visible, or it would look like a row of the
     // future.
     if (std::ranges::all_of(owed, [&](Xid xid) { return snapshot.sees(xid); })) {
@@ -169,7 +169,7 @@ Task<void> Verifier::begin_stretch(std::uint32_t table) {
     CO_TRY(co_await sleep_for(milliseconds(10)));
   }
   auto at_barrier = [&]() -> Task<void> {
-    CO_TRY(co_await new_side_->begin({mapping.new_side}));
+    CO_TRY(co_await new_side_->begin({mapping.target.name}));
     touched_ = applier.touched().stop();
     for (auto& key : applier.fences(table).points()) touched_[table].insert(std::move(key));
     co_return Status{};
@@ -212,7 +212,7 @@ RangeRead Verifier::read_of(std::uint32_t table, Side side, const KeyRange& rang
   const auto& planned = plan_.tables[table];
   const auto& mapping = planned.mapping;
   bool legacy = side == Side::legacy;
-  RangeRead read{.table = legacy ? mapping.legacy : mapping.new_side,
+  RangeRead read{.table = legacy ? mapping.source : mapping.target.name,
                  .key = legacy ? mapping.source_key : mapping.target_key,
                  .range = range};
   if (legacy && with_source_key) {
@@ -379,7 +379,7 @@ Task<void> Verifier::look_again(std::uint32_t table) {
   for (int look = 0; !suspects_.empty(); ++look) {
     if (look >= kLooksMax)
       co_return Err(ErrorCode::incomplete, "{} keys of {} were changing at each of {} looks",
-                    suspects_.size(), to_string(mapping.legacy), kLooksMax);
+                    suspects_.size(), to_string(mapping.source), kLooksMax);
     auto all = std::exchange(suspects_, {});
     report_.requeued_keys -= all.size();
     CO_TRY(co_await begin_stretch(table));
@@ -419,7 +419,7 @@ Task<void> Verifier::look_again(std::uint32_t table) {
 Task<void> Verifier::tell(std::uint32_t table, std::vector<RowComparison::Found> found) {
   if (found.empty()) co_return Status{};
   const auto& mapping = plan_.tables[table].mapping;
-  auto name = to_string(mapping.legacy);
+  auto name = to_string(mapping.source);
   differing_.insert(table);
   report_.divergence_count += found.size();
   report_.entities[plan_.tables[table].entity].divergence_count += found.size();
@@ -447,11 +447,11 @@ void Verifier::tell_of_the_rest(std::uint32_t table) {
   if (rest == 0) return;
   const auto& planned = plan_.tables[table];
   auto finding = divergence_of(planned);
-  finding.key = fmt::format("(more in {})", to_string(planned.mapping.new_side));
+  finding.key = fmt::format("(more in {})", to_string(planned.mapping.target.name));
   finding.sentence = fmt::format(
       "{} more rows of {} and {} differ; {} of them have findings of their own, so mend the cause "
       "and verify again",
-      human_count(rest), to_string(planned.mapping.legacy), to_string(planned.mapping.new_side),
+      human_count(rest), to_string(planned.mapping.source), to_string(planned.mapping.target.name),
       human_count(kDivergencesKept));
   divergences_.emplace(finding.table, finding.key);
   report_finding_(std::move(finding));
@@ -563,31 +563,33 @@ Finding Verifier::describe_keyed(const PlannedTable& table, const RowComparison:
 Finding Verifier::divergence_of(const PlannedTable& table) const {
   return {.kind = FindingKind::divergence,
           .entity = table.entity,
-          .table = to_string(table.mapping.legacy),
+          .table = to_string(table.mapping.source),
           .owner = spec_.owners.coexistence};
 }
 
 // What an earlier look found and this one does not is over. A finding goes by the name of a table, which
 // several mappings may read or write: then the last of them closes it.
 void Verifier::close_settled(const PlannedTable& table) {
-  auto each_is = [&](auto name, const auto& holds) {
+  auto each_is = [&](auto name_in, const auto& holds) {
     return std::ranges::all_of(plan_.tables, [&](const PlannedTable& other) {
-      return other.mapping.*name != table.mapping.*name || holds(other.id);
+      return name_in(other.mapping) != name_in(table.mapping) || holds(other.id);
     });
   };
+  auto source = [](const TableMapping& mapping) { return mapping.source; };
+  auto target = [](const TableMapping& mapping) { return mapping.target.name; };
   auto is_compared = [&](std::uint32_t id) { return compared_.contains(id); };
   auto is_equal = [&](std::uint32_t id) { return compared_.contains(id) && !differing_.contains(id); };
   auto ending = fmt::format("a verification found no difference {}at {}",
                             session_.mirrored_cohorts(table.entity) ? "in what is mirrored " : "",
                             to_string(table_position_));
-  FindingSelection gone{.kind = FindingKind::divergence, .table = to_string(table.mapping.legacy)};
+  FindingSelection gone{.kind = FindingKind::divergence, .table = to_string(table.mapping.source)};
   gone.but = divergences_;
-  if (each_is(&TableMapping::legacy, is_compared) && !unnamed_.contains(*gone.table))
+  if (each_is(source, is_compared) && !unnamed_.contains(*gone.table))
     close_findings_(gone, ending);
   FindingSelection met_again{.kind = FindingKind::rows_unexpected,
-                             .table = to_string(table.mapping.new_side)};
+                             .table = to_string(table.mapping.target.name)};
   met_again.seen_before = findings_before_;  // what came meanwhile may have come behind the comparison
-  if (each_is(&TableMapping::new_side, is_equal)) close_findings_(met_again, ending);
+  if (each_is(target, is_equal)) close_findings_(met_again, ending);
 }
 
 }  // namespace oxbow

@@ -27,13 +27,13 @@ class Checker {
  public:
   Checker(const TableMapping& mapping, SnapshotReader& reader, RowTrial& trial)
       : mapping_(mapping), reader_(reader), trial_(trial), mapper_(mapping) {
-    check_.legacy = mapping.legacy;
-    check_.new_side = mapping.new_side;
+    check_.legacy = mapping.source;
+    check_.new_side = mapping.target.name;
   }
 
   Task<void> check_range(KeyRange range, const RowCheckProgress& progress) {
-    CO_TRY(co_await reader_.begin({mapping_.legacy}));
-    RangeRead read{.table = mapping_.legacy, .key = mapping_.source_key, .range = std::move(range)};
+    CO_TRY(co_await reader_.begin({mapping_.source}));
+    RangeRead read{.table = mapping_.source, .key = mapping_.source_key, .range = std::move(range)};
     for (const auto& column : mapping_.source_columns) read.select.push_back(quote_identifier(column));
     auto rows = CO_TRY(co_await reader_.open(std::move(read)));
     RowChunk chunk;
@@ -108,7 +108,7 @@ class Checker {
 
 Task<std::vector<KeyBound>> bounds_of(const TableMapping& mapping, SourceAdmin& source) {
   if (mapping.source_key.empty() || !KeyOrder::of(mapping.source_key)) co_return std::vector<KeyBound>();
-  co_return co_await source.plan_ranges(mapping.legacy, mapping.source_key, kRowsPerRange);
+  co_return co_await source.plan_ranges(mapping.source, mapping.source_key, kRowsPerRange);
 }
 
 }  // namespace

@@ -77,7 +77,7 @@ class MappingOnServer : public DatabaseTest {
     RowMapper mapper(*mapping_);
     std::vector<bool> moved;
     std::vector<std::string> images;
-    for (const auto& source : select(mapping_->legacy, columns)) {
+    for (const auto& source : select(mapping_->source, columns)) {
       std::string image;
       auto mapped = mapper.map(source, image);
       EXPECT_TRUE(mapped || mapped.error().code == ErrorCode::row_rejected) << mapped.error().detail;
@@ -94,7 +94,7 @@ class MappingOnServer : public DatabaseTest {
     Lines expressions;
     for (const auto& column : mapping_->compared)
       expressions.push_back(side == Side::legacy ? column.legacy_sql : column.new_sql);
-    return select(side == Side::legacy ? mapping_->legacy : mapping_->new_side, expressions);
+    return select(side == Side::legacy ? mapping_->source : mapping_->target.name, expressions);
   }
 
   void expect_equal(const std::vector<bool>& moved) {
