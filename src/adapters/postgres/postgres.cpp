@@ -7,6 +7,7 @@
 #include "adapters/postgres/log_stream.hpp"
 #include "adapters/postgres/names.hpp"
 #include "adapters/postgres/row_trial.hpp"
+#include "adapters/postgres/sequences.hpp"
 #include "adapters/postgres/session_watch.hpp"
 #include "adapters/postgres/snapshot_reader.hpp"
 #include "adapters/postgres/source_admin.hpp"
@@ -66,6 +67,10 @@ std::unique_ptr<ViolationCounter> make_violation_counter(std::string url, std::s
 
 std::unique_ptr<Guards> make_guards(std::string url, std::string migration, Side side) {
   return std::make_unique<PgGuards>(settings_for(std::move(url), migration, "guards"), migration, side);
+}
+
+std::unique_ptr<Sequences> make_sequences(std::string url, std::string migration) {
+  return std::make_unique<PgSequences>(settings_for(std::move(url), migration, "sequences"));
 }
 
 std::unique_ptr<SessionWatch> make_session_watch(std::string url, std::string migration) {

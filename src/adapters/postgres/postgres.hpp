@@ -12,6 +12,7 @@
 #include "ports/log.hpp"
 #include "ports/row_trial.hpp"
 #include "ports/rows.hpp"
+#include "ports/sequences.hpp"
 #include "ports/session_watch.hpp"
 #include "ports/target.hpp"
 #include "ports/violation_counter.hpp"
@@ -37,6 +38,8 @@ std::unique_ptr<ViolationCounter> make_violation_counter(std::string url, std::s
                                                          Duration time_max);
 
 std::unique_ptr<Guards> make_guards(std::string url, std::string migration, Side side);
+
+std::unique_ptr<Sequences> make_sequences(std::string url, std::string migration);
 
 std::unique_ptr<SessionWatch> make_session_watch(std::string url, std::string migration);
 

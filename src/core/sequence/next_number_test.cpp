@@ -1,0 +1,79 @@
+#include "core/sequence/next_number.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace oxbow {
+namespace {
+
+using testing::HasSubstr;
+
+NumberedColumn ids(std::string schema) {
+  return {.table = {std::move(schema), "payment"},
+          .column = "id",
+          .sequence = "\"payment_id_seq\"",
+          .largest_possible = std::numeric_limits<std::int64_t>::max()};
+}
+
+NumberedColumn given_up_to(std::int64_t last) {
+  auto column = ids("public");
+  column.last_given = last;
+  return column;
+}
+
+TEST(NextNumber, StandsBehindEverythingThatTheOldHomeHasGivenOut) {
+  EXPECT_EQ(next_number(given_up_to(4711), ids("ledger")), 4711 + kNumbersApart + 1);
+}
+
+TEST(NextNumber, StandsBehindRowsThatWereNumberedByHand) {
+  auto from = given_up_to(10), to = ids("ledger");
+  from.largest_row = 90'000;
+  EXPECT_EQ(next_number(from, to), 90'000 + kNumbersApart + 1);
+  to.largest_row = 95'000;
+  EXPECT_EQ(next_number(from, to), 95'000 + kNumbersApart + 1);
+}
+
+// On the way back the old home may have been ahead: its numbers were never rows, but somebody may know them.
+TEST(NextNumber, NeverFalls) {
+  auto to = ids("ledger");
+  to.last_given = 7'000;
+  EXPECT_EQ(next_number(given_up_to(20), to), 7'000 + kNumbersApart + 1);
+}
+
+TEST(NextNumber, OfNothingBeginsWhereTheSequenceDoes) {
+  auto to = ids("ledger");
+  to.first = 100'000;
+  EXPECT_EQ(next_number(ids("public"), to), 100'000 + kNumbersApart);
+}
+
+TEST(NextNumber, IsRefusedWhereItWouldNotFit) {
+  auto to = ids("ledger");
+  to.largest_possible = std::numeric_limits<std::int32_t>::max();
+  EXPECT_TRUE(next_number(given_up_to(to.largest_possible - kNumbersApart - 1), to));
+  auto refused = next_number(given_up_to(to.largest_possible - kNumbersApart), to);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().detail, HasSubstr("ledger.payment.id can be numbered up to 2147483647"));
+}
+
+TEST(NextNumber, IsRefusedWhereNumbersFall) {
+  auto from = given_up_to(-20);
+  from.increment = -1;
+  EXPECT_EQ(next_number(from, ids("ledger")).error().code, ErrorCode::unsupported);
+}
+
+TEST(HeadRoom, IsWarnedOfLongBeforeItIsUsedUp) {
+  auto column = ids("public");
+  EXPECT_FALSE(warning_of_head_room(column, 1'000'000));
+  column.largest_possible = std::numeric_limits<std::int32_t>::max();
+  EXPECT_FALSE(warning_of_head_room(column, 1'000'000));
+  auto warning = warning_of_head_room(column, column.largest_possible - 5'000 + 1);
+  ASSERT_TRUE(warning);
+  EXPECT_THAT(*warning, HasSubstr("public.payment.id has numbers for 5000 more rows, up to 2147483647"));
+  column.increment = 10;
+  EXPECT_TRUE(warning_of_head_room(column, column.largest_possible - 50'000'000));
+}
+
+}  // namespace
+}  // namespace oxbow
