@@ -10,6 +10,7 @@
 #include "apps/blocking.hpp"
 #include "apps/terminal.hpp"
 #include "base/text.hpp"
+#include "core/sequence/number_pairs.hpp"
 #include "core/spec/preflight_disk.hpp"
 #include "services/control/journal.hpp"
 #include "services/preflight/constraint_check.hpp"
@@ -86,6 +87,30 @@ Task<std::vector<PreflightItem>> check_rows_together(const Spec& spec, const Pre
   co_return co_await check_constraints(questions_on_constraints(tables), *counter, show);
 }
 
+// Numbers of rows that are to come, of each column that keeps its numbers on the other side.
+Task<std::vector<PreflightItem>> check_numbers(const Spec& spec, const Plan& plan) {
+  auto legacy = postgres::make_sequences(spec.legacy.database, spec.migration);
+  auto new_side = postgres::make_sequences(spec.new_side.database, spec.migration);
+  auto of_legacy = co_await legacy->read(plan.source_tables());
+  auto of_new = co_await new_side->read(plan.target_tables());
+  std::vector<PreflightItem> items;
+  for (auto [side, read] : {std::pair(Side::legacy, &of_legacy), std::pair(Side::new_side, &of_new)}) {
+    if (*read) continue;
+    if (read->error().code != ErrorCode::access_denied)
+      co_return std::unexpected(on_side(side, read->error()));
+    items.push_back({Verdict::unknown,
+                     side,
+                     "where the numbers of its rows stand is not known: " + read->error().detail,
+                     {},
+                     {}});
+  }
+  if (!items.empty()) co_return items;
+  for (const auto& table : plan.tables)
+    std::ranges::move(judge_numbers(pair_numbers(table.mapping, *of_legacy, *of_new)),
+                      std::back_inserter(items));
+  co_return items;
+}
+
 Tint tint_of(Verdict verdict) {
   if (verdict == Verdict::ok) return Tint::good;
   return verdict == Verdict::refusal ? Tint::bad : Tint::warning;
@@ -140,6 +165,9 @@ Result<Preflight> ask_databases(const Settings& settings, const Spec& spec) {
   preflight.plan = std::move(attempt.plan);
   if (preflight.plan)
     for (auto& item : judge_plan(spec, *preflight.plan)) preflight.items.push_back(std::move(item));
+  if (preflight.plan)
+    for (auto& item : TRY(run_blocking(check_numbers(spec, *preflight.plan))))
+      preflight.items.push_back(std::move(item));
   preflight.mistakes = std::move(attempt.mistakes);
   return preflight;
 }

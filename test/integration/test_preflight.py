@@ -224,3 +224,16 @@ def test_check_and_a_rehearsal_name_every_table_that_is_published_or_logs_more(m
     assert code == 0 and full in said and published in said
     said = migration.up().oxbow("advance", "customer", "--to", "mirrored", "--dry-run").stdout
     assert full in said and published in said
+
+
+def test_numbers_that_run_out_are_said_long_before_and_so_is_a_handover_that_would_find_none(make_shop, databases):
+    migration = make_shop(databases.legacy, databases.new)
+    assert "more rows" not in check(migration)[1]
+    execute(migration.legacy, "CREATE SEQUENCE tight AS int; SELECT setval('tight', 2147483647 - 5000); "
+                              "ALTER TABLE customers ALTER customer_id SET DEFAULT nextval('tight')")
+    code, said = check(migration)
+    assert code == 0 and "warning legacy public.customers.customer_id has numbers for 5000 more rows, up to 2147483647" in said
+    execute(migration.new, "CREATE SEQUENCE narrow MAXVALUE 2147483647; "
+                           "ALTER TABLE shop.customer ALTER id SET DEFAULT nextval('narrow'); SELECT setval('narrow', 2147483647 - 500)")
+    code, said = check(migration)
+    assert code == 0 and "a later handover does not: shop.customer.id can be numbered up to 2147483647" in said

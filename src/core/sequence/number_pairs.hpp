@@ -1,0 +1,27 @@
+// Which sequence of one side goes on where one of the other side stops.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/mapping/mapping.hpp"
+#include "core/spec/preflight.hpp"
+#include "model/numbered_column.hpp"
+
+namespace oxbow {
+
+// A column that is numbered on at least one side, and carried as it is.
+struct NumberPair {
+  std::optional<NumberedColumn> legacy, new_side;
+};
+
+// `mapping` leads from legacy to the new side. What is carried in another form than it has is left out: its
+// numbers cannot meet.
+std::vector<NumberPair> pair_numbers(const TableMapping& mapping, const std::vector<NumberedColumn>& legacy,
+                                     const std::vector<NumberedColumn>& new_side);
+
+// What `oxbow check --connect` says: numbers that run out, and a handover that would find none.
+std::vector<PreflightItem> judge_numbers(const std::vector<NumberPair>& pairs);
+
+}  // namespace oxbow
