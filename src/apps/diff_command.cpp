@@ -16,6 +16,7 @@ namespace json = boost::json;
 
 struct DiffOptions {
   std::string cluster;
+  std::string route;
   std::size_t example = 1;
   std::uint64_t limit = 50;
   std::string anew;  // a route; empty: all
@@ -29,6 +30,7 @@ struct DiffOptions {
 Result<int> show(const Settings& settings, const DiffOptions& options) {
   std::map<std::string, std::string> query = {{"limit", std::to_string(options.limit)}};
   if (!options.cluster.empty()) query["cluster"] = options.cluster;
+  if (!options.route.empty()) query["route"] = options.route;
   auto answer = TRY(DaemonClient(settings).get("differences", std::move(query)));
   if (settings.json) {
     fmt::print("{}\n", answer);
@@ -75,6 +77,7 @@ void add_diff_command(Cli& cli) {
   });
   command->add_option("cluster", options->cluster, "the id of one difference: shows both answers");
   command->add_option("--example", options->example, "which of its examples, from 1");
+  command->add_option("--route", options->route, "only of this route, as the spec names it");
   command->add_option("--limit", options->limit, "how many differences are listed");
   options->anew_option = command
                              ->add_option("--anew", options->anew,

@@ -51,7 +51,7 @@ class Gateway(Migration):
             return client.send(f"GET {target} HTTP/1.1\r\nHost: h\r\n{fields}\r\n".encode()).answer()
 
     def api(self, what, **query):
-        return get_json(f"{self.directory}/oxbow.sock", f"/v1/{what}?{urllib.parse.urlencode(query)}")
+        return get_json(f"{self.directory}/oxbow.sock", f"/v1/{what}?{urllib.parse.urlencode(query, quote_via=urllib.parse.quote)}")
 
     def metrics(self):
         return get_text(f"{self.directory}/oxbow.sock", "/v1/metrics")
@@ -224,6 +224,10 @@ def test_an_order_lets_the_comparison_begin_anew(make_gateway):
     route = "GET /payments/{payment_id}"
     refused = gateway.oxbow("diff", "--anew", "GET /payment/{payment_id}", check=False)
     assert refused.returncode != 0 and f"did you mean `{route}`?" in refused.stderr
+    assert "$.a" in gateway.oxbow("diff", "--route", route).stdout
+    assert "did you mean" in gateway.oxbow("diff", "--route", "GET /payment", check=False).stderr
+    other = gateway.api("differences", route="POST /payments")
+    assert other["clusters"] == [] and other["clusters_total"] == 0 and other["compared"] == 0
     assert "begins anew" in gateway.oxbow("diff", "--anew", route, "--dry-run").stdout
     assert gateway.route()["compared"] == 3, "a rehearsal changes nothing"
     answer["new"] = '{"a": 1}'

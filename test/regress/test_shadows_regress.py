@@ -161,7 +161,7 @@ def test_an_answer_without_a_body_is_no_proof_of_equal_bodies(make_gateway):
 def test_an_answer_without_an_end_is_not_compared(make_gateway):
     """Server-sent events end when somebody leaves, and no two streams of them are alike."""
     def events(request, connection):
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: Text/Event-Stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
                            b"9\r\ndata: 1\n\n\r\n0\r\n\r\n")
 
     gateway = make_gateway(events, lambda request, connection: json_answer("{}"))

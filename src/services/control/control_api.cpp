@@ -114,20 +114,20 @@ Result<FindingSelection> closable(const std::string& which, FindingStore& findin
 }
 
 // "GET /payments/{payment_id}" is a route that the gateway compares.
-Status refuse_unknown_route(const BeginAnew& wish, const ControlParts& parts) {
+Status refuse_unknown_route(const std::optional<std::string>& wanted, const ControlParts& parts) {
   if (parts.traffic == nullptr)
     return Err(ErrorCode::not_found, "the spec has no `gateway`, so no answers are compared");
-  if (!wish.route) return {};
+  if (!wanted) return {};
   std::vector<std::string> known;
   for (const auto& entity : parts.spec.entities)
     for (const auto& route : entity.routes) known.push_back(route.method + " " + route.path);
   parts.traffic->look([&](const AnswersKnown& answers) {
     for (const auto& [route, figures] : answers.routes) known.push_back(route);
   });
-  if (std::ranges::find(known, *wish.route) != known.end()) return {};
+  if (std::ranges::find(known, *wanted) != known.end()) return {};
   std::vector<std::string_view> words(known.begin(), known.end());
-  auto nearest = nearest_word(*wish.route, words);
-  return Err(ErrorCode::not_found, "the gateway compares no route `{}`; {}", *wish.route,
+  auto nearest = nearest_word(*wanted, words);
+  return Err(ErrorCode::not_found, "the gateway compares no route `{}`; {}", *wanted,
              nearest.empty() ? "say it as the spec does: `GET /payments/{payment_id}`"
                              : fmt::format("did you mean `{}`?", nearest));
 }
@@ -186,13 +186,15 @@ Result<HttpResponse> ControlApi::get(const HttpRequest& request) {
     return as_json(events_json(TRY(service_.journal().after(after, limit))));
   }
   if (path == "traffic" || path == "differences") {
-    if (parts.traffic == nullptr)
-      return Err(ErrorCode::not_found, "the spec has no `gateway`, so no answers are compared");
+    auto text = [&](const char* name) {
+      auto found = request.query.find(name);
+      return found == request.query.end() ? std::nullopt : std::optional(found->second);
+    };
+    auto route = text("route");
+    TRY(refuse_unknown_route(route, parts));
     if (path == "traffic") return as_json(traffic_json(*parts.traffic));
-    auto cluster = request.query.find("cluster");
-    auto id = cluster == request.query.end() ? std::string() : cluster->second;
-    auto limit = TRY(query_limit(request));
-    return as_json(TRY(differences_of(*parts.traffic, id, limit, parts.now())));
+    DifferencesQuery query{text("cluster").value_or(""), route.value_or(""), TRY(query_limit(request))};
+    return as_json(TRY(differences_of(*parts.traffic, query, parts.now())));
   }
   if (path == "metrics") {
     auto open = TRY(parts.findings.count_findings({}));
@@ -221,7 +223,8 @@ Result<HttpResponse> ControlApi::post(const HttpRequest& request) {
   bool verifies = std::holds_alternative<BeginVerify>(command.wish);
   auto verify_rate = verifies ? fields.number("rows_per_second_max").value_or(0) : 0;
   TRY(fields.finish());
-  if (auto* anew = std::get_if<BeginAnew>(&command.wish)) TRY(refuse_unknown_route(*anew, service_.parts()));
+  if (auto* anew = std::get_if<BeginAnew>(&command.wish))
+    TRY(refuse_unknown_route(anew->route, service_.parts()));
   if (dry_run) return as_json(outcome_json(TRY(service_.rehearse(command)), true, std::nullopt));
   if (verifies) {
     auto id = TRY(service_.verify(command, verify_rate));

@@ -2,7 +2,7 @@
 // scripts) speaks this and nothing else.
 //
 //   GET  /v1/status | /v1/findings?all=1&kind=K&skip=N&limit=N | /v1/events?after=N&limit=N | /v1/metrics |
-//   /v1/why?key=K | /v1/verify/ID | /v1/traffic | /v1/differences?cluster=ID&limit=N
+//   /v1/why?key=K | /v1/verify/ID | /v1/traffic | /v1/differences?cluster=ID&route=R&limit=N
 //   POST /v1/advance | rollback | halt | pause | resume | rate | verify |
 //   retry | close-findings
 //        {"who": ..., "why": ..., "dry_run": ...}

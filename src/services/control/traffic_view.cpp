@@ -94,10 +94,11 @@ json::array services_value(const RequestFigures& figures) {
   return services;
 }
 
-// All routes together.
-Coverage whole(const std::map<std::string, RouteFigures>& routes) {
+// Of one route, or of all together.
+Coverage coverage_of(const std::map<std::string, RouteFigures>& routes, const std::string& wanted) {
   Coverage all;
-  for (const auto& [route, figures] : routes) all.add(figures.coverage);
+  for (const auto& [route, figures] : routes)
+    if (wanted.empty() || route == wanted) all.add(figures.coverage);
   return all;
 }
 
@@ -118,13 +119,15 @@ std::string traffic_json(const TrafficPlane& traffic) {
   return json::serialize(traffic_value(traffic));
 }
 
-Result<std::string> differences_of(const TrafficPlane& traffic, std::string_view cluster, std::size_t limit,
-                                   WallTime now) {
+Result<std::string> differences_of(const TrafficPlane& traffic, const DifferencesQuery& query, WallTime now) {
+  const auto& [cluster, route, limit] = query;
   Result<std::string> answer = Err(ErrorCode::not_found, "no cluster of differences is called `{}`", cluster);
   traffic.look([&](const AnswersKnown& known) {
     auto listed = known.clusters.list();
+    if (!route.empty())
+      std::erase_if(listed, [&](const DifferenceCluster* each) { return each->signature.route != route; });
     DifferencesInput input{.now = now,
-                           .coverage = whole(known.routes),
+                           .coverage = coverage_of(known.routes, route),
                            .differences_without_room = known.clusters.differences_without_room(),
                            .clusters_total = listed.size(),
                            .with_exemplars = !cluster.empty()};

@@ -14,9 +14,15 @@ namespace oxbow {
 boost::json::value traffic_value(const TrafficPlane& traffic);
 std::string traffic_json(const TrafficPlane& traffic);
 
-// GET /v1/differences: the clusters, most frequent first; one with its examples if `cluster` names it.
+// Which clusters; what is empty does not matter.
+struct DifferencesQuery {
+  std::string cluster;  // the id of one, or the beginning of it
+  std::string route;
+  std::size_t limit = 0;
+};
+
+// GET /v1/differences: the clusters, most frequent first; one with its examples if the query names it.
 // `not_found` if none has this id.
-Result<std::string> differences_of(const TrafficPlane& traffic, std::string_view cluster, std::size_t limit,
-                                   WallTime now);
+Result<std::string> differences_of(const TrafficPlane& traffic, const DifferencesQuery& query, WallTime now);
 
 }  // namespace oxbow

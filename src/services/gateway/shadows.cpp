@@ -15,6 +15,8 @@ constexpr std::size_t kCopyBytes = 2048;
 constexpr std::array<std::string_view, 4> kConditions = {"If-Match", "If-None-Match", "If-Modified-Since",
                                                          "If-Unmodified-Since"};
 
+constexpr std::array<std::string_view, 2> kEndless = {"text/event-stream", "multipart/x-mixed-replace"};
+
 bool hangs_on_condition(const RequestHead& request, std::string_view answer_head) {
   if (find_field(request.fields, "If-Range")) return true;
   auto status = answer_head.substr(std::string_view("HTTP/1.1 ").size(), 3);
@@ -25,7 +27,9 @@ bool hangs_on_condition(const RequestHead& request, std::string_view answer_head
 
 bool has_no_end(const HeaderFields& fields) {
   auto type = find_field(fields, "Content-Type").value_or("");
-  return type.starts_with("text/event-stream") || type.starts_with("multipart/x-mixed-replace");
+  return std::ranges::any_of(kEndless, [&](std::string_view endless) {
+    return same_field_name(type.substr(0, endless.size()), endless);
+  });
 }
 
 }  // namespace
