@@ -98,7 +98,17 @@ boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
 Task<void> Forwarder::answer(Exchange& exchange) {
   if (exchange.has_body() && !expects_continue(exchange.client.request()))
     CO_TRY(co_await read_first_of_body(exchange));
-  CO_TRY(co_await decide(exchange));
+  while (true) {
+    auto seen = hold_.seen();
+    Router::Question question;
+    router_.begin(exchange.client.request(), question);
+    if (question.wants_body()) CO_TRY(co_await look_for_key(exchange, question));
+    auto destination = router_.decide(question);
+    if (!destination) continue;
+    exchange.destination = std::move(*destination);
+    if (!exchange.destination.waits) break;
+    CO_TRY(co_await wait_for_home(exchange, seen));
+  }
   prepare(exchange);
   auto& visit = exchange.visit;
   auto& upstream = upstreams_.of(exchange.destination.side);
@@ -127,27 +137,13 @@ Task<void> Forwarder::answer(Exchange& exchange) {
   }
 }
 
-// Between the last decision and the passage nothing else runs on this thread, so no write is under way that
-// the hold does not know of.
-Task<void> Forwarder::decide(Exchange& exchange) {
-  auto give_up_at = monotonic_now() + kHeldMax;
-  while (true) {
-    auto seen = hold_.seen();
-    Router::Question question;
-    router_.begin(exchange.client.request(), question);
-    if (question.wants_body()) CO_TRY(co_await look_for_key(exchange, question));
-    auto destination = router_.decide(question);
-    if (!destination) continue;
-    exchange.destination = std::move(*destination);
-    if (!exchange.destination.waits) break;
-    auto released = co_await hold_.wait(seen, give_up_at - monotonic_now());
-    if (!released && released.error().code == ErrorCode::timeout)
-      co_return Err(ErrorCode::unreachable, "its cohort is being handed over for too long");
-    CO_TRY(released);
-  }
-  const auto& found = exchange.destination;
-  if (found.writes) exchange.passage = {hold_, {std::string(found.entity), std::string(found.cohort)}};
-  co_return Status{};
+// Its cohort is being handed over, and has a home again in a moment.
+Task<void> Forwarder::wait_for_home(Exchange& exchange, std::uint64_t seen) {
+  auto patience = kHeldMax - (monotonic_now() - exchange.visit.began);
+  auto released = co_await hold_.wait(seen, patience);
+  if (!released && released.error().code == ErrorCode::timeout)
+    co_return Err(ErrorCode::unreachable, "its cohort is being handed over for too long");
+  co_return released;
 }
 
 // Before anything is decided: it may come long behind its head. Who expects to be asked for it sends none
@@ -180,6 +176,10 @@ Task<void> Forwarder::look_for_key(Exchange& exchange, Router::Question& questio
 void Forwarder::prepare(Exchange& exchange) {
   const auto& head = exchange.client.request();
   const auto& destination = exchange.destination;
+  // Nothing else has run on this thread since the decision: no write is under way that the hold does not
+  // know.
+  if (destination.writes)
+    exchange.passage = {hold_, {std::string(destination.entity), std::string(destination.cohort)}};
   auto& visit = exchange.visit;
   visit.side = destination.side;
   visit.state = destination.state;
