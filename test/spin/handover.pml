@@ -421,7 +421,7 @@ inline carry_out() {
 #endif
 
 #ifdef GAP_FORGETTING
-#define FORGETS_UNTIL FLIP
+#define FORGETS_UNTIL CLOSE_OLD
 #else
 #define FORGETS_UNTIL CONFIRM_FENCE
 #endif
@@ -445,7 +445,7 @@ inline lose_order() {
   :: act == FENCE && !late -> send_late(old_home, FENCED)
   :: act == CLOSE_OLD && !late -> send_late(old_home, CLOSED)
   :: act == OPEN_NEW && !late -> send_late(new_home, OPEN)
-  :: act == REOPEN_OLD && !late -> send_late(old_home, OPEN)
+  :: act == REOPEN_OLD && !late && mode[old_home] != NO_GUARD -> send_late(old_home, OPEN)
   :: true
   fi
 }

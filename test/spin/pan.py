@@ -17,7 +17,7 @@ TIMEOUT_S = 300
 DEPTH_MAX = 10_000
 
 FAST = ("-O2", "-DSAFETY", "-DCOLLAPSE")   # for many states
-SHORT = ("-O0", "-DSAFETY", "-DCOLLAPSE")  # compiles in a moment
+SHORT = ("-O0", "-DSAFETY", "-DCOLLAPSE")  # for few: compiles in a moment
 CYCLES = ("-O2", "-DNP", "-DCOLLAPSE")
 SHORTEST = ("-O0", "-DSAFETY", "-DBFS")
 
@@ -36,7 +36,8 @@ def check(model, switches, directory, compiler=SHORT, options=()):
     (directory / "model.pml").write_text(model)
     _run(["spin", "-a", *switches, "model.pml"], directory)
     _run(["gcc", "-w", *compiler, "-o", "pan", "pan.c"], directory)
-    output = _run(["./pan", f"-m{DEPTH_MAX}", *options], directory)
+    hash_bits = 18 if compiler is SHORT else 24
+    output = _run(["./pan", f"-m{DEPTH_MAX}", f"-w{hash_bits}", *options], directory)
     wrong = [" ".join(found.split()) for found in re.findall(r"^pan:\d+: (.*?) \(at depth", output, re.MULTILINE)]
     errors, states = re.search(r"errors: (\d+)", output), re.search(r"(\d\S*) states, stored", output)
     if not errors or not states or bool(int(errors[1])) != bool(wrong):
