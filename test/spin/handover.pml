@@ -372,12 +372,17 @@ inline carry_out() {
     set_guard(old_home, CLOSED, journal_epoch)
 #endif
   :: act == OPEN_NEW -> witness(open_new); set_guard(new_home, OPEN, journal_epoch)
-  :: act == RELEASE -> witness(release); holds = false; route = home
+  :: act == RELEASE ->
+    witness(release);
+#ifndef WITHOUT_RELEASING
+    holds = false;
+#endif
+    route = home
   :: act == END -> witness(end); flipped = false
   :: act == REOPEN_OLD ->
     witness(reopen_old);
 #ifndef WITHOUT_REOPENING
-    set_guard(old_home, OPEN, journal_epoch)
+    set_guard(old_home, OPEN, journal_epoch - flipped) /* as before: behind a flip it must not come to this */
 #endif
   :: act == RELEASE_BACK -> witness(release_back); holds = false; route = home
   :: act == END_WITHOUT_CHANGE -> witness(end_without_change); flipped = false
