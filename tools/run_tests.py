@@ -28,8 +28,9 @@ PROGRAMS = {"sim": ["oxbow_sim", "--seeds", "300"]}
 
 PYTHON_SUITES = {
     "tools": ["tools", "test/support", "test/oracle"],
+    "spin": ["test/spin", "-m", "not soak"],
     "integration": ["test/integration", "test/regress", "-m", "not soak"],
-    "soak": ["test/integration", "-m", "soak"],
+    "soak": ["test/integration", "test/spin", "-m", "soak"],
 }
 NEEDS_BINARY = {"integration", "soak"}
 ONLY_WHEN_NAMED = {"soak"}

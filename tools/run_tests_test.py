@@ -54,4 +54,4 @@ def test_a_program_that_hangs_is_stopped_and_says_so(monkeypatch):
 def test_layers_run_in_their_order_whatever_the_order_of_the_words():
     targets = {"src/core/oxbow_core_test", "oxbow_core_test", "src/base/oxbow_base_test", "oxbow_base_test", "oxbow_zoo_test"}
     assert run_tests.chosen_layers(["core", "base"], targets) == ["base", "core"]
-    assert run_tests.chosen_layers([], targets) == ["base", "core", "zoo", "tools", "integration"]
+    assert run_tests.chosen_layers([], targets) == ["base", "core", "zoo", "tools", "spin", "integration"]

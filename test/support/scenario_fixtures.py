@@ -13,8 +13,7 @@ from migration import Migration
 _numbers = itertools.count(1)
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "soak: minutes long; run by ./dev soak")
+def pytest_configure():
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
