@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/strong.hpp"
+
 namespace oxbow {
 
 //   open     writes pass
@@ -20,9 +22,14 @@ constexpr std::string_view name(GuardMode mode) {
   return kGuardModeNames[static_cast<std::size_t>(mode)];
 }
 
+// Which order to a guard this is: a later one has a larger number. An order whose session broke off may
+// arrive long after the next one was given, and is then refused.
+using GuardOrder = Strong<std::uint64_t, struct GuardOrderTag>;
+
 struct GuardState {
   GuardMode mode = GuardMode::closed;
   std::uint64_t epoch = 0;  // of the authority that it enforces; never falls
+  GuardOrder order{};
 
   friend bool operator==(const GuardState&, const GuardState&) = default;
 };

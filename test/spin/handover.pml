@@ -94,6 +94,7 @@
 
 byte mode[2] = NO_GUARD;
 byte epoch[2];
+byte order[2];       /* the number of the last order that it has carried out */
 byte table_lock[2];  /* who holds it, a bit for each writer */
 byte shared_lock[2]; /* who wrote at a near guard */
 chan log[2] = [8] of { byte }; /* what the stream that begins here has still to read */
@@ -122,13 +123,14 @@ bit route;
 /* An order to a guard whose session broke off, and which its server has still to carry out. */
 bool late;
 bit late_side;
-byte late_mode, late_epoch;
+byte late_mode, late_epoch, late_order;
 
 byte troubles = TROUBLES;
 
 #define old_home (flipped -> 1 - home : home)
 #define new_home (1 - old_home)
 #define me_bit (1 << me)
+#define present_order (tries * OVER + act)
 
 /* ---- guards ---- */
 
@@ -138,6 +140,7 @@ inline set_guard(side, new_mode, new_epoch) {
     assert(new_epoch >= epoch[side]); /* the epoch of a guard never falls */
     mode[side] = new_mode;
     epoch[side] = new_epoch;
+    order[side] = present_order;
     assert(!(admits(mode[LEGACY]) && admits(mode[NEW]))) /* never do both sides admit writes */
   :: else
   fi
@@ -431,17 +434,12 @@ inline carry_out() {
 #define FORGETS_UNTIL CONFIRM_FENCE
 #endif
 
-#ifdef GAP_LATE_ORDERS
-#define arrives late
-#else
-#define arrives (late && late_epoch < epoch[late_side])
-#endif
-
 inline send_late(side, new_mode) {
   late = true;
   late_side = side;
   late_mode = new_mode;
-  late_epoch = journal_epoch
+  late_epoch = journal_epoch - (flipped && act == REOPEN_OLD);
+  late_order = present_order
 }
 
 inline lose_order() {
@@ -458,12 +456,16 @@ inline lose_order() {
 active proctype network() {
 end_without_orders:
   do
-  :: atomic { arrives ->
+  :: atomic { late ->
       if
-#ifdef WITHOUT_EPOCHS
+#ifdef WITHOUT_ORDERS
       :: mode[late_side] = late_mode
 #else
-      :: late_epoch >= epoch[late_side] -> mode[late_side] = late_mode
+      :: late_order >= order[late_side] ->
+        assert(late_epoch >= epoch[late_side]);
+        mode[late_side] = late_mode;
+        epoch[late_side] = late_epoch;
+        order[late_side] = late_order
       :: else -> witness(a_late_order_is_refused)
 #endif
       fi;
@@ -471,6 +473,7 @@ end_without_orders:
       late_side = 0;
       late_mode = 0;
       late_epoch = 0;
+      late_order = 0;
       assert(!(admits(mode[LEGACY]) && admits(mode[NEW])))
     }
   od

@@ -75,7 +75,7 @@ PROTECTIONS = {
     "DEADLINE": (world(1, 1, 0, 1), "it is stuck"),
     "GOING_FORWARD": (world(1, 1, 0, 1), "an epoch falls"),
     "JOURNAL": (world(1, 1, 0, 1), "both sides admit writes"),
-    "EPOCHS": (world(2, 1, 0, 1), "both sides admit writes"),
+    "ORDERS": (world(2, 1, 0, 1), "both sides admit writes"),
     "ECHO_SUPPRESSION": (world(2, 2, 0, 0), "the authority moves while something is on its way"),
     "SECOND_LOOK": (SMALL, "the authority moves while something is on its way"),
     "TABLE_LOCK_FIRST": (SMALL, "the authority moves while something is on its way"),
@@ -86,7 +86,6 @@ PROTECTIONS = {
 GAPS = {
     "FORGETTING": (world(1, 1, 0, 1), {"the authority moves while something is on its way", "a write is on the wrong side"}),
     "BYPASS": (SMALL, {"the authority moves while something is on its way"}),
-    "LATE_ORDERS": (world(2, 1, 0, 1), {"a write is on the wrong side", "the home is not open"}),
 }
 
 

@@ -9,12 +9,15 @@
 
 #include "adapters/postgres/array_text.hpp"
 #include "adapters/postgres/names.hpp"
+#include "base/assert.hpp"
 #include "core/cohort/cohorts.hpp"
 
 namespace oxbow::postgres {
 namespace {
 
-constexpr std::size_t kGuardNameMax = 40;  // leaves room for what is appended to it
+constexpr std::size_t kGuardNameMax = 40;      // leaves room for what is appended to it
+constexpr int kModeBits = 2, kEpochBits = 20;  // the order has the rest
+constexpr std::int64_t kEpochMask = (1 << kEpochBits) - 1;
 constexpr std::int64_t kLockSpace = 0x6f78626fll << 32;
 
 std::string array_literal(const std::vector<std::string>& elements, std::string_view type) {
@@ -94,7 +97,7 @@ BEGIN
   RAISE EXCEPTION USING
     ERRCODE = 'OX001',
     MESSAGE = format('%s cannot be written here: %s is at home on %s', subject, scope, {home}),
-    DETAIL = format('The authority for %s is there since epoch %s.', scope, word >> 2),
+    DETAIL = format('The authority for %s is there since epoch %s.', scope, {epoch_of_word}),
     HINT = format('Write it there. Who answers for it: %s.', {owner});
 END
 $judge$;
@@ -154,11 +157,25 @@ std::string guard_trigger(std::string_view guard, std::string_view what) {
 }
 
 std::int64_t guard_word(GuardState state) {
-  return static_cast<std::int64_t>(state.epoch * 4 + static_cast<std::uint64_t>(state.mode));
+  OXBOW_ASSERT(state.epoch <= kEpochMask, "authority has changed hands {} times", state.epoch);
+  auto order_and_epoch = state.order.value() << kEpochBits | state.epoch;
+  return static_cast<std::int64_t>(order_and_epoch << kModeBits | static_cast<std::uint64_t>(state.mode));
 }
 
 GuardState parse_guard_word(std::int64_t word) {
-  return {static_cast<GuardMode>(word & 3), static_cast<std::uint64_t>(word) >> 2};
+  auto order_and_epoch = static_cast<std::uint64_t>(word) >> kModeBits;
+  return {static_cast<GuardMode>(word & 3), order_and_epoch & kEpochMask,
+          GuardOrder(order_and_epoch >> kEpochBits)};
+}
+
+// The same order again changes nothing, so its answer may be lost.
+std::string may_follow_sql(std::string_view before_sql, std::int64_t word) {
+  auto epoch_of = [](std::string_view of) {
+    return fmt::format("({} >> {} & {})", of, kModeBits, kEpochMask);
+  };
+  auto text = fmt::format("{}::bigint", word);
+  return fmt::format("coalesce({0} = {1} OR {0} >> {2} < {1} >> {2} AND {3} <= {4}, true)", before_sql, text,
+                     kModeBits + kEpochBits, epoch_of(before_sql), epoch_of(text));
 }
 
 std::string guard_lock_sql(std::string_view cell_sql) {
@@ -174,6 +191,7 @@ std::string guard_functions_sql(const std::string& guard, const GuardedEntity& e
       fmt::arg("names", array_literal(entity.cohort_names, "text")),
       fmt::arg("cohort_of_key", by_cohort_sql(entity.cohorts, "key", number)),
       fmt::arg("lock_of_cell", guard_lock_sql("cell")), fmt::arg("last_cohort", cells.size() - 1),
+      fmt::arg("epoch_of_word", fmt::format("word >> {} & {}", kModeBits, kEpochMask)),
       fmt::arg("entity", quote_literal(entity.name)), fmt::arg("home", quote_literal(entity.home)),
       fmt::arg("owner", quote_literal(entity.owner)));
 }

@@ -1,10 +1,10 @@
 // A guard as PostgreSQL understands it: SQL texts, and nothing that talks to a server.
 //
-// The state of a guard is the value of a sequence, its cell: 4 * epoch + mode. A sequence is no row: whoever
-// reads it sees the value of this moment, in every isolation level and under every snapshot, and nobody waits
-// for anybody. Row triggers ask the cell of their row's cohort. They stand BEFORE the write, so that whoever
-// has begun to write while a handover is near is known from the first row on, and last among their kind,
-// because triggers of the application may still change the key.
+// The state of a guard is the value of a sequence, its cell: a word of the order, the epoch and the mode. A
+// sequence is no row: whoever reads it sees the value of this moment, in every isolation level and under
+// every snapshot, and nobody waits for anybody. Row triggers ask the cell of their row's cohort. They stand
+// BEFORE the write, so that whoever has begun to write while a handover is near is known from the first row
+// on, and last among their kind, because triggers of the application may still change the key.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,9 @@ std::string guard_trigger(std::string_view guard, std::string_view what);
 
 std::int64_t guard_word(GuardState state);
 GuardState parse_guard_word(std::int64_t word);
+
+// Whether a guard whose word is `before` may become `word`.
+std::string may_follow_sql(std::string_view before_sql, std::int64_t word);
 
 // The advisory lock of a cell, which writers share while a handover is near.
 std::string guard_lock_sql(std::string_view cell_sql);

@@ -171,13 +171,14 @@ Task<std::vector<GuardState>> PgGuards::read(std::string entity) {
 Task<void> PgGuards::set(std::string entity, CohortId cohort, GuardState state) {
   auto* connection = CO_TRY(co_await session());
   auto cell = cell_literal(guard_of(entity), cohort);
-  Rows done = CO_TRY(co_await connection->exec(
-      fmt::format("SELECT setval({0}, {1}) WHERE coalesce(pg_sequence_last_value({0}) >> 2, 0) <= {1} >> 2",
-                  cell, guard_word(state))));
+  auto word = guard_word(state);
+  Rows done = CO_TRY(co_await connection->exec(fmt::format(
+      "SELECT setval({0}, {1}) FROM (SELECT pg_sequence_last_value({0}) AS word) AS before WHERE {2}", cell,
+      word, may_follow_sql("before.word", word))));
   if (!done.empty()) co_return Status{};
   co_return Err(ErrorCode::illegal_transition,
-                "the guard of {} on the {} side already knows a later epoch than {}", entity, name(side_),
-                state.epoch);
+                "the guard of {} on the {} side has carried out a later order than {} of epoch {}", entity,
+                name(side_), state.order.value(), state.epoch);
 }
 
 Task<std::vector<WriterAtWork>> PgGuards::writers(std::string entity) {

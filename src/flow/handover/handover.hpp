@@ -17,6 +17,7 @@
 
 #include "base/error.hpp"
 #include "base/time.hpp"
+#include "model/guard.hpp"
 
 namespace oxbow {
 
@@ -71,6 +72,12 @@ inline constexpr std::array kHandoverActionNames = {std::string_view("install_gu
 
 constexpr std::string_view name(HandoverAction action) {
   return kHandoverActionNames[static_cast<std::size_t>(action)];
+}
+
+// Of what an action orders a guard: later orders have larger numbers, as long as `attempt` grows from one
+// handover of the cohort to the next.
+constexpr GuardOrder order_of(HandoverAction action, std::uint64_t attempt) {
+  return GuardOrder(attempt * kHandoverActionNames.size() + static_cast<std::uint64_t>(action));
 }
 
 struct HandoverLimits {

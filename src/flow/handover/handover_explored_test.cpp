@@ -40,7 +40,8 @@ enum class Without {
   confirmation,  // that the old home still knows of the fence
   closing,       // of the old home
   joining,       // of the stream back
-  second_look    // of a writer at a near guard, when it has the lock
+  second_look,   // of a writer at a near guard, when it has the lock
+  order_numbers  // so a guard carries out an order that comes late
 };
 
 // One transaction of somebody who knows nothing of gateways.
@@ -73,8 +74,9 @@ struct World {
   bool may_forget = false;  // the old home's server comes back without the fence
 
   Handover plane{{}, HandoverBegins::fresh, kNow};
-  std::optional<std::set<int>> others;   // whom the plane waits for
-  std::optional<std::size_t> marked_to;  // length of the old log with the marker
+  std::optional<std::set<int>> others;                     // whom the plane waits for
+  std::optional<std::pair<std::size_t, GuardState>> late;  // an order to a side that is still on its way
+  std::optional<std::size_t> marked_to;                    // length of the old log with the marker
 
   A action() const {
     auto copy = plane;
@@ -93,6 +95,7 @@ struct World {
       out += fmt::format("|{}{} {} {} {} {}", name(side.guard.mode), side.guard.epoch, side.log, side.rows,
                          side.read, side.carries);
     for (const auto& writer : writers) out += fmt::format(" {}{}", int{writer.phase}, writer.side);
+    if (late) out += fmt::format(" late {}{}", late->first, name(late->second.mode));
     if (others)
       for (int other : *others) out += fmt::format(",{}", other);
     return out + (others ? "!" : "");
@@ -130,11 +133,14 @@ class Explorer {
   std::string wrong_with(const World& world) const {
     const auto& [old_home, new_home] = world.sides;
     if (admits(old_home.guard.mode) && admits(new_home.guard.mode)) return "both sides admit writes";
-    if (world.ended && !world.flipped && old_home.guard != GuardState{GuardMode::open, kEpoch})
+    bool is_as_before = old_home.guard.mode == GuardMode::open && old_home.guard.epoch == kEpoch;
+    if (world.ended && !world.flipped && !is_as_before)
       return "nothing has moved, and the old home is not open";
-    if (world.ended && world.flipped &&
-        (old_home.guard != GuardState{GuardMode::closed, kEpoch + 1} ||
-         new_home.guard != GuardState{GuardMode::open, kEpoch + 1}))
+    auto is = [](const Side& side, GuardMode mode) {
+      return side.guard.mode == mode && side.guard.epoch == kEpoch + 1;
+    };
+    bool has_moved = is(old_home, GuardMode::closed) && is(new_home, GuardMode::open);
+    if (world.ended && world.flipped && !has_moved)
       return "the authority has moved, and the guards say something else";
     if (world.ended && world.is_quiet() && old_home.rows != new_home.rows) return "a write is lost";
     return "";
@@ -143,6 +149,7 @@ class Explorer {
   void step(const World& world) {
     for (int i = 0; i < kWriters; ++i) step_writer(world, static_cast<std::size_t>(i));
     for (std::size_t side : {kOld, kNew}) read_log(world, side);
+    arrive(world);
     if (world.ended) return;
     forget_fence(world);
     step_plane(world);
@@ -222,12 +229,55 @@ class Explorer {
     fail(world);
   }
 
+  // Without effect; or with an effect that comes later, when the plane has gone on.
   void fail(World world) {
     if (world.failures_left == 0 || world.ended) return;
     --world.failures_left;
+    auto action = world.action();
     world.plane.next(kNow);
     world.plane.failed({ErrorCode::connection_lost, "lost"});
-    reach(std::move(world));
+    reach(world);
+    if (auto order = order_to_guard(action)) {
+      world.late = order;
+      reach(std::move(world));
+    }
+  }
+
+  void arrive(const World& world) {
+    if (!world.late) return;
+    auto next = world;
+    auto [side, state] = *world.late;
+    next.late.reset();
+    obey(next.sides[side], state);
+    reach(std::move(next));
+  }
+
+  // As may_follow_sql() says.
+  void obey(Side& side, GuardState state) {
+    bool is_late = state.order < side.guard.order && without_ != Without::order_numbers;
+    if (is_late || state.epoch < side.guard.epoch) {
+      marks_.insert("an order comes too late");
+      return;
+    }
+    side.guard = state;
+  }
+
+  static std::optional<std::pair<std::size_t, GuardState>> order_to_guard(A action) {
+    auto order = order_of(action, 1);
+    switch (action) {
+      case A::announce:
+        return std::pair(kOld, GuardState{GuardMode::near, kEpoch, order});
+      case A::fence:
+        return std::pair(kOld, GuardState{GuardMode::fenced, kEpoch, order});
+      case A::close_old:
+        return std::pair(kOld, GuardState{GuardMode::closed, kEpoch + 1, order});
+      case A::open_new:
+        return std::pair(kNew, GuardState{GuardMode::open, kEpoch + 1, order});
+      case A::reopen_old:
+        return std::pair(kOld, GuardState{GuardMode::open, kEpoch, order});
+      default:
+        return std::nullopt;
+    }
   }
 
   void crash(World world) {
@@ -286,16 +336,11 @@ class Explorer {
 
   void carry_out(World& world, A action) {
     auto& [old_home, new_home] = world.sides;
-    auto set = [&](Side& side, GuardMode mode, std::uint64_t epoch) {
-      if (side.guard.epoch > epoch) wrong_ = "the epoch of a guard falls";
-      side.guard = {mode, epoch};
-    };
+    bool is_left_out = (action == A::fence && without_ == Without::fence) ||
+                       (action == A::close_old && without_ == Without::closing);
+    if (auto order = order_to_guard(action); order && !is_left_out)
+      obey(world.sides[order->first], order->second);
     switch (action) {
-      case A::announce:
-        return set(old_home, GuardMode::near, kEpoch);
-      case A::fence:
-        if (without_ != Without::fence) set(old_home, GuardMode::fenced, kEpoch);
-        return;
       case A::mark:
         old_home.log += kMarker;
         world.marked_to = old_home.log.size();
@@ -309,13 +354,6 @@ class Explorer {
       case A::join_stream_back:
         new_home.carries = without_ != Without::joining;
         return;
-      case A::close_old:
-        if (without_ != Without::closing) set(old_home, GuardMode::closed, kEpoch + 1);
-        return;
-      case A::open_new:
-        return set(new_home, GuardMode::open, kEpoch + 1);
-      case A::reopen_old:
-        return set(old_home, GuardMode::open, kEpoch);
       case A::end:
       case A::end_without_change:
         world.ended = true;
@@ -347,7 +385,8 @@ TEST(HandoverExplored, NoWriteIsLostAndNoTwoSidesAdmitWritesWhateverHappensWhen)
   EXPECT_THAT(explorer.marks(),
               AllOf(Contains("a writer is refused"), Contains("a fence comes between a writer's two looks"),
                     Contains("await_others waits"), Contains("drain waits"), Contains("catch_up waits"),
-                    Contains("a crash before the flip"), Contains("a crash behind the flip")));
+                    Contains("a crash before the flip"), Contains("a crash behind the flip"),
+                    Contains("an order comes too late")));
 }
 
 TEST(HandoverExplored, AFenceThatTheServerForgetsIsNoticed) {
@@ -362,6 +401,7 @@ TEST(HandoverExplored, EachProtectionIsMissedWhereItIsTakenAway) {
     EXPECT_THAT(Explorer(without, {}).explore(), HasSubstr("a write is lost")) << static_cast<int>(without);
   EXPECT_THAT(Explorer(Without::confirmation, forgetful()).explore(), HasSubstr("a write is lost"));
   EXPECT_THAT(Explorer(Without::closing, {}).explore(), HasSubstr("the guards say something else"));
+  EXPECT_THAT(Explorer(Without::order_numbers, {}).explore(), HasSubstr("the old home is not open"));
 }
 
 // The confirmation misses the fence at once, and gives up: without a fence nothing ever moves.

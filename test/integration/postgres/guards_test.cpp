@@ -53,8 +53,9 @@ class GuardsTest : public DatabaseTest {
     initial.resize(payment().cohort_names.size());
     must(guards_->install(payment(), initial));
   }
+  GuardState next(GuardMode mode, std::uint64_t epoch = 1) { return {mode, epoch, GuardOrder(++order_)}; }
   void set(CohortId cohort, GuardMode mode, std::uint64_t epoch = 1) {
-    must(guards_->set("payment", cohort, {mode, epoch}));
+    must(guards_->set("payment", cohort, next(mode, epoch)));
   }
 
   std::unique_ptr<Connection> session(const std::string& user = "postgres") {
@@ -76,6 +77,7 @@ class GuardsTest : public DatabaseTest {
   }
 
   std::unique_ptr<Guards> guards_ = make_guards(url(), "guarded", Side::legacy);
+  std::uint64_t order_ = 0;
 };
 
 TEST_F(GuardsTest, AnOpenGuardLetsEverybodyWriteWhoeverMayWriteTheTable) {
@@ -326,9 +328,9 @@ class GuardStress : public GuardsTest {
     auto hand_over = [&]() -> Task<void> {
       auto reader = CO_TRY(co_await Connection::open(settings()));
       for (int round = 0; round < rounds; ++round) {
-        CO_TRY(co_await guards_->set("payment", kPilot, {GuardMode::near, 1}));
+        CO_TRY(co_await guards_->set("payment", kPilot, next(GuardMode::near)));
         if (wait_for_unknown_writers) CO_TRY(co_await wait_for_end_of_writers());
-        CO_TRY(co_await guards_->set("payment", kPilot, {GuardMode::fenced, 1}));
+        CO_TRY(co_await guards_->set("payment", kPilot, next(GuardMode::fenced)));
         while (!CO_TRY(co_await guards_->drain("payment", kPilot, 1s))) {
         }
         auto sum = [&]() -> Task<std::string> {
@@ -338,7 +340,7 @@ class GuardStress : public GuardsTest {
         auto before = CO_TRY(co_await sum());
         CO_TRY(co_await sleep_for(12ms));
         leaked += before == CO_TRY(co_await sum()) ? 0 : 1;
-        CO_TRY(co_await guards_->set("payment", kPilot, {GuardMode::open, 1}));
+        CO_TRY(co_await guards_->set("payment", kPilot, next(GuardMode::open)));
         CO_TRY(co_await sleep_for(3ms));
       }
       over = true;
@@ -392,11 +394,25 @@ TEST_F(GuardStress, WithoutWaitingForWritersFromBeforeOneDoes) {
 TEST_F(GuardsTest, TheEpochOfAGuardNeverFalls) {
   install();
   set(kPilot, GuardMode::closed, 5);
-  auto refused = run(guards_->set("payment", kPilot, {GuardMode::open, 4}));
+  auto refused = run(guards_->set("payment", kPilot, {GuardMode::open, 4, GuardOrder(100)}));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::illegal_transition);
   EXPECT_THAT(must(guards_->read("payment")),
-              ElementsAre(GuardState{GuardMode::closed, 5}, GuardState{GuardMode::open, 1}));
+              ElementsAre(GuardState{GuardMode::closed, 5, GuardOrder(1)}, GuardState{GuardMode::open, 1}));
+}
+
+// As when the network brings what a session sent that is long given up.
+TEST_F(GuardsTest, AnOrderThatArrivesBehindALaterOneIsRefusedAndTheSameOneAgainIsNot) {
+  install();
+  GuardState near{GuardMode::near, 1, GuardOrder(7)}, fenced{GuardMode::fenced, 1, GuardOrder(8)};
+  must(guards_->set("payment", kPilot, near));
+  must(guards_->set("payment", kPilot, fenced));
+  auto late = run(guards_->set("payment", kPilot, near));
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, ErrorCode::illegal_transition);
+  EXPECT_FALSE(run(guards_->set("payment", kPilot, {GuardMode::open, 1, GuardOrder(8)})));
+  must(guards_->set("payment", kPilot, fenced));
+  EXPECT_EQ(must(guards_->read("payment")).front(), fenced);
 }
 
 TEST_F(GuardsTest, InstallingAgainKeepsTheStateAndGuardsWhatIsNew) {
@@ -447,7 +463,7 @@ TEST_F(GuardsTest, TheGuardOfEachKeyIsThatOfItsCohort) {
   must(guards_->install(entity, all_open));
   sql("TRUNCATE payment CASCADE; INSERT INTO payment SELECT n, 0 FROM generate_series(1, 500) n");
   for (std::uint32_t closed = 0; closed < 5; ++closed) {
-    must(guards_->set("payment", CohortId(closed), {GuardMode::closed, 1}));
+    must(guards_->set("payment", CohortId(closed), next(GuardMode::closed)));
     sql("CREATE OR REPLACE FUNCTION refused(k int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN UPDATE payment "
         "SET "
         "amount = 1 WHERE id = k; RETURN false; EXCEPTION WHEN OTHERS THEN RETURN true; END $$");
@@ -459,7 +475,7 @@ TEST_F(GuardsTest, TheGuardOfEachKeyIsThatOfItsCohort) {
         sql_value(
             "SELECT string_agg(n::text, ' ' ORDER BY n) FROM generate_series(1, 500) n WHERE refused(n)"),
         expected.empty() ? "NULL" : expected);
-    must(guards_->set("payment", CohortId(closed), {GuardMode::open, 1}));
+    must(guards_->set("payment", CohortId(closed), next(GuardMode::open)));
   }
 }
 
