@@ -4,7 +4,6 @@
 
 #include "adapters/postgres/guard_sql.hpp"
 #include "adapters/postgres/locked_change.hpp"
-#include "adapters/postgres/names.hpp"
 #include "adapters/postgres/schema.hpp"
 #include "adapters/postgres/session.hpp"
 #include "base/assert.hpp"
@@ -12,8 +11,8 @@
 namespace oxbow::postgres {
 namespace {
 
-// Our own sessions write in replication role, which no guard minds. The lock of a prepared transaction shows
-// no process.
+// The lock of a prepared transaction shows no process. Our own sessions are waited for like any others: what
+// a session calls itself proves nothing.
 constexpr std::string_view kWritersSql = R"sql(
   SELECT DISTINCT l.virtualtransaction, coalesce(l.pid, 0), coalesce(a.application_name, ''),
          coalesce(a.usename, ''), coalesce(p.gid, ''),
@@ -26,14 +25,14 @@ constexpr std::string_view kWritersSql = R"sql(
                         AND own.virtualtransaction = l.virtualtransaction
   LEFT JOIN pg_prepared_xacts p ON p.transaction = own.transactionid
   WHERE l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND coalesce(NOT starts_with(a.application_name, $1), true) AND l.pid IS DISTINCT FROM pg_backend_pid()
+    AND l.pid IS DISTINCT FROM pg_backend_pid()
     AND )sql";
 
 constexpr std::string_view kHoldsTableSql = R"sql(
   l.locktype = 'relation'
   AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
   AND l.relation IN (SELECT coalesce(tree.relid, t.tgrelid) FROM pg_trigger t
-                     LEFT JOIN LATERAL pg_partition_tree(t.tgrelid) tree ON true WHERE t.tgname = $2)
+                     LEFT JOIN LATERAL pg_partition_tree(t.tgrelid) tree ON true WHERE t.tgname = $1)
 )sql";
 
 constexpr std::string_view kHoldsLockSql = R"sql(
@@ -172,9 +171,14 @@ Task<void> PgGuards::set(std::string entity, CohortId cohort, GuardState state) 
   auto* connection = CO_TRY(co_await session());
   auto cell = cell_literal(guard_of(entity), cohort);
   auto word = guard_word(state);
-  Rows done = CO_TRY(co_await connection->exec(fmt::format(
+  auto set = co_await connection->exec(fmt::format(
       "SELECT setval({0}, {1}) FROM (SELECT pg_sequence_last_value({0}) AS word) AS before WHERE {2}", cell,
-      word, may_follow_sql("before.word", word))));
+      word, may_follow_sql("before.word", word)));
+  constexpr std::string_view kNoSuchTable = "42P01", kNoSuchSchema = "3F000";
+  bool is_missing =
+      !set && (sqlstate_of(set.error()) == kNoSuchTable || sqlstate_of(set.error()) == kNoSuchSchema);
+  if (is_missing) co_return Err(ErrorCode::not_found, "{} has no guard on the {} side", entity, name(side_));
+  Rows done = CO_TRY(std::move(set));
   if (!done.empty()) co_return Status{};
   co_return Err(ErrorCode::illegal_transition,
                 "the guard of {} on the {} side has carried out a later order than {} of epoch {}", entity,
@@ -183,18 +187,16 @@ Task<void> PgGuards::set(std::string entity, CohortId cohort, GuardState state) 
 
 Task<std::vector<WriterAtWork>> PgGuards::writers(std::string entity) {
   auto* connection = CO_TRY(co_await session());
-  Rows rows = CO_TRY(co_await connection->exec_params(
-      std::string(kWritersSql) + std::string(kHoldsTableSql),
-      {{application_name(migration_, "")}, {guard_trigger(guard_of(entity), "insert")}}));
+  Rows rows = CO_TRY(co_await connection->exec_params(std::string(kWritersSql) + std::string(kHoldsTableSql),
+                                                      {{guard_trigger(guard_of(entity), "insert")}}));
   co_return writers_in(rows);
 }
 
 Task<std::vector<WriterAtWork>> PgGuards::writers_of(std::string entity, CohortId cohort) {
   auto* connection = CO_TRY(co_await session());
   auto cell = cell_literal(guard_of(entity), cohort);
-  Rows rows = CO_TRY(co_await connection->exec_params(
-      std::string(kWritersSql) + std::string(kHoldsLockSql) + guard_lock_sql(cell),
-      {{application_name(migration_, "")}}));
+  Rows rows = CO_TRY(co_await connection->exec(std::string(kWritersSql) + std::string(kHoldsLockSql) +
+                                               guard_lock_sql(cell)));
   co_return writers_in(rows);
 }
 

@@ -42,7 +42,7 @@ enum class HandoverAction {
   open_new,            // the new home's guard: open
   release,             // the gateway sends the writes that it kept to the new home
   end,                 // the journal records that it is done
-  reopen_old,          // the old home's guard: open, as before
+  reopen_old,          // the old home's guard: open, as before; where it has none, nothing
   release_back,        // the gateway sends the writes that it kept to the old home
   end_without_change,  // the journal records why it was given up
 };

@@ -437,6 +437,16 @@ TEST_F(GuardsTest, WhatIsRemovedLeavesNothingBehindAndLetsEverythingPass) {
           "SELECT sequencename FROM pg_sequences"),
       IsEmpty());
   EXPECT_THAT(must(guards_->read("payment")), IsEmpty());
+  auto none = run(guards_->set("payment", kPilot, next(GuardMode::open)));
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, ErrorCode::not_found);
+}
+
+TEST_F(GuardsTest, WhoOnlyCallsItselfOxbowIsAWriterLikeAnyOther) {
+  install();
+  auto writer = must(Connection::open({.url = url(), .application_name = "oxbow:guarded:lane 0"}));
+  must(writer->exec("BEGIN; UPDATE public.payment SET amount = 1 WHERE id = 4711"));
+  EXPECT_THAT(must(guards_->writers("payment")), SizeIs(1));
 }
 
 TEST_F(GuardsTest, OurOwnApplierIsNotSubjectToGuards) {
