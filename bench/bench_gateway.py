@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import socket
+import statistics
 import subprocess
 import tempfile
 import threading
@@ -26,7 +27,7 @@ CONNECTIONS = 32
 SECONDS = 6
 ROUNDS = 3
 USERS_PER_SECOND = 4_000  # beside bad shadows
-BAD_ROUNDS = 5
+BAD_ROUNDS = 6
 
 ANSWER = ('{"id":4711,"amount":"12.50","currency":"EUR","status":"captured","created":"2026-11-21T10:00:00Z","customer":'
           '"Ada Lovelace","items":[1,2,3,4,5,6,7,8],"note":"abcdefghijklmnopqrstuvwxyz0123"}')
@@ -73,7 +74,7 @@ backend legacy
   server one 127.0.0.1:{legacy}
 """
 SPEC = """\
-migration: payments
+migration: {name}
 owners: {{ legacy: a, new: b, coexistence: c }}
 systems:
   legacy: {{ database: "{legacy_db}", service: "http://127.0.0.1:{legacy}" }}
@@ -84,7 +85,7 @@ entities:
     tables: [ {{ legacy: public.payments, new: public.payments }} ]
     cohorts: [ {{ name: half, percent: 50 }}, {{ name: rest }} ]
     reads: {{ latency: new-read }}
-    routes: [ {{ route: "GET /payments/{{payment_id}}", read: latency }} ]
+    routes: [ {{ route: "GET /payments/{{payment_id}}", read: latency, shadow: {shadow} }} ]
 gateway:
   listen: [ "127.0.0.1:{port}" ]
   state_headers: {state_headers}
@@ -137,10 +138,6 @@ class Load:
 
     def __str__(self):
         return f"{self.per_second:,.0f} requests/s, p50 {self.p50:.2f} ms, p99 {self.p99:.2f} ms"
-
-
-def median(values):
-    return sorted(values)[len(values) // 2]
 
 
 def in_turn(ports):
@@ -211,10 +208,11 @@ class BadService:
 
 
 @contextlib.contextmanager
-def gateway(databases, ports, state_headers=False):
+def gateway(databases, ports, state_headers=False, name="payments", shadow="100%"):
     with tempfile.TemporaryDirectory(prefix="oxbow-bench-", dir=DISK) as directory:
         port = free_port()
-        text = SPEC.format(legacy_db=databases[0], new_db=databases[1], port=port, state_headers=str(state_headers).lower(), **ports)
+        text = SPEC.format(legacy_db=databases[0], new_db=databases[1], port=port, state_headers=str(state_headers).lower(),
+                           name=name, shadow=shadow, **ports)
         with Migration(directory, text, *databases, [], binary=OXBOW) as migration:
             migration.port = port
             migration.up()
@@ -259,18 +257,24 @@ def slowest_flip_ms(migration):
     return max([0.0] + [(sent - returned) * 1000 for sent, state in answers if state != "legacy"]), len(answers)
 
 
-def beside_bad_shadows(databases, ports, directory):
-    """How much longer users wait, at the median and the 99th percentile, beside the worst way; and the peak in MiB."""
+def beside_bad_shadows(databases, others, ports, directory):
+    """How much longer users wait, at the median and the 99th percentile, beside the worst way; and the peak in MiB. Without
+    means: the same gateway before the same services, mirroring too, with `shadow: off`."""
     bad = BadService()
     worst_p50 = worst_p99 = peak_mib = 0
     for way in ("hang", "reset", "drip", "stream", "fail"):
         bad.way = way
         new = ports.get(way, bad.port)
-        with gateway(databases, {**ports, "new": new}) as migration, gateway(databases, ports) as alone:
+        with gateway(databases, {**ports, "new": new}) as migration, gateway(others, ports, name="alone", shadow="off") as alone:
             mirrored(migration)
+            mirrored(alone)
             SteadyLoad(migration.port, directory)
-            pairs = [(SteadyLoad(migration.port, directory), SteadyLoad(alone.port, directory)) for _ in range(BAD_ROUNDS)]
-            p50, p99 = (median([getattr(shadowed, name) / getattr(without, name) for shadowed, without in pairs])
+            pairs = []
+            for number in range(BAD_ROUNDS):  # who comes first changes, because the machine drifts
+                turn = (migration, alone) if number % 2 == 0 else (alone, migration)
+                loads = {each: SteadyLoad(each.port, directory) for each in turn}
+                pairs.append((loads[migration], loads[alone]))
+            p50, p99 = (statistics.median([getattr(shadowed, name) / getattr(without, name) for shadowed, without in pairs])
                         for name in ("p50", "p99"))
             route = route_of(migration)
             assert route["skipped"] if way != "fail" else route["compared"], f"the shadow does not {way}: {route}"
@@ -289,8 +293,8 @@ def measure(_share):
         with open(os.path.join(directory, "gigabyte"), "wb") as file:
             file.truncate(1 << 30)
         plain, mirror, haproxy = free_port(), free_port(), free_port()
-        databases = [cluster.create_database("payments") for cluster in clusters]
-        for url in databases:
+        databases, others = ([cluster.create_database(name) for cluster in clusters] for name in ("payments", "alone"))
+        for url in databases + others:
             execute(url, "CREATE TABLE payments (payment_id bigint PRIMARY KEY, note text)")
         with open(os.path.join(directory, "haproxy.cfg"), "w", encoding="utf-8") as file:
             file.write(HAPROXY.format(plain=haproxy, **ports))
@@ -312,7 +316,7 @@ def measure(_share):
                 assert route["divergence"]["differed_first"] == 0
                 coverage = route["coverage"]
             say(f"bad shadows, {USERS_PER_SECOND:,} requests/s of users")
-            worst_p50, worst_p99, peak_mib = beside_bad_shadows(databases, ports, directory)
+            worst_p50, worst_p99, peak_mib = beside_bad_shadows(databases, others, ports, directory)
             with gateway(databases, ports, state_headers=True) as migration:
                 mirrored(migration)
                 flip_ms, watched = slowest_flip_ms(migration)
