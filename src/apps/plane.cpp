@@ -11,23 +11,37 @@
 namespace oxbow {
 namespace {
 
-PipelinePorts ports_of(const Spec& spec) {
-  auto legacy = spec.legacy.database;
-  auto new_side = spec.new_side.database;
-  auto migration = spec.migration;
-  PipelinePorts ports;
-  ports.source_admin = [=] { return postgres::make_source_admin(legacy, migration); };
-  ports.target_admin = [=] { return postgres::make_target_admin(new_side, migration); };
+std::string database_of(const Spec& spec, Side side) {
+  return side == Side::legacy ? spec.legacy.database : spec.new_side.database;
+}
+
+StreamPorts ports_of(const Spec& spec, Course course) {
+  auto source = database_of(spec, source_of(course));
+  auto target = database_of(spec, target_of(course));
+  auto stream = stream_name(spec.migration, course);
+  StreamPorts ports;
+  ports.source_admin = [=] { return postgres::make_source_admin(source, stream); };
+  ports.target_admin = [=] { return postgres::make_target_admin(target, stream); };
   ports.snapshot_reader = [=](Side side) {
-    return postgres::make_snapshot_reader(side == Side::legacy ? legacy : new_side, migration);
+    return postgres::make_snapshot_reader(side == source_of(course) ? source : target, stream);
   };
-  ports.target_writer = [=](int lane) { return postgres::make_target_writer(new_side, migration, lane); };
+  ports.target_writer = [=](int lane) { return postgres::make_target_writer(target, stream, lane); };
   ports.log_stream = [=](Lsn from, LargeTransactions large) {
-    return postgres::make_log_stream(legacy, migration, from, large);
+    return postgres::make_log_stream(source, stream, from, large);
   };
-  ports.session_watch = [=](Side side) {
-    return postgres::make_session_watch(side == Side::legacy ? legacy : new_side, migration);
+  return ports;
+}
+
+PipelinePorts ports_of(const Spec& spec) {
+  PipelinePorts ports;
+  auto migration = spec.migration;
+  auto on = [legacy = spec.legacy.database, new_side = spec.new_side.database](Side side) {
+    return side == Side::legacy ? legacy : new_side;
   };
+  ports.stream = [&spec](Course course) { return ports_of(spec, course); };
+  ports.session_watch = [=](Side side) { return postgres::make_session_watch(on(side), migration); };
+  ports.guards = [=](Side side) { return postgres::make_guards(on(side), migration, side); };
+  ports.sequences = [=](Side side) { return postgres::make_sequences(on(side), migration); };
   return ports;
 }
 

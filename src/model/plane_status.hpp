@@ -156,7 +156,8 @@ struct VerifyReport {
 struct PlaneStatus {
   Rate rate;
   std::vector<TableStatus> tables;
-  StreamStatus stream;
+  StreamStatus stream;                      // from legacy to the new side
+  std::optional<StreamStatus> stream_back;  // none: nobody needs it
   std::vector<VerifyReport> verifications;  // the running and the latest finished ones, oldest first
 };
 

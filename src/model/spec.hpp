@@ -121,6 +121,8 @@ struct Limits {
   Duration lag_max = std::chrono::seconds(30);  // the backfill waits above this
   std::uint64_t active_sessions_max = 0;        // of others on legacy; it waits above this, too. 0: no limit
   OnDdl on_ddl = OnDdl::pause;
+  Duration handover_prepare_max = std::chrono::seconds(60);  // for those who write while it begins
+  Duration write_pause_max = std::chrono::seconds(1);        // of a handover; it is given up then
 };
 
 struct Spec {

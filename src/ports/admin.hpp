@@ -105,6 +105,11 @@ class TargetAdmin : public Admin {
   // has some.
   virtual Task<void> install(std::vector<TableName> tables, int lanes) = 0;
   virtual Task<bool> holds_rows(TableName table) = 0;
+
+  // Writes of others on these tables are recorded as rogue, or are no more: where guards let only those
+  // through who may. Tables without the watching trigger are left as they are.
+  virtual Task<void> watch(std::vector<TableName> tables) = 0;
+  virtual Task<void> stop_watching(std::vector<TableName> tables) = 0;
   virtual Task<StoredStream> load_stream() = 0;
 
   // Takes position, ranges and quarantine away. The tables stay watched, so their rows stay known as ours.

@@ -12,6 +12,8 @@ import psycopg2
 
 from oracle import Comparison
 
+NOT_AT_HOME = "OX001"
+
 LEGACY_SCHEMA = """
 CREATE TABLE customers (
   customer_id bigint PRIMARY KEY,
@@ -167,6 +169,7 @@ class Workload:
         self.pause_s = threads / transactions_per_second
         self.acts = [act for act in ACTS if acts is None or act[1].__name__ in acts]
         self.committed = 0
+        self.refused = 0  # because the cohort is at home on the other side
         self.failure = None
         self.stopping = threading.Event()
         self.next_key = rows * 10
@@ -219,6 +222,11 @@ class Workload:
         except (psycopg2.errors.UniqueViolation, psycopg2.errors.DeadlockDetected,
                 psycopg2.errors.SerializationFailure, psycopg2.errors.LockNotAvailable):
             connection.rollback()
+        except psycopg2.Error as error:
+            connection.rollback()
+            if error.pgcode != NOT_AT_HOME:
+                raise
+            self.refused += 1
 
     def new_key(self):
         with self.lock:

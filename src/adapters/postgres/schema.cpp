@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <set>
 
 #include "adapters/postgres/array_text.hpp"
 
@@ -186,13 +187,20 @@ Task<std::vector<std::string>> remove_schema(Connection& connection, std::string
   std::vector<std::string> done;
   if (!CO_TRY(co_await has_schema(connection))) co_return done;
   auto ours = quote_literal(migration);
+  Rows tables = CO_TRY(co_await connection.exec(
+      "SELECT relname FROM pg_class WHERE relnamespace = 'oxbow'::regnamespace AND relkind = 'r'"));
+  std::set<std::string, std::less<>> present;
+  for (int row = 0; row < tables.size(); ++row) present.insert(tables.text(row, 0));
+  auto forget = [&](std::string& sql, std::string_view table) {
+    if (present.contains(table))
+      sql += fmt::format("DELETE FROM oxbow.{} WHERE migration = {};", table, ours);
+  };
   std::string sql = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('oxbow schema', 0));";
   if (role == Role::source) {
-    for (auto table : {"identity", "leaf_identity"})
-      sql += fmt::format("DELETE FROM oxbow.{} WHERE migration = {};", table, ours);
+    for (auto table : {"identity", "leaf_identity"}) forget(sql, table);
   } else {
     for (auto table : {"stream", "range", "quarantine", "rogue_write", "part", "truncation"})
-      sql += fmt::format("DELETE FROM oxbow.{} WHERE migration = {};", table, ours);
+      forget(sql, table);
   }
   sql += fmt::format(
       "DELETE FROM oxbow.migration WHERE name = {} AND role = '{}'; SELECT count(*) FROM oxbow.migration",

@@ -65,6 +65,27 @@ Task<std::vector<NumberedColumn>> PgSequences::read(std::vector<TableName> table
   co_return columns;
 }
 
+Task<std::vector<NumberedColumn>> PgSequences::read_again(std::vector<NumberedColumn> columns) {
+  if (columns.empty()) co_return columns;
+  CO_TRY(co_await ensure_open(connection_, settings_, ""));
+  std::string sql;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const auto& column = columns[i];
+    // A column without a row, or without an index that leads to its largest number, has none to look up.
+    auto largest = column.largest_row ? fmt::format("(SELECT max({}) FROM {})",
+                                                    quote_identifier(column.column), quoted(column.table))
+                                      : std::string("NULL::bigint");
+    sql += fmt::format("{}SELECT {}, pg_sequence_last_value({}::regclass), {}", i == 0 ? "" : " UNION ALL ",
+                       i, quote_literal(column.sequence), largest);
+  }
+  Rows rows = CO_TRY(co_await connection_->exec(sql + " ORDER BY 1"));
+  for (int row = 0; row < rows.size(); ++row) {
+    columns[static_cast<std::size_t>(row)].last_given = number_or_none(rows, row, 1);
+    columns[static_cast<std::size_t>(row)].largest_row = number_or_none(rows, row, 2);
+  }
+  co_return columns;
+}
+
 // As if `next` - 1 had been given out: a sequence that has given out nothing would not tell where it stands.
 Task<void> PgSequences::advance(NumberedColumn column, std::int64_t next) {
   CO_TRY(co_await ensure_open(connection_, settings_, ""));

@@ -15,6 +15,7 @@ class PgSequences final : public Sequences {
   explicit PgSequences(ConnectionSettings settings) : settings_(std::move(settings)) {}
 
   Task<std::vector<NumberedColumn>> read(std::vector<TableName> tables) override;
+  Task<std::vector<NumberedColumn>> read_again(std::vector<NumberedColumn> columns) override;
   Task<void> advance(NumberedColumn column, std::int64_t next) override;
 
  private:

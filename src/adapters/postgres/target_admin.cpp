@@ -138,6 +138,34 @@ Task<bool> PgTargetAdmin::holds_rows(TableName table) {
   co_return !row.empty();
 }
 
+Task<void> PgTargetAdmin::watch(std::vector<TableName> tables) {
+  return set_watching(std::move(tables), true);
+}
+
+Task<void> PgTargetAdmin::stop_watching(std::vector<TableName> tables) {
+  return set_watching(std::move(tables), false);
+}
+
+// Disabled and not dropped: that it is there says that the rows are ours.
+Task<void> PgTargetAdmin::set_watching(std::vector<TableName> tables, bool watching) {
+  auto* connection = CO_TRY(co_await session());
+  for (const auto& table : tables) {
+    Rows triggers = CO_TRY(co_await connection->exec_params(
+        "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgname IN ($2, $3) "
+        "AND (tgenabled = 'D') = $4::bool",
+        {{quoted(table)},
+         {watch_name(migration_)},
+         {watch_truncate_name(migration_)},
+         {watching ? "true" : "false"}}));
+    std::string sql;
+    for (int row = 0; row < triggers.size(); ++row)
+      sql += fmt::format("{}ALTER TABLE {} {} TRIGGER {}", sql.empty() ? "" : "; ", quoted(table),
+                         watching ? "ENABLE" : "DISABLE", triggers.text(row, 0));
+    if (!sql.empty()) CO_TRY(co_await change_under_lock(*connection, sql));
+  }
+  co_return Status{};
+}
+
 Task<StoredStream> PgTargetAdmin::load_stream() {
   auto* connection = CO_TRY(co_await session());
   StoredStream stored;

@@ -16,6 +16,8 @@ class PgTargetAdmin final : public AdminBase<TargetAdmin> {
   Task<void> lock() override;
   Task<void> install(std::vector<TableName> tables, int lanes) override;
   Task<bool> holds_rows(TableName table) override;
+  Task<void> watch(std::vector<TableName> tables) override;
+  Task<void> stop_watching(std::vector<TableName> tables) override;
   Task<StoredStream> load_stream() override;
   Task<void> forget_stream() override;
   Task<void> forget_cohorts(std::vector<std::uint32_t> tables, std::vector<CohortId> cohorts) override;
@@ -30,6 +32,7 @@ class PgTargetAdmin final : public AdminBase<TargetAdmin> {
   // Opens itself when needed. After lock() a broken session is not replaced: somebody else may have had the
   // lock meanwhile, so whoever relied on it has to begin again, with lock().
   Task<Connection*> session() override;
+  Task<void> set_watching(std::vector<TableName> tables, bool watching);
   Task<bool> try_lock(Connection& connection);
   bool is_ours(const Rows& holder) const;
   Error who_has_the_lock(const Connection& connection, const Rows& holder) const;

@@ -1,5 +1,6 @@
 // What somebody may ask of a migration. Commands are wishes: decide() (machine.hpp) turns them into events or
-// says why not. EndVerify and EndTransition come from oxbow itself, which reports what became of a wish.
+// says why not. EndVerify, MoveAuthority and EndTransition come from oxbow itself, which reports what became
+// of a wish.
 #pragma once
 
 #include <optional>
@@ -81,6 +82,12 @@ struct BeginAnew {
   std::optional<std::string> route;
 };
 
+// The flip of a handover: from here on the other side has the authority, in the epoch after `epoch`.
+struct MoveAuthority {
+  Scope scope;
+  std::uint64_t epoch = 0;  // that the handover began in
+};
+
 // A transition under way has ended: with success if there is no failure.
 struct EndTransition {
   Scope scope;
@@ -88,7 +95,7 @@ struct EndTransition {
 };
 
 using Wish = std::variant<AdoptSpec, Advance, Rollback, Pause, Resume, Halt, SetRate, BeginVerify, EndVerify,
-                          RetryQuarantined, CloseFindings, BeginAnew, EndTransition>;
+                          RetryQuarantined, CloseFindings, BeginAnew, MoveAuthority, EndTransition>;
 
 struct Command {
   std::string who;  // "root", "oxbow"

@@ -17,7 +17,7 @@ constexpr std::array<std::string_view, std::variant_size_v<Happening>> kKinds = 
     "spec-adopted",    "transition-began", "transition-done", "transition-failed",
     "paused",          "resumed",          "halted",          "halt-ended",
     "rate-set",        "verify-began",     "verify-ended",    "quarantine-retried",
-    "findings-closed", "begun-anew"};
+    "findings-closed", "begun-anew",       "authority-moved", "handover-called-back"};
 
 std::uint64_t to_number(WallTime time) {
   return static_cast<std::uint64_t>(time.time_since_epoch().count());
@@ -36,6 +36,13 @@ struct FieldWriter {
   }
   void state(std::string_view key, State value) const { record[std::string(key)] = std::string(name(value)); }
 
+  template <class Arrival>
+  void arrival(const Arrival& what) const {
+    scope(what.scope);
+    state("to", what.to);
+    record["epoch"] = what.epoch;
+  }
+
   void operator()(const SpecAdopted& what) const {
     std::vector<std::string> entities, cohorts, definitions;
     for (const auto& adopted : what.cohorts) {
@@ -53,17 +60,15 @@ struct FieldWriter {
     state("to", what.to);
     record["epoch"] = what.epoch;
   }
-  void operator()(const TransitionDone& what) const {
-    scope(what.scope);
-    state("to", what.to);
-    record["epoch"] = what.epoch;
-  }
+  void operator()(const TransitionDone& what) const { arrival(what); }
+  void operator()(const AuthorityMoved& what) const { arrival(what); }
   void operator()(const TransitionFailed& what) const {
     scope(what.scope);
     state("to", what.to);
     record["error"] = std::string(name(what.error.code));
     record["detail"] = what.error.detail;
   }
+  void operator()(const HandoverCalledBack& what) const { scope(what.scope); }
   void operator()(const Paused& what) const { scope(what.scope); }
   void operator()(const Resumed& what) const { scope(what.scope); }
   void operator()(const Halted&) const {}
@@ -162,6 +167,11 @@ Result<Happening> read_happening(std::string_view kind, const Record& record) {
   if (kind == "verify-ended") return TRY(read_verify_ended(record));
   if (kind == "quarantine-retried") return QuarantineRetried{TRY(text_field(record, "key"))};
   if (kind == "findings-closed") return FindingsClosed{TRY(text_field(record, "which"))};
+  if (kind == "handover-called-back") return HandoverCalledBack{TRY(read_scope(record))};
+  if (kind == "authority-moved") {
+    return AuthorityMoved{TRY(read_scope(record)), TRY(read_state(record, "to")),
+                          TRY(number_field(record, "epoch"))};
+  }
   if (kind == "begun-anew") return BegunAnew{TRY(text_field(record, "route"))};
   return Err(ErrorCode::unsupported,
              "this oxbow does not know events of kind `{}`; use the version that wrote it", kind);
@@ -183,6 +193,13 @@ struct Describer {
   }
   std::string operator()(const TransitionDone& what) const {
     return fmt::format("{} is in {}, epoch {}", to_string(what.scope), name(what.to), what.epoch);
+  }
+  std::string operator()(const AuthorityMoved& what) const {
+    return fmt::format("the authority over {} is on the {} side, epoch {}", to_string(what.scope),
+                       name(authority(what.to)), what.epoch);
+  }
+  std::string operator()(const HandoverCalledBack& what) const {
+    return fmt::format("the handover of {} was called back", to_string(what.scope));
   }
   std::string operator()(const TransitionFailed& what) const {
     return fmt::format("{} did not reach {}: {}", to_string(what.scope), name(what.to),

@@ -29,6 +29,23 @@ struct TransitionBegan {
   friend bool operator==(const TransitionBegan&, const TransitionBegan&) = default;
 };
 
+// The point of no return of a handover: the authority is where `to` has it. What follows is carried out until
+// `transition-done`, whatever happens.
+struct AuthorityMoved {
+  Scope scope;
+  State to = State::legacy;
+  std::uint64_t epoch = 1;
+
+  friend bool operator==(const AuthorityMoved&, const AuthorityMoved&) = default;
+};
+
+// Before its flip: from here on it only leads back, and ends with `transition-failed`.
+struct HandoverCalledBack {
+  Scope scope;
+
+  friend bool operator==(const HandoverCalledBack&, const HandoverCalledBack&) = default;
+};
+
 struct TransitionDone {
   Scope scope;
   State to = State::legacy;
@@ -104,7 +121,8 @@ struct BegunAnew {
 
 using Happening =
     std::variant<SpecAdopted, TransitionBegan, TransitionDone, TransitionFailed, Paused, Resumed, Halted,
-                 HaltEnded, RateSet, VerifyBegan, VerifyEnded, QuarantineRetried, FindingsClosed, BegunAnew>;
+                 HaltEnded, RateSet, VerifyBegan, VerifyEnded, QuarantineRetried, FindingsClosed, BegunAnew,
+                 AuthorityMoved, HandoverCalledBack>;
 
 struct Event {
   WallTime at{};

@@ -28,7 +28,9 @@ std::vector<Happening> every_kind() {
           VerifyEnded{"payment", proof},
           QuarantineRetried{"payment_id=4711"},
           FindingsClosed{"rogue-write"},
-          BegunAnew{"GET /payments/{payment_id}"}};
+          BegunAnew{"GET /payments/{payment_id}"},
+          AuthorityMoved{kPilot, State::new_write, 2},
+          HandoverCalledBack{kPilot}};
 }
 
 TEST(Event, EveryKindComesBackAsItWasWritten) {

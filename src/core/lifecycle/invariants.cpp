@@ -19,6 +19,9 @@ std::optional<std::string> broken_within(const Scope& scope, const CohortLife& l
     return fmt::format("{} moves from {} to {}, past a state between", to_string(scope), name(life.state),
                        name(*life.moving_to));
   }
+  if (life.settling && life.moving_to != life.state) {
+    return fmt::format("{} settles in {} and is not on its way there", to_string(scope), name(life.state));
+  }
   if (life.paused && life.state != State::mirrored) {
     return fmt::format("{} is paused in {}, where nothing is copied", to_string(scope), name(life.state));
   }
@@ -38,6 +41,9 @@ std::optional<std::string> broken_between(const Scope& scope, const CohortLife& 
     bool changes_hands = authority(before.state) != authority(after.state);
     if (changes_hands && after.epoch == before.epoch) {
       return fmt::format("the authority of {} changes hands within epoch {}", to_string(scope), after.epoch);
+    }
+    if (changes_hands && !after.settling) {
+      return fmt::format("the authority of {} changes hands without a flip", to_string(scope));
     }
   }
   bool in_use = before.state != State::legacy || before.moving_to.has_value();

@@ -9,7 +9,6 @@ namespace {
 
 constexpr auto no = Legality::no;
 constexpr auto already = Legality::already;
-constexpr auto later = Legality::later;
 constexpr auto yes = Legality::yes;
 
 using Row = std::array<Legality, kOperations.size()>;
@@ -18,9 +17,9 @@ using Row = std::array<Legality, kOperations.size()>;
 constexpr std::array<Row, kStateNames.size()> kTable = {{
     //                   legacy   mirrored new-write new-read fully-cutover pause  resume verify
     /* legacy        */ {already, yes,     no,       no,      no,           no,    no,    no},
-    /* mirrored      */ {yes,     already, later,    no,      no,           yes,   yes,   yes},
-    /* new-write     */ {no,      later,   already,  later,   no,           no,    no,    later},
-    /* new-read      */ {no,      no,      later,    already, later,        no,    no,    later},
+    /* mirrored      */ {yes,     already, yes,      no,      no,           yes,   yes,   yes},
+    /* new-write     */ {no,      yes,     already,  yes,     no,           no,    no,    yes},
+    /* new-read      */ {no,      no,      yes,      already, yes,          no,    no,    yes},
     /* fully-cutover */ {no,      no,      no,       no,      already,      no,    no,    no},
 }};
 // clang-format on
@@ -46,9 +45,11 @@ std::string legal_here(State state) {
   for (auto operation : kOperations) {
     if (legality(state, operation) != yes) continue;
     if (!list.empty()) list += ", ";
-    list += name(operation);
+    bool goes_back = is_transition(operation) && destination(operation) < state;
+    list += goes_back ? fmt::format("rollback to {}", name(destination(operation)))
+                      : std::string(name(operation));
   }
-  return list.empty() ? "nothing yet" : list;
+  return list.empty() ? "nothing" : list;
 }
 
 std::string step_forward(const Scope& scope, State to) {
@@ -72,14 +73,8 @@ std::string_view name(Operation operation) {
 
 std::string refusal(const Scope& scope, State state, Operation operation) {
   auto verdict = legality(state, operation);
-  OXBOW_ASSERT(verdict == no || verdict == later, "{} is legal in {}", name(operation), name(state));
+  OXBOW_ASSERT(verdict == no, "{} is legal in {}", name(operation), name(state));
   auto here = fmt::format("{} is in `{}`", to_string(scope), name(state));
-  if (verdict == later) {
-    return fmt::format("{}; this oxbow mirrors and verifies, and cannot {} yet; legal here: {}", here,
-                       is_transition(operation) ? fmt::format("move to `{}`", name(destination(operation)))
-                                                : std::string(name(operation)),
-                       legal_here(state));
-  }
   if (state == State::fully_cutover) return here + "; there is no way back, recovery goes forward only";
   if (!is_transition(operation)) {
     return fmt::format(

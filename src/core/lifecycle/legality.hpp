@@ -24,8 +24,7 @@ inline constexpr std::array kOperations = {
     Operation::to_legacy,        Operation::to_mirrored, Operation::to_new_write, Operation::to_new_read,
     Operation::to_fully_cutover, Operation::pause,       Operation::resume,       Operation::verify};
 
-// `later`: the way exists in the design of a migration, but this program cannot walk it yet and says so.
-enum class Legality { no, already, later, yes };
+enum class Legality { no, already, yes };
 
 Legality legality(State state, Operation operation);
 Operation transition_to(State state);
@@ -33,7 +32,7 @@ Operation transition_to(State state);
 std::string_view name(Operation operation);  // "advance to mirrored", "verify"
 
 // Why `operation` is refused for `scope` in `state`, what is legal there, and the command that leads on.
-// REQUIRES: legality(state, operation) is `no` or `later`.
+// REQUIRES: legality(state, operation) is `no`.
 std::string refusal(const Scope& scope, State state, Operation operation);
 
 }  // namespace oxbow

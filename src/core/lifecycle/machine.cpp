@@ -125,14 +125,31 @@ class Decision {
     return events_;
   }
 
+  Result<Events> operator()(const MoveAuthority& wish) {
+    auto found = lifecycle_.cohorts.find(wish.scope);
+    bool may = found != lifecycle_.cohorts.end() && changes_hands(found->second) && !found->second.settling &&
+               !found->second.called_back && found->second.epoch == wish.epoch;
+    if (!may)
+      return Err(ErrorCode::illegal_transition, "{} is not in a handover of epoch {}", to_string(wish.scope),
+                 wish.epoch);
+    happened(AuthorityMoved{wish.scope, *found->second.moving_to, wish.epoch + 1});
+    return events_;
+  }
+
   Result<Events> operator()(const EndTransition& wish) {
     auto found = lifecycle_.cohorts.find(wish.scope);
     if (found == lifecycle_.cohorts.end() || !found->second.moving_to) {
       return Err(ErrorCode::illegal_transition, "{} is not on its way anywhere", to_string(wish.scope));
     }
     auto to = *found->second.moving_to;
+    bool flips = changes_hands(found->second) && !found->second.settling;
+    if (!wish.failure && flips)
+      return Err(ErrorCode::illegal_transition, "the authority over {} has not moved", to_string(wish.scope));
+    if (wish.failure && found->second.settling)
+      return Err(ErrorCode::illegal_transition, "the authority over {} has moved: it goes forward only",
+                 to_string(wish.scope));
     if (!wish.failure) {
-      happened(TransitionDone{wish.scope, to, epoch_in(found->second, to)});
+      happened(TransitionDone{wish.scope, to, found->second.epoch});
     } else {
       happened(TransitionFailed{wish.scope, to, *wish.failure});
     }
@@ -214,8 +231,47 @@ class Decision {
     return legal;
   }
 
-  // A cohort under way may be called back to where it stands.
+  Status move_in_handover(const Scope& scope, const CohortLife& life, State to) {
+    if (life.settling && life.state == to) return {};
+    if (life.settling)
+      return Err(ErrorCode::illegal_transition,
+                 "the authority over {} has just moved, and what follows is still being done; ask again in a "
+                 "moment",
+                 to_string(scope));
+    if (life.called_back && to != life.state)
+      return Err(ErrorCode::illegal_transition,
+                 "the handover of {} was called back and ends at this moment; ask again then",
+                 to_string(scope));
+    if (life.called_back || life.moving_to == to) return {};
+    if (to != life.state)
+      return Err(ErrorCode::illegal_transition,
+                 "{} is on its way to `{}`; ask again when that has ended, or call it back to `{}` first",
+                 to_string(scope), name(*life.moving_to), name(life.state));
+    happened(HandoverCalledBack{scope});
+    return {};
+  }
+
+  // Writes go only where everything has been seen to be equal.
+  static Status is_proven_for(const Scope& scope, const CohortLife& life, State to) {
+    bool needs_proof = life.state == State::mirrored && to == State::new_write;
+    if (!needs_proof) return {};
+    auto ask = fmt::format("run `oxbow verify {}` first", scope.entity);
+    if (!life.proof)
+      return Err(ErrorCode::illegal_transition,
+                 "{} has never been verified, so nobody knows whether the new "
+                 "side is fit to take its writes; {}",
+                 to_string(scope), ask);
+    if (life.proof->result != VerifyState::equal)
+      return Err(ErrorCode::illegal_transition,
+                 "the last verification of {} says `{}`; mend what differs, then "
+                 "{}",
+                 to_string(scope), name(life.proof->result), ask);
+    return {};
+  }
+
+  // A cohort under way may be called back to where it stands, as long as its authority has not moved.
   Status move(const Scope& scope, const CohortLife& life, State to) {
+    if (changes_hands(life)) return move_in_handover(scope, life, to);
     if (life.moving_to == to) return {};
     bool called_back = life.moving_to && to == life.state;
     auto operation = transition_to(to);
@@ -224,6 +280,7 @@ class Decision {
     if (verdict != Legality::yes && !called_back) {
       return Err(ErrorCode::illegal_transition, "{}", refusal(scope, life.state, operation));
     }
+    TRY(is_proven_for(scope, life, to));
     happened(TransitionBegan{scope, life.state, to, epoch_in(life, to)});
     return {};
   }
@@ -255,7 +312,24 @@ class Application {
     lifecycle_.spec_hash = event_.spec_hash;
   }
 
-  void operator()(const TransitionBegan& what) { lifecycle_.cohorts[what.scope].moving_to = what.to; }
+  void operator()(const TransitionBegan& what) {
+    auto& life = lifecycle_.cohorts[what.scope];
+    life.moving_to = what.to;
+    life.called_back = false;
+    life.attempt = ++lifecycle_.transitions;
+  }
+
+  void operator()(const HandoverCalledBack& what) { lifecycle_.cohorts[what.scope].called_back = true; }
+
+  void operator()(const AuthorityMoved& what) {
+    auto& life = lifecycle_.cohorts[what.scope];
+    life.state = what.to;
+    life.since = event_.at;
+    life.epoch = what.epoch;
+    life.settling = true;
+    life.paused = false;
+    life.last_failure.reset();
+  }
 
   void operator()(const TransitionDone& what) {
     auto& life = lifecycle_.cohorts[what.scope];
@@ -263,6 +337,7 @@ class Application {
     life.state = what.to;
     life.epoch = what.epoch;
     life.moving_to.reset();
+    life.settling = life.called_back = false;
     life.last_failure.reset();
     if (what.to == State::legacy) {
       life.paused = false;
@@ -273,6 +348,7 @@ class Application {
   void operator()(const TransitionFailed& what) {
     auto& life = lifecycle_.cohorts[what.scope];
     life.moving_to.reset();
+    life.called_back = false;
     life.last_failure = what.error;
   }
 
@@ -305,7 +381,8 @@ class Application {
     if (what.proof.result == VerifyState::failed && what.proof.rows_compared == 0) return;
     for (auto& [scope, life] : lifecycle_.cohorts) {
       bool covered = what.entity.empty() || scope.entity == what.entity;
-      if (covered && life.state == State::mirrored) life.proof = what.proof;
+      bool has_two_sides = life.state != State::legacy && life.state != State::fully_cutover;
+      if (covered && has_two_sides) life.proof = what.proof;
     }
   }
 
@@ -328,6 +405,48 @@ void apply(Lifecycle& lifecycle, const Event& event) {
   OXBOW_ASSERT(!broken, "{} ({})", *broken, describe(event));
 }
 
+namespace {
+
+void add_actions_of_handover(const TransitionBegan& began, std::vector<std::string>& actions) {
+  auto scope = to_string(began.scope);
+  auto there = authority(began.to) == Side::new_side;
+  auto old_home = there ? "legacy" : "new", new_home = there ? "new" : "legacy";
+  actions.push_back(
+      fmt::format("both: guards on the tables of {}, where missing; each table waits for its writers",
+                  began.scope.entity));
+  actions.push_back(
+      fmt::format("{0}: the stream from {1} to {0} runs, still without {2}", old_home, new_home, scope));
+  actions.push_back(fmt::format("{}: whoever writes the tables at this moment is waited for", old_home));
+  actions.push_back(fmt::format("gateway: new writes of {} wait", scope));
+  actions.push_back(
+      fmt::format("{}: the guard of {} is fenced, and its writers are waited for", old_home, scope));
+  actions.push_back(
+      fmt::format("{0}: a marker in the log; {1} holds all before it; what was written since the last proof "
+                  "is compared again",
+                  old_home, new_home));
+  actions.push_back(
+      fmt::format("{}: sequences go on behind the numbers that {} gave out", new_home, old_home));
+  actions.push_back(
+      fmt::format("journal: the authority over {} is on the {} side, epoch {}: from here on only forward",
+                  scope, new_home, began.epoch));
+  actions.push_back(fmt::format("both: the stream to {0} lets {2} go, the stream to {1} takes it", new_home,
+                                old_home, scope));
+  actions.push_back(fmt::format("{}: the guard of {} closes; {}: it opens", old_home, scope, new_home));
+  actions.push_back(fmt::format("gateway: the writes that waited go to {}", new_home));
+  actions.push_back(fmt::format("journal: {} is in {}", scope, name(began.to)));
+}
+
+void add_actions_of_reads(const TransitionBegan& began, std::vector<std::string>& actions) {
+  if (began.to == State::fully_cutover)
+    actions.push_back(
+        fmt::format("new: the stream to legacy lets {} go; its rows on legacy stay as they are, and closed",
+                    to_string(began.scope)));
+  actions.push_back(fmt::format("gateway: reads of {} go by their classes in `{}`", to_string(began.scope),
+                                name(began.to)));
+}
+
+}  // namespace
+
 std::vector<std::string> actions_of(const std::vector<Event>& events) {
   std::vector<std::string> actions;
   for (const auto& event : events) {
@@ -339,7 +458,15 @@ std::vector<std::string> actions_of(const std::vector<Event>& events) {
     auto* began = std::get_if<TransitionBegan>(&event.what);
     if (!began) continue;
     auto scope = to_string(began->scope);
-    if (began->to == State::mirrored) {
+    if (authority(began->from) != authority(began->to)) {
+      add_actions_of_handover(*began, actions);
+      continue;
+    }
+    if (began->from == began->to) {
+      actions.push_back(fmt::format("what {} has begun is taken back", scope));
+    } else if (began->to > State::mirrored) {
+      add_actions_of_reads(*began, actions);
+    } else if (began->to == State::mirrored) {
       actions.push_back("legacy: create the publication and the replication slot, where missing");
       actions.push_back(
           "new: create schema oxbow, the replication origins and the watching triggers, where missing");

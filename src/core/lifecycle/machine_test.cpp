@@ -55,6 +55,12 @@ class Machine : public testing::Test {
     run(EndTransition{scope, {}});
   }
 
+  void begin_handover() {
+    mirror(kPilot);
+    run(EndVerify{"payment", {.result = VerifyState::equal}});
+    run(Advance{"payment", "pilot", State::new_write});
+  }
+
   CohortLife& life(const Scope& scope) { return lifecycle.cohorts.at(scope); }
 
   Lifecycle lifecycle;
@@ -113,6 +119,68 @@ TEST_F(Machine, RollbackFromMirroredForgetsPauseAndProof) {
   run(EndTransition{kPilot, {}});
   EXPECT_EQ(life(kPilot).state, State::legacy);
   EXPECT_FALSE(life(kPilot).proof || life(kPilot).paused);
+}
+
+TEST_F(Machine, WritesMoveOnlyWhereTheLastVerificationFoundBothSidesEqual) {
+  mirror(kPilot);
+  EXPECT_THAT(refused(Advance{"payment", "pilot", State::new_write}), HasSubstr("has never been verified"));
+  run(EndVerify{"payment", {.result = VerifyState::differs, .divergences = 1}});
+  EXPECT_THAT(refused(Advance{"payment", "pilot", State::new_write}), HasSubstr("says `differs`"));
+  run(EndVerify{"payment", {.result = VerifyState::equal}});
+  EXPECT_THAT(run(Advance{"payment", "pilot", State::new_write}), SizeIs(1));
+}
+
+TEST_F(Machine, TheFlipIsOneEventAndAHandoverGoesForwardBehindIt) {
+  begin_handover();
+  EXPECT_EQ(refused(EndTransition{kPilot, {}}), "the authority over payment/pilot has not moved");
+  run(MoveAuthority{kPilot, 1});
+  EXPECT_EQ(life(kPilot).state, State::new_write);
+  EXPECT_EQ(life(kPilot).epoch, 2);
+  EXPECT_TRUE(life(kPilot).settling);
+  EXPECT_THAT(refused(EndTransition{kPilot, Error{ErrorCode::timeout, ""}}), HasSubstr("goes forward only"));
+  EXPECT_THAT(refused(Rollback{"payment", "pilot", State::mirrored}), HasSubstr("has just moved"));
+  EXPECT_THAT(refused(MoveAuthority{kPilot, 1}), HasSubstr("not in a handover of epoch 1"));
+  run(EndTransition{kPilot, {}});
+  EXPECT_EQ(life(kPilot).moving_to, std::nullopt);
+  EXPECT_FALSE(life(kPilot).settling);
+}
+
+TEST_F(Machine, AFlipBelongsToTheEpochInWhichItsHandoverBegan) {
+  begin_handover();
+  EXPECT_THAT(refused(MoveAuthority{kPilot, 2}), HasSubstr("not in a handover of epoch 2"));
+  EXPECT_THAT(refused(MoveAuthority{kRest, 1}), HasSubstr("payment/rest is not in a handover"));
+}
+
+TEST_F(Machine, AHandoverThatWasCalledBackCanNeverFlip) {
+  begin_handover();
+  EXPECT_THAT(run(Rollback{"payment", "pilot", State::mirrored}), SizeIs(1));
+  EXPECT_THAT(refused(MoveAuthority{kPilot, 1}), HasSubstr("not in a handover"));
+  EXPECT_THAT(run(Rollback{"payment", "pilot", State::mirrored}), IsEmpty());
+  EXPECT_THAT(refused(Advance{"payment", "pilot", State::new_write}), HasSubstr("was called back"));
+  run(EndTransition{kPilot, Error{ErrorCode::cancelled, "it was called back"}});
+  EXPECT_EQ(life(kPilot).state, State::mirrored);
+  EXPECT_THAT(run(Advance{"payment", "pilot", State::new_write}), SizeIs(1));
+}
+
+TEST_F(Machine, EveryHandoverHasALargerNumberThanThoseBefore) {
+  begin_handover();
+  auto first = life(kPilot).attempt;
+  run(EndTransition{kPilot, Error{ErrorCode::timeout, "a long transaction"}});
+  run(Advance{"payment", "pilot", State::new_write});
+  EXPECT_GT(life(kPilot).attempt, first);
+}
+
+TEST_F(Machine, ReadsMoveWithinAnEpoch) {
+  begin_handover();
+  run(MoveAuthority{kPilot, 1});
+  run(EndTransition{kPilot, {}});
+  for (auto to : {State::new_read, State::fully_cutover}) {
+    run(Advance{"payment", "pilot", to});
+    run(EndTransition{kPilot, {}});
+    EXPECT_EQ(life(kPilot).state, to);
+    EXPECT_EQ(life(kPilot).epoch, 2);
+  }
+  EXPECT_THAT(refused(Rollback{"payment", "pilot", State::new_read}), HasSubstr("no way back"));
 }
 
 TEST_F(Machine, NamesTheWordThatWasMeant) {
@@ -252,7 +320,9 @@ TEST(Lifecycle, AnySequenceOfCommandsReplaysToTheSameState) {
       if (random.chance(0.5)) cohort = scope.cohort;
       if (random.chance(0.5)) entity = scope.entity;
       auto state = static_cast<State>(random.below(kStateNames.size()));
-      switch (random.below(10)) {
+      switch (random.below(11)) {
+        case 10:
+          return MoveAuthority{scope, random.below(4)};
         case 0:
           return Rollback{scope.entity, cohort, state};
         case 1:
@@ -266,7 +336,8 @@ TEST(Lifecycle, AnySequenceOfCommandsReplaysToTheSameState) {
         case 5:
           return BeginVerify{entity};
         case 6:
-          return EndVerify{entity, {.result = VerifyState::differs, .divergences = random.below(9)}};
+          return EndVerify{entity,
+                           {.result = random.chance(0.5) ? VerifyState::equal : VerifyState::differs}};
         case 7:
           return EndTransition{scope, random.chance(0.3)
                                           ? std::optional(Error{ErrorCode::timeout, "no \"luck\"\n"})
@@ -353,6 +424,10 @@ TEST(Invariants, CatchFallingEpochsAndSilentHandovers) {
   after.cohorts[kPilot] = {.state = State::new_write, .epoch = 2};
   EXPECT_THAT(*broken_invariant(before, after), HasSubstr("changes hands within epoch 2"));
   after.cohorts[kPilot].epoch = 3;
+  EXPECT_THAT(*broken_invariant(before, after), HasSubstr("changes hands without a flip"));
+  after.cohorts[kPilot].settling = true;
+  EXPECT_THAT(*broken_invariant(before, after), HasSubstr("is not on its way there"));
+  after.cohorts[kPilot].moving_to = State::new_write;
   EXPECT_EQ(broken_invariant(before, after), std::nullopt);
   after.cohorts[kPilot].definition = "other keys";
   EXPECT_THAT(*broken_invariant(before, after), HasSubstr("would change cohort"));

@@ -10,4 +10,8 @@ Side authority(State state) {
   return state >= State::new_write ? Side::new_side : Side::legacy;
 }
 
+bool changes_hands(const CohortLife& life) {
+  return life.settling || (life.moving_to && authority(*life.moving_to) != authority(life.state));
+}
+
 }  // namespace oxbow

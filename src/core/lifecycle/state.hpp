@@ -43,6 +43,12 @@ struct CohortLife {
   State state = State::legacy;
   std::uint64_t epoch = 1;         // grows with every change of authority, never falls
   std::optional<State> moving_to;  // journaled and under way; survives a crash
+
+  // Behind the flip of a handover: `state` is the new one already, and moves on to itself until streams,
+  // guards and gateway have all followed.
+  bool settling = false;
+  bool called_back = false;   // a handover that must not flip any more
+  std::uint64_t attempt = 0;  // which transition of the migration is under way, or was the last one; grows
   bool paused = false;
   WallTime since{};                   // when `state` was entered
   std::string definition;             // fingerprint of which keys belong to the cohort
@@ -55,6 +61,7 @@ struct CohortLife {
 struct Lifecycle {
   std::string spec_hash;
   std::map<Scope, CohortLife> cohorts;
+  std::uint64_t transitions = 0;  // begun so far
   bool halted = false;
   std::string halted_why;
   WallTime halted_at{};
@@ -68,5 +75,8 @@ struct Lifecycle {
 
 // The one side that may accept writes in a state.
 Side authority(State state);
+
+// Whether the transition under way moves the authority, or has just done so.
+bool changes_hands(const CohortLife& life);
 
 }  // namespace oxbow

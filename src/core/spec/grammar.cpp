@@ -294,6 +294,11 @@ constexpr std::array kLimitsKeys = {
              "The backfill waits while changes are applied later than this; 30s if left out."},
     KeyShape{"active_sessions", &kRateValue, kOptional,
              "The backfill waits while more sessions of others than this are at work on the legacy server."},
+    KeyShape{"handover_prepare", &kDurationValue, kOptional,
+             "How long a handover waits for transactions that write when it begins; 60s if left out."},
+    KeyShape{
+        "write_pause", &kDurationValue, kOptional,
+        "The longest that a handover lets writes of its cohort wait before it is given up; 1s if left out."},
     KeyShape{"on_ddl", &kOnDdlValue, kOptional,
              "What the stream does when a schema changes; pause if left out."}};
 constexpr Shape kLimits = object("limits", "limits such as {workers: 4, retained_wal: 10GB}", kLimitsKeys);

@@ -69,6 +69,9 @@ Limits bind_limits(const SpecNode& node) {
   limits.retained_wal_bytes_max =
       parsed_at(node, "retained_wal", parse_size).value_or(limits.retained_wal_bytes_max);
   limits.lag_max = parsed_at(node, "lag", parse_duration).value_or(limits.lag_max);
+  limits.handover_prepare_max =
+      parsed_at(node, "handover_prepare", parse_duration).value_or(limits.handover_prepare_max);
+  limits.write_pause_max = parsed_at(node, "write_pause", parse_duration).value_or(limits.write_pause_max);
   limits.active_sessions_max =
       parsed_at(node, "active_sessions", parse_count).value_or(limits.active_sessions_max);
   limits.on_ddl = text_at(node, "on_ddl") == "continue" ? OnDdl::carry_on : OnDdl::pause;

@@ -90,7 +90,7 @@ gateway:
   health: {every: 1s, failures: 2}
 exclude: [public.audit_log]
 limits: {workers: 4, rows_per_second: 5000, bytes_per_second: 50MB, retained_wal: 1GB, lag: 5s,
-  active_sessions: 20, on_ddl: pause}
+  active_sessions: 20, handover_prepare: 30s, write_pause: 500ms, on_ddl: pause}
 gates:
   mirrored: {lag_max: 1s}
   new-write: {proof_age_max: 15m, divergence_max: 0, coverage_min: 99.9%, lag_max: 500ms}

@@ -245,8 +245,10 @@ Status Applier::route_change(const RelationRoute& route, RowOp op, std::string_v
   TableState& state = tables_[route.table];
   ++counters_.changes;
   auto of = TRY(cohort(state, tuple));
+  if (route.misfit) state.changed.forget();
   if (route.misfit) return pass_over(state, tuple, of, *route.misfit);
   auto key = key_of(state, tuple);
+  if (state.changed.is_active()) state.changed.record(of, key);
   if (touched_.is_active()) touched_.record(state.table.mapping->target.id, key, transaction_->xid);
 
   bool applies = false;
@@ -400,6 +402,7 @@ Status Applier::truncate(const Truncate& truncate) {
       TableState& state = tables_[route.table];
       ++counters_.changes;
       flush_mergers();
+      state.changed.truncated();
       // While a copy is under way, what it has and what it lacks is simplest told by starting over: the table
       // is empty or nearly so.
       bool copying = !state.fences.all_settled();

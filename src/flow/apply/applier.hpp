@@ -174,6 +174,7 @@ class Applier {
   std::string describe(const RowWrite& write, std::size_t row) const;
 
   TouchedKeys& touched() { return touched_; }
+  ChangedKeys& changed(std::uint32_t table) { return tables_[table].changed; }
   const ApplyCounters& counters() const { return counters_; }
   std::optional<WallTime> last_commit_time() const { return last_commit_time_; }
 
@@ -184,6 +185,7 @@ class Applier {
     RowMerger merger;
     RowMapper mapper;
     Quarantine quarantined;  // by source key
+    ChangedKeys changed = {};
   };
 
   struct Transaction {

@@ -70,11 +70,15 @@ void Handover::give_up(Error why) {
   action_ = HandoverAction::reopen_old;
 }
 
-std::optional<Error> Handover::overdue(Instant now) const {
+std::optional<Duration> Handover::time_left(Instant now) const {
   if (!is_before_flip()) return std::nullopt;
-  auto waited = held_ ? now - *held_ : now - began_;
+  return held_ ? limits_.pause_max - (now - *held_) : limits_.prepare_max - (now - began_);
+}
+
+std::optional<Error> Handover::overdue(Instant now) const {
+  auto left = time_left(now);
+  if (!left || *left >= Duration{}) return std::nullopt;
   auto allowed = held_ ? limits_.pause_max : limits_.prepare_max;
-  if (waited <= allowed) return std::nullopt;
   return Error{ErrorCode::timeout,
                fmt::format("{} was not over within {} ms, so nothing has moved{}", name(action_),
                            milliseconds_of(allowed), waits_for_ ? ": " + waits_for_->detail : std::string())};

@@ -95,6 +95,9 @@ class Handover {
   // What to do now; nothing: it has ended. Asks for the same again until it has succeeded, or is given up.
   std::optional<HandoverAction> next(Instant now);
 
+  // How long the present action may take at most; behind the flip there is no limit.
+  std::optional<Duration> time_left(Instant now) const;
+
   void succeeded(Instant now);
 
   // It took effect, or not, or only the answer was lost. Not so with the flip: it is certainly not in the
@@ -107,12 +110,13 @@ class Handover {
   // An operator calls it back. False behind the flip, where it is too late.
   bool call_back();
 
+  bool is_before_flip() const { return action_ <= HandoverAction::flip; }
   bool is_behind_flip() const { return action_ > HandoverAction::flip && action_ <= HandoverAction::end; }
+  const std::optional<Error>& waits_for() const { return waits_for_; }
   const std::optional<Error>& given_up() const { return given_up_; }  // why, if it was
   std::optional<Duration> pause() const;  // from hold to release, as soon as both have happened
 
  private:
-  bool is_before_flip() const { return action_ <= HandoverAction::flip; }
   void give_up(Error why);
   std::optional<Error> overdue(Instant now) const;
 

@@ -209,7 +209,7 @@ Result<HttpResponse> ControlApi::get(const HttpRequest& request) {
     if (error != std::errc{} || end != digits.data() + digits.size()) {
       return Err(ErrorCode::not_found, "`{}` is no verification", digits);
     }
-    return as_json(verify_json(TRY(parts.plane.verify_report(VerifyId(id)))));
+    return as_json(verify_json(TRY(service_.verify_report(VerifyId(id)))));
   }
   return Err(ErrorCode::not_found, "the control API has no GET {}", request.path);
 }

@@ -23,12 +23,43 @@ namespace asio = boost::asio;
 
 constexpr Duration kRetryAfter = std::chrono::seconds(1);
 constexpr Duration kLookAgainAfter = std::chrono::milliseconds(100);
+constexpr Duration kJournalAgainAfter = std::chrono::seconds(1);
+
+// How long writes under way may still end before the fence meets them; then they get an error that says
+// "again".
+constexpr Duration kWritesEndWithin = std::chrono::milliseconds(100);
+constexpr Duration kLookAtWrites = std::chrono::milliseconds(1);
 
 const std::string kOurselves = "oxbow";
 
 // Where a cohort should be, whatever it takes to get there.
 State destination(const CohortLife& life) {
   return life.moving_to.value_or(life.state);
+}
+
+// Which side the streams have the cohort at home on, as far as that is settled.
+bool is_at_home_on_new(const CohortLife& life) {
+  return !life.settling && (life.state == State::new_write || life.state == State::new_read);
+}
+
+bool is_carried_there(const CohortLife& life) {
+  if (changes_hands(life)) return !life.settling && life.state == State::mirrored;
+  return destination(life) == State::mirrored;
+}
+
+std::string describe(const HandoverReport& report) {
+  auto ms = [](Duration duration) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(duration).count() / 1000.0;
+  };
+  std::string line;
+  if (report.pause) line = fmt::format("writes waited {:.1f} ms", ms(*report.pause));
+  for (const auto& step : report.steps)
+    line += fmt::format("{}{} {:.1f}",
+                        line.empty()                                 ? ""
+                        : step.action == report.steps.front().action ? ": "
+                                                                     : ", ",
+                        name(step.action), ms(step.took));
+  return line;
 }
 
 // After these an operator expects everything to be tried again at once.
@@ -83,6 +114,9 @@ struct ControlService::Impl {
   std::set<Scope> running;  // mirrored by the data plane of this process
   std::map<Scope, Trouble> troubles;
   std::vector<Verification> verifications;
+  std::set<Scope> held;                    // writes wait in the gateway
+  std::map<Scope, std::string> handovers;  // under way, and what is being done
+  std::uint64_t attempts_before = 0;       // transitions that an earlier process began
 
   Impl(asio::any_io_executor on, ControlParts with, Journal opened)
       : executor(on),
@@ -127,8 +161,14 @@ struct ControlService::Impl {
   }
 
   void tell() {
-    facts = parts.plane.facts();
+    facts = facts_now();
     parts.on_change(lifecycle(), facts);
+  }
+
+  DataFacts facts_now() const {
+    auto now = parts.plane.facts();
+    for (const auto& scope : held) now.held[scope.entity].insert(cohort_id(scope));
+    return now;
   }
 
   // A data plane that has given up goes on; what an operator holds stays held.
@@ -151,6 +191,7 @@ struct ControlService::Impl {
       return cohort.second.state == State::legacy && !cohort.second.moving_to;
     });
     if (is_new) parts.plane.nothing_is_left();
+    attempts_before = lifecycle().transitions;
     parts.plane.set_rate(rate());
     if (lifecycle().halted) parts.plane.halt(lifecycle().halted_why);
     hold_what_is_paused();
@@ -164,8 +205,8 @@ struct ControlService::Impl {
 
   bool must_start(const Scope& scope, const CohortLife& life) const {
     bool now = !lifecycle().halted || !life.moving_to;  // a halt begins nothing, and keeps what was begun
-    return now && destination(life) == State::mirrored && (life.moving_to || !running.contains(scope)) &&
-           may_try(scope);
+    bool is_asked_for = life.moving_to && !changes_hands(life);
+    return now && is_carried_there(life) && (is_asked_for || !running.contains(scope)) && may_try(scope);
   }
 
   bool must_stop(const Scope& scope, const CohortLife& life) const {
@@ -230,10 +271,138 @@ struct ControlService::Impl {
         settle(to_start, State::mirrored, started);
         continue;
       }
+      if (follow_homes() || co_await step_on_new_side()) continue;
+      auto to_hand_over = next_handover();
+      if (to_hand_over) {
+        CO_TRY(co_await hand_over(*to_hand_over));
+        continue;
+      }
       woken.expires_after(kLookAgainAfter);
       co_await woken.async_wait(asio::as_tuple(asio::use_awaitable));
     }
     co_return Err(ErrorCode::cancelled);
+  }
+
+  // True if there was anything to do.
+  bool follow_homes() {
+    auto group = next_group(
+        [&](auto& scope, auto& life) { return is_at_home_on_new(life) && !running.contains(scope); });
+    if (group.empty()) return false;
+    parts.plane.follow_home(to_mirror_scope(group));
+    running.insert(group.begin(), group.end());
+    return true;
+  }
+
+  // Between the states of a cohort that is at home on the new side only reads move, and at last the way back
+  // ends. True if there was anything to do.
+  boost::asio::awaitable<bool> step_on_new_side() {
+    auto group = next_group([&](auto& scope, auto& life) {
+      return life.moving_to && !changes_hands(life) && authority(life.state) == Side::new_side &&
+             may_try(scope);
+    });
+    if (group.empty()) co_return false;
+    auto to = *lifecycle().cohorts.at(group.front()).moving_to;
+    std::erase_if(group, [&](const Scope& scope) { return lifecycle().cohorts.at(scope).moving_to != to; });
+    Status stepped;
+    if (to == State::fully_cutover) stepped = co_await parts.plane.end_way_back(to_mirror_scope(group));
+    if (!stepped && stepped.error().code == ErrorCode::cancelled) co_return true;
+    bool hopeless = is_hopeless(stepped);
+    for (const auto& scope : group) {
+      if (!stepped) note_trouble(scope, stepped.error(), hopeless);
+      if (stepped || hopeless) end_transition(scope, stepped);
+      if (stepped && to == State::fully_cutover) running.erase(scope);
+    }
+    co_return true;
+  }
+
+  std::optional<Scope> next_handover() const {
+    for (const auto& [scope, life] : lifecycle().cohorts) {
+      bool is_ready = changes_hands(life) && (life.settling || running.contains(scope));
+      bool may_begin = !lifecycle().halted || life.settling || life.attempt <= attempts_before;
+      if (is_ready && may_begin && may_try(scope)) return scope;
+    }
+    return std::nullopt;
+  }
+
+  class Host final : public HandoverHost {
+   public:
+    Host(Impl& control, Scope scope, std::uint64_t epoch)
+        : control_(control), scope_(std::move(scope)), epoch_(epoch) {}
+
+    Task<void> hold() override {
+      control_.held.insert(scope_);
+      control_.tell();
+      if (control_.parts.traffic == nullptr) co_return Status{};
+      auto give_up_at = monotonic_now() + kWritesEndWithin;
+      while (!control_.parts.traffic->has_settled(scope_) && monotonic_now() < give_up_at)
+        CO_TRY(co_await sleep_for(kLookAtWrites));
+      co_return Status{};
+    }
+
+    Status flip() override { return control_.flip(scope_, epoch_); }
+
+    void release() override {
+      control_.held.erase(scope_);
+      control_.tell();
+    }
+
+    bool is_called_back() const override { return control_.lifecycle().cohorts.at(scope_).called_back; }
+
+    void tell(HandoverAction action, const std::optional<Error>& waits_for) override {
+      control_.handovers[scope_] =
+          fmt::format("{}{}", name(action), waits_for ? ": " + waits_for->detail : std::string());
+    }
+
+   private:
+    Impl& control_;
+    Scope scope_;
+    std::uint64_t epoch_;
+  };
+
+  // Nobody may go on who does not know whether the authority has moved.
+  Status flip(const Scope& scope, std::uint64_t epoch) {
+    auto moved = execute({kOurselves, "", MoveAuthority{scope, epoch}});
+    if (moved) return {};
+    auto in_step = journal.is_in_step();
+    OXBOW_ASSERT(in_step && *in_step,
+                 "whether the authority over {} has moved is only known by the journal, which "
+                 "does not answer; start oxbow again",
+                 to_string(scope));
+    return std::unexpected(moved.error());
+  }
+
+  HandoverOrder order_for(const Scope& scope) const {
+    const auto& life = lifecycle().cohorts.at(scope);
+    HandoverOrder order;
+    order.entity = scope.entity;
+    order.cohort = cohort_id(scope);
+    order.to = authority(*life.moving_to);
+    order.epoch = life.settling ? life.epoch - 1 : life.epoch;
+    order.attempt = life.attempt;
+    order.begins = life.settling                     ? HandoverBegins::interrupted_behind_flip
+                   : life.attempt <= attempts_before ? HandoverBegins::interrupted_before_flip
+                                                     : HandoverBegins::fresh;
+    order.limits = {parts.spec.limits.handover_prepare_max, parts.spec.limits.write_pause_max};
+    for (const auto& cohort : parts.spec.find_entity(scope.entity)->cohorts) {
+      Scope each{scope.entity, cohort.name};
+      const auto& of_each = lifecycle().cohorts.at(each);
+      order.homes.push_back(each == scope ? HandoverOrder::Home{other(order.to), order.epoch}
+                                          : HandoverOrder::Home{authority(of_each.state), of_each.epoch});
+    }
+    return order;
+  }
+
+  Task<void> hand_over(Scope scope) {
+    auto order = order_for(scope);
+    Host host(*this, scope, order.epoch);
+    auto report = co_await parts.plane.hand_over(order, host);
+    handovers.erase(scope);
+    if (!report) co_return std::unexpected(report.error());
+    // From a stream to the other it may have gone; what is in force says to which.
+    if (!report->given_up) running.insert(scope);
+    while (!execute({kOurselves, describe(*report), EndTransition{scope, report->given_up}}))
+      CO_TRY(co_await sleep_for(kJournalAgainAfter));
+    co_return Status{};
   }
 
   // Notes what became of an attempt. Meanwhile the wish may have changed; then the next round sees to that.
@@ -274,15 +443,19 @@ struct ControlService::Impl {
   // The data plane comes to know them by itself, without an order of anybody.
   Task<void> watch_facts() {
     while (!co_await is_cancelled()) {
-      if (parts.plane.facts() != facts) tell();
+      if (facts_now() != facts) tell();
       CO_TRY(co_await sleep_for(kLookAgainAfter));
     }
     co_return Err(ErrorCode::cancelled);
   }
 
+  void settle_verifications() {
+    std::erase_if(verifications, [&](const Verification& each) { return settle(each); });
+  }
+
   Task<void> watch_verifications() {
     while (!co_await is_cancelled()) {
-      std::erase_if(verifications, [&](const Verification& each) { return settle(each); });
+      settle_verifications();
       CO_TRY(co_await sleep_for(kLookAgainAfter));
     }
     co_return Err(ErrorCode::cancelled);
@@ -313,6 +486,10 @@ Result<std::unique_ptr<ControlService>> ControlService::open(asio::any_io_execut
   Command adopt{kOurselves, "", AdoptSpec{parts.spec.hash, adopted_cohorts(parts.spec)}};
   TRY(journal.execute(adopt, parts.now()));
   auto impl = std::make_unique<Impl>(executor, std::move(parts), std::move(journal));
+  // What an earlier process has not ended: nobody knows yet where these writes belong.
+  for (const auto& [scope, life] : impl->lifecycle().cohorts)
+    if (changes_hands(life)) impl->held.insert(scope);
+  impl->facts = impl->facts_now();
   return std::unique_ptr<ControlService>(new ControlService(std::move(impl)));
 }
 
@@ -345,6 +522,11 @@ Result<VerifyId> ControlService::verify(const Command& command, std::uint64_t ro
         {kOurselves, to_string(id.error()), EndVerify{entity, {.taken_at = impl_->parts.now()}}}));
   }
   return id;
+}
+
+Result<VerifyReport> ControlService::verify_report(VerifyId id) {
+  impl_->settle_verifications();
+  return impl_->parts.plane.verify_report(id);
 }
 
 Result<std::uint64_t> ControlService::retry_quarantined(const Command& command) {
@@ -382,6 +564,12 @@ WallTime ControlService::started_at() const {
 }
 Rate ControlService::rate() const {
   return impl_->rate();
+}
+
+std::optional<std::string> ControlService::doing(const Scope& scope) const {
+  auto found = impl_->handovers.find(scope);
+  if (found != impl_->handovers.end()) return found->second;
+  return std::nullopt;
 }
 
 std::optional<Error> ControlService::problem(const Scope& scope) const {

@@ -50,6 +50,9 @@ class ControlService {
   // REQUIRES: command.wish is a BeginVerify.
   Result<VerifyId> verify(const Command& command, std::uint64_t rows_per_second_max);
 
+  // What has ended is in the journal before anybody hears of it here.
+  Result<VerifyReport> verify_report(VerifyId id);
+
   // Journals the order and has quarantined rows read again. Returns how many.
   // REQUIRES: command.wish is a RetryQuarantined.
   Result<std::uint64_t> retry_quarantined(const Command& command);
@@ -64,6 +67,9 @@ class ControlService {
   const ControlParts& parts() const;
   WallTime started_at() const;
   Rate rate() const;  // what an operator ordered, else what the spec says
+
+  // What is being done in a handover of the cohort, and whom it waits for.
+  std::optional<std::string> doing(const Scope& scope) const;
 
   // Why a cohort is not where the journal says it should be; it is tried again unless only a person can help.
   std::optional<Error> problem(const Scope& scope) const;

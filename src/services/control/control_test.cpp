@@ -21,6 +21,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
+using testing::StartsWith;
 
 namespace json = boost::json;
 
@@ -85,6 +86,16 @@ class FakePlane : public DataPlane {
     co_return start_outcome;
   }
   void nothing_is_left() override { knows_that_nothing_is_left = true; }
+  Task<HandoverReport> hand_over(HandoverOrder order, HandoverHost& host) override {
+    calls.push_back(fmt::format("hand over {} {} to {} in epoch {}, {}", order.entity, order.cohort.value(),
+                                name(order.to), order.epoch, static_cast<int>(order.begins)));
+    return carry_out(host);
+  }
+  void follow_home(MirrorScope scope) override { calls.push_back("follow home " + text(scope)); }
+  Task<void> end_way_back(MirrorScope scope) override {
+    calls.push_back("end way back " + text(scope));
+    co_return Status{};
+  }
   Task<void> stop_mirror(MirrorScope scope, Others others) override {
     calls.push_back("stop " + text(scope) + (others == Others::are_not ? ", the last" : ""));
     co_return Status{};
@@ -131,6 +142,7 @@ class FakePlane : public DataPlane {
   std::vector<std::string> calls;
   bool knows_that_nothing_is_left = false;
   bool hold_start = false;
+  std::function<Task<HandoverReport>(HandoverHost&)> carry_out;
   Status start_outcome;
   Status verify_outcome;
   std::uint64_t verify_rate = 0;
@@ -638,6 +650,117 @@ TEST_F(Control, ATamperedJournalIsRefused) {
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, ErrorCode::store_corrupt);
   EXPECT_THAT(opened.error().detail, HasSubstr("record 2"));
+}
+
+// Handovers of payment/pilot, which is mirrored and proven equal.
+class HandoverControl : public Control {
+ protected:
+  HandoverControl() {
+    plane.carry_out = [this](HandoverHost& host) -> Task<HandoverReport> {
+      HandoverReport report;
+      CO_TRY(co_await host.hold());
+      held_before_flip = holds(kPilotScope);
+      if (auto flipped = host.flip(); !flipped) report.given_up = flipped.error();
+      held_behind_flip = holds(kPilotScope);
+      if (dies) co_return Err(ErrorCode::cancelled);
+      host.release();
+      co_return report;
+    };
+    mirror_pilot();
+    plane.report.state = VerifyState::equal;
+    post("verify", R"({"entity":"payment","who":"ann"})");
+    until([&] { return life().proof.has_value(); });
+    plane.calls.clear();
+  }
+
+  const CohortLife& life() { return service->lifecycle().cohorts.at(kPilotScope); }
+  bool holds(const Scope& scope) { return told.back().second.holds(scope.entity, CohortId(0)); }
+  void advance() { post("advance", R"({"entity":"payment","cohort":"pilot","to":"new-write","who":"ann"})"); }
+
+  const Scope kPilotScope{"payment", "pilot"};
+  bool dies = false, held_before_flip = false, held_behind_flip = false;
+};
+
+TEST_F(HandoverControl, WritesWaitUntilTheAuthorityHasMovedAndEverythingHasFollowed) {
+  advance();
+  until([&] { return life().state == State::new_write && !life().moving_to; });
+  EXPECT_THAT(plane.calls, ElementsAre("resume all", "hand over payment 0 to new in epoch 1, 0"));
+  EXPECT_TRUE(held_before_flip && held_behind_flip);
+  EXPECT_FALSE(holds(kPilotScope));
+  EXPECT_EQ(told.back().first, State::new_write);
+  EXPECT_EQ(life().epoch, 2u);
+}
+
+TEST_F(HandoverControl, AFlipThatTheJournalDoesNotTakeHasNotHappened) {
+  plane.carry_out = [this](HandoverHost& host) -> Task<HandoverReport> {
+    HandoverReport report;
+    CO_TRY(co_await host.hold());
+    store.full = true;
+    report.given_up = host.flip().error();
+    store.full = false;
+    host.release();
+    co_return report;
+  };
+  advance();
+  until([&] { return life().last_failure.has_value(); });
+  EXPECT_EQ(life().state, State::mirrored);
+  EXPECT_EQ(life().epoch, 1u);
+  EXPECT_FALSE(holds(kPilotScope));
+}
+
+TEST_F(HandoverControl, OneThatWasInterruptedBehindTheFlipGoesForwardAndHoldsWritesMeanwhile) {
+  dies = true;
+  advance();
+  until([&] { return life().settling; });
+  stop();
+  told.clear();
+  dies = false;
+  plane.calls.clear();
+  plane.carry_out = [](HandoverHost& host) -> Task<HandoverReport> {
+    host.release();
+    co_return HandoverReport{};
+  };
+  start();
+  EXPECT_TRUE(service->facts().holds("payment", CohortId(0)));
+  until([&] { return !life().moving_to; });
+  EXPECT_THAT(plane.calls, ElementsAre(StartsWith("rate"), "hand over payment 0 to new in epoch 1, 2"));
+  EXPECT_EQ(life().state, State::new_write);
+}
+
+TEST_F(HandoverControl, OneThatWasInterruptedBeforeTheFlipLeadsBack) {
+  plane.carry_out = [](HandoverHost&) -> Task<HandoverReport> { co_return Err(ErrorCode::cancelled); };
+  advance();
+  until([&] { return std::ranges::count(plane.calls, "hand over payment 0 to new in epoch 1, 0") > 0; });
+  stop();
+  plane.calls.clear();
+  plane.carry_out = [](HandoverHost& host) -> Task<HandoverReport> {
+    host.release();
+    co_return HandoverReport{.given_up = Error{ErrorCode::cancelled, "nothing has moved"}};
+  };
+  start();
+  until([&] { return !life().moving_to; });
+  EXPECT_THAT(plane.calls, Contains("hand over payment 0 to new in epoch 1, 1"));
+  EXPECT_EQ(life().state, State::mirrored);
+}
+
+TEST_F(HandoverControl, WhoIsAtHomeOnTheNewSideIsFollowedFromThereAfterARestart) {
+  advance();
+  until([&] { return life().state == State::new_write && !life().moving_to; });
+  stop();
+  plane.calls.clear();
+  start();
+  until([&] { return std::ranges::count(plane.calls, "follow home payment 0") > 0; });
+  EXPECT_THAT(plane.calls, Not(Contains(StartsWith("start"))));
+}
+
+TEST_F(HandoverControl, TheWayBackEndsWithTheCutover) {
+  advance();
+  until([&] { return life().state == State::new_write && !life().moving_to; });
+  for (const char* to : {"new-read", "fully-cutover"}) {
+    post("advance", fmt::format(R"({{"entity":"payment","cohort":"pilot","to":"{}","who":"ann"}})", to));
+    until([&] { return name(life().state) == to && !life().moving_to; });
+  }
+  EXPECT_THAT(plane.calls, Contains("end way back payment 0"));
 }
 
 }  // namespace

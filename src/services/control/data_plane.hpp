@@ -15,6 +15,7 @@
 #include "model/cohort.hpp"
 #include "model/plane_status.hpp"
 #include "runtime/task.hpp"
+#include "services/control/handover_order.hpp"
 
 namespace oxbow {
 
@@ -47,6 +48,18 @@ class DataPlane {
   // nobody `Others::are_followed`, the stream goes, too, whatever an earlier failure has left of it.
   enum class Others { are_followed, are_not };
   virtual Task<void> stop_mirror(MirrorScope scope, Others others) = 0;
+
+  // Moves the authority over one cohort, or takes a handover up that was interrupted. Ends when all has
+  // followed, one way or the other; an error (`cancelled`) means that the journal does not know the end yet,
+  // and the next run has to take it up.
+  virtual Task<HandoverReport> hand_over(HandoverOrder order, HandoverHost& host) = 0;
+
+  // For the start: cohorts that are at home on the new side, which the stream back carries already. Adding
+  // what is followed already changes nothing.
+  virtual void follow_home(MirrorScope scope) = 0;
+
+  // Ends the way back of cohorts: from here on nothing of them goes to legacy.
+  virtual Task<void> end_way_back(MirrorScope scope) = 0;
 
   // For the start: no cohort is mirrored or on its way, so what an earlier run may have left of a stream is
   // of no use to anybody.

@@ -34,6 +34,11 @@ Result<std::vector<Event>> Journal::execute(const Command& command, WallTime now
   return events;
 }
 
+Result<bool> Journal::is_in_step() const {
+  auto records = TRY(store_->read_last(1));
+  return (records.empty() ? 0 : records.back().number) == replayed_.head.number;
+}
+
 Result<std::vector<Journal::Entry>> Journal::last(std::size_t limit) const {
   auto records = TRY(store_->read_last(limit));
   return to_entries(records);

@@ -19,6 +19,9 @@ class Journal {
   // Decides, writes, applies. On error nothing of it happened.
   Result<std::vector<Event>> execute(const Command& command, WallTime now);
 
+  // Whether the file ends where we believe it does: asked when a write has failed and may have happened.
+  Result<bool> is_in_step() const;
+
   // The last events with their numbers, oldest first.
   struct Entry {
     std::uint64_t number = 0;

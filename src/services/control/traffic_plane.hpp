@@ -12,6 +12,7 @@
 #include "core/evidence/paired_figures.hpp"
 #include "core/evidence/route_epoch.hpp"
 #include "core/evidence/skew.hpp"
+#include "core/lifecycle/state.hpp"
 #include "services/control/request_figures.hpp"
 
 namespace oxbow {
@@ -48,6 +49,10 @@ class TrafficPlane {
   virtual std::vector<EntitySkew> skew() const = 0;
 
   virtual RequestFigures requests() const = 0;
+
+  // Whether no write of the cohort is under way any more that was sent off before the last change of the
+  // routing. Any thread.
+  virtual bool has_settled(const Scope& scope) const = 0;
 };
 
 }  // namespace oxbow

@@ -70,11 +70,14 @@ std::string waits_for(const ControlService& service, const Scope& scope, const P
 json::value cohort_value(const ControlService& service, const Scope& scope, const PlaneStatus& plane,
                          bool is_copied, WallTime now) {
   const auto& life = service.lifecycle().cohorts.at(scope);
+  auto doing = service.doing(scope);
   return {{"entity", scope.entity},
           {"cohort", scope.cohort},
           {"state", name(life.state)},
           {"moving_to", life.moving_to ? json::value(name(*life.moving_to)) : json::value()},
-          {"waits_for", life.moving_to ? text_or_null(waits_for(service, scope, plane)) : json::value()},
+          {"waits_for", doing            ? json::value(*doing)
+                        : life.moving_to ? text_or_null(waits_for(service, scope, plane))
+                                         : json::value()},
           {"authority", name(authority(life.state))},
           {"epoch", life.epoch},
           {"since", to_string(life.since)},

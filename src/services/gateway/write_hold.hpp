@@ -52,6 +52,9 @@ class WriteHold {
   // Writes of the cohort that are under way, or of its entity without telling of which cohort. Any thread.
   std::uint64_t under_way(const Scope& scope) const;
 
+  // Whether none is, of those that were decided before the last change. Any thread.
+  bool has_settled(const Scope& scope) const { return knows_all_before(changes_) && under_way(scope) == 0; }
+
  private:
   boost::asio::any_io_executor users_;
   boost::asio::steady_timer changed_;  // expires never; cancelled when the routing changes

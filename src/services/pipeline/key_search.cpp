@@ -78,7 +78,7 @@ KeySearch::KeySearch(const Plan& plan, std::string_view asked) {
   asked_ = AskedKey::parse(asked, key_names(tables_));
 }
 
-Task<void> KeySearch::look(const PipelinePorts& ports) {
+Task<void> KeySearch::look(const StreamPorts& ports) {
   for (Side side : {Side::legacy, Side::new_side}) {
     auto reader = ports.snapshot_reader(side);
     CO_TRY(co_await reader->begin({}));

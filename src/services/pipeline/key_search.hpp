@@ -39,7 +39,7 @@ class KeySearch {
   };
 
   // At one moment of each side, which are not the same.
-  Task<void> look(const PipelinePorts& ports);
+  Task<void> look(const StreamPorts& ports);
 
   const AskedKey& asked() const { return asked_; }
   const std::vector<Table>& tables() const { return tables_; }

@@ -179,34 +179,43 @@ Task<void> LogFollower::store_position() {
 
 Task<void> LogFollower::reach_markers() {
   for (const auto& content : parts_.applier->take_markers()) {
-    auto at = barriers_.find(content);
-    if (at == barriers_.end()) continue;
-    Barrier& barrier = *at->second;
-    barriers_.erase(at);
+    auto found = markers_.extract(content);
+    if (!found) continue;
+    auto marker = found.mapped();
     failpoint("after_marker");
-    barrier.position = parts_.applier->position().lsn;
-    barrier.result = co_await barrier.action();
+    marker->position = parts_.applier->position().lsn;
+    marker->result = co_await marker->action();
     bool token = true;
-    barrier.done.try_send(token);
+    marker->done.try_send(token);
   }
   co_return Status{};
 }
 
-Task<Lsn> LogFollower::at_marker(std::function<Task<void>()> at_barrier) {
+Task<std::shared_ptr<Marker>> LogFollower::mark(std::function<Task<void>()> at_barrier) {
   auto content = fmt::format("{}-{}", marker_prefix_, ++next_marker_);
-  Barrier barrier{std::move(at_barrier), {}, {}, Channel<bool>(parts_.context.executor, 1)};
-  barriers_[content] = &barrier;
+  auto marker = std::make_shared<Marker>(
+      Marker{std::move(at_barrier), {}, {}, Channel<bool>(parts_.context.executor, 1)});
+  markers_[content] = marker;
   auto emitted = co_await marker_source_->emit_marker(content);
-  if (!emitted) {
-    barriers_.erase(content);
-    co_return std::unexpected(emitted.error());
-  }
-  auto done = co_await barrier.done.receive();
-  barriers_.erase(content);
+  if (emitted) co_return marker;
+  markers_.erase(content);
+  co_return std::unexpected(emitted.error());
+}
+
+Task<Lsn> LogFollower::reach(std::shared_ptr<Marker> marker) {
+  auto done = co_await marker->done.receive();
   if (!done) co_return std::unexpected(done.error());
   if (!*done) co_return Err(ErrorCode::connection_lost, "the stream ended before it reached the marker");
-  if (!barrier.result) co_return std::unexpected(barrier.result.error());
-  co_return barrier.position;
+  if (!marker->result) co_return std::unexpected(marker->result.error());
+  co_return marker->position;
+}
+
+// An action that nobody waits for any more must not run: what it refers to may be gone.
+Task<Lsn> LogFollower::at_marker(std::function<Task<void>()> at_barrier) {
+  auto marker = CO_TRY(co_await mark(std::move(at_barrier)));
+  auto reached = co_await reach(marker);
+  std::erase_if(markers_, [&](const auto& each) { return each.second == marker; });
+  co_return reached;
 }
 
 void LogFollower::confirm() {
@@ -215,8 +224,8 @@ void LogFollower::confirm() {
 }
 
 void LogFollower::end() {
-  for (auto& [content, barrier] : barriers_) barrier->done.close();
-  barriers_.clear();
+  for (auto& [content, marker] : markers_) marker->done.close();
+  markers_.clear();
   confirm();
 }
 

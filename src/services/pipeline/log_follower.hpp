@@ -19,6 +19,14 @@
 
 namespace oxbow {
 
+// A place in the source's log, and what happens when the stream comes to it.
+struct Marker {
+  std::function<Task<void>()> action;
+  Status result;
+  Lsn position;
+  Channel<bool> done;
+};
+
 class LogFollower {
  public:
   explicit LogFollower(SessionParts& parts);
@@ -31,8 +39,14 @@ class LogFollower {
   Task<void> read_ahead();
   Task<void> apply();
 
-  // Runs `at_barrier` when the target holds exactly what the source's log has before a new marker, and
-  // nothing of the log is applied meanwhile. Returns the marker's position.
+  // Puts a marker into the log. When the stream comes to it, `at_barrier` runs.
+  Task<std::shared_ptr<Marker>> mark(std::function<Task<void>()> at_barrier);
+
+  // Waits until `at_barrier` has run, and returns the marker's position.
+  Task<Lsn> reach(std::shared_ptr<Marker> marker);
+
+  // Both at once. Runs `at_barrier` when the target holds exactly what the source's log has before a new
+  // marker, and nothing of the log is applied meanwhile. Returns the marker's position.
   Task<Lsn> at_marker(std::function<Task<void>()> at_barrier);
 
   // Lets the source forget what the target has stored.
@@ -46,13 +60,6 @@ class LogFollower {
   struct LogChunk {
     std::vector<LogEvent> events;
     bool log_was_idle = false;  // when it was read
-  };
-
-  struct Barrier {
-    std::function<Task<void>()> action;
-    Status result;
-    Lsn position;
-    Channel<bool> done;
   };
 
   Task<void> apply_chunks();
@@ -79,8 +86,8 @@ class LogFollower {
   std::uint64_t changes_committed_ = 0;
   Lsn stored_;  // the position that the target remembers
   Instant stored_at_{};
-  std::map<std::string, Barrier*> barriers_;
-  std::string marker_prefix_;  // no other session uses it
+  std::map<std::string, std::shared_ptr<Marker>> markers_;  // not reached yet
+  std::string marker_prefix_;                               // no other session uses it
   std::uint64_t next_marker_ = 0;
 };
 

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 
-#include "base/log.hpp"
 #include "core/mapping/row_cohort.hpp"
-#include "core/spec/preflight.hpp"
-#include "runtime/cancellation.hpp"
 #include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
+#include "services/pipeline/handover_runner.hpp"
 #include "services/pipeline/key_search.hpp"
 #include "services/pipeline/verifier.hpp"
 
@@ -18,14 +16,17 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Duration kLookAgain = milliseconds(10);  // whether there is something to follow
-constexpr Duration kRetryMin = milliseconds(200);
-constexpr Duration kRetryMax = seconds(10);
 constexpr Duration kStartMax = seconds(5);  // of one attempt to add cohorts; the next one goes on waiting
 
-// What a new session may mend. Everything else waits for a person: trying again would only repeat it.
-bool may_pass(ErrorCode code) {
-  return is_retryable(code) || code == ErrorCode::incomplete || code == ErrorCode::already_running;
+std::vector<TableName> target_tables_of(const Spec& spec, const std::string& entity) {
+  std::vector<TableName> tables;
+  for (const auto& table : spec.find_entity(entity)->tables) tables.push_back(table.new_side);
+  return tables;
+}
+
+bool is_among(const CohortSets& sets, const std::string& entity, CohortId cohort) {
+  auto found = sets.find(entity);
+  return found != sets.end() && found->second.contains(cohort);
 }
 
 }  // namespace
@@ -38,271 +39,183 @@ Pipeline::Pipeline(boost::asio::any_io_executor executor, const Spec& spec, Pipe
       ports_(std::move(ports)),
       report_(std::move(report)),
       close_findings_(std::move(close_findings)),
-      protections_(protections),
-      control_(spec.limits),
-      watch_({.executor = executor_,
-              .spec = spec_,
-              .ports = ports_,
-              .control = control_,
-              .lag = [this] { return status().stream.lag.value_or(Duration{}); },
-              .end_stream = [this](Error error) { fail(std::move(error)); },
-              .report = report_}),
-      facts_(std::move(known)) {}
+      there_({executor, spec, Course::there, ports_.stream(Course::there), report_, close_findings_,
+              protections}),
+      back_(
+          {executor, spec, Course::back, ports_.stream(Course::back), report_, close_findings_, protections}),
+      waits_(executor, ports_),
+      facts_(std::move(known)),
+      verifications_(executor) {}
 
 Pipeline::~Pipeline() = default;
 
 Task<void> Pipeline::run() {
   TaskGroup group(executor_);
-  group.spawn(follow());
-  group.spawn(watch_.run());
+  group.spawn(there_.run());
+  group.spawn(back_.run());
+  group.spawn(waits_.run());
   group.spawn(measure_progress());
-  co_return co_await group.wait();
-}
-
-bool Pipeline::may_follow() const {
-  return !mirrored_.empty() && halted_.empty() && !failure_ && !stopping_cohorts_;
-}
-
-Task<void> Pipeline::follow() {
-  Duration pause = kRetryMin;
-  while (!co_await is_cancelled()) {
-    if (!may_follow()) {
-      phase_ = mirrored_.empty()             ? StreamPhase::none
-               : failure_ && halted_.empty() ? StreamPhase::failed
-                                             : StreamPhase::stopped;
-      if (!co_await sleep_for(kLookAgain)) break;
-      continue;
-    }
-    auto ended = co_await run_session();
-    if (co_await is_cancelled()) break;
-    if (!may_follow() || ended || ended.error().code == ErrorCode::cancelled) {
-      pause = kRetryMin;
-      continue;
-    }
-    if (!may_pass(ended.error().code)) {
-      fail(ended.error());
-      continue;
-    }
-    bool got_on = last_stream_.transactions_applied > 0;
-    careful_ = ended.error().code == ErrorCode::needs_care || (careful_ && !got_on);
-    last_error_ = ended.error();
-    phase_ = StreamPhase::reconnecting;
-    log_warn("the stream stopped: {}", to_string(last_error_));
-    if (!co_await sleep_for(pause)) break;
-    pause = std::min(pause * 2, kRetryMax);
-  }
-  co_return Err(ErrorCode::cancelled);
-}
-
-void Pipeline::fail(Error error) {
-  log_error("the stream stopped: {}", to_string(error));
-  failure_ = std::move(error);
-  if (session_tasks_) session_tasks_->cancel();
-}
-
-// Connections and the migration's lock.
-Task<void> Pipeline::connect() {
-  if (!source_) source_ = ports_.source_admin();
-  if (!target_) {
-    auto target = ports_.target_admin();
-    CO_TRY(co_await target->lock());
-    target_ = std::move(target);
-  }
-  co_return Status{};
-}
-
-// And the plan; kept as long as the connections live. Nothing is touched that would have to be taken back.
-Task<void> Pipeline::make_ready() {
-  CO_TRY(co_await connect());
-  if (plan_) co_return Status{};
-  auto legacy = CO_TRY(co_await source_->read_catalog());
-  auto new_side = CO_TRY(co_await target_->read_catalog());
-  auto health = CO_TRY(co_await source_->read_health());
-  bool has_stream = !begins_anew_ && !health.slot_wal_status.empty();
-  bool may_leave_out = has_stream && spec_.limits.on_ddl == OnDdl::carry_on;
-  auto plan =
-      CO_TRY(make_plan(spec_, legacy, new_side,
-                       may_leave_out ? UndecidedColumns::are_left_out : UndecidedColumns::are_problems));
-  if (!has_stream) CO_TRY(co_await refuse_if_unprepared(legacy, new_side));
-  plan_ = std::move(plan);
-  facts_.key_kinds = key_kinds(spec_, plan_->source);
-  co_return Status{};
-}
-
-// What would make the first steps fail halfway. Whether tables are empty is asked when they are taken over.
-Task<void> Pipeline::refuse_if_unprepared(const Catalog& legacy, const Catalog& new_side) {
-  std::string refusals;
-  for (auto side : {Side::legacy, Side::new_side}) {
-    const auto& catalog = side == Side::legacy ? legacy : new_side;
-    Admin& admin = side == Side::legacy ? static_cast<Admin&>(*source_) : *target_;
-    auto facts = CO_TRY(co_await admin.read_facts(tables_of(spec_, side)));
-    facts.is_empty.clear();
-    for (const auto& item : judge(spec_, side, facts, catalog)) {
-      if (item.verdict != PreflightItem::Verdict::refusal) continue;
-      refusals += fmt::format("\n  {} side: {}{}{}", name(side), item.sentence,
-                              item.remedy.empty() ? "" : "\n    ", item.remedy);
-    }
-  }
-  if (refusals.empty()) co_return Status{};
-  co_return Err(ErrorCode::preflight_failed, "nothing was changed in either database:{}", refusals);
-}
-
-Task<void> Pipeline::run_session() {
-  phase_ = StreamPhase::starting;
-  in_session_ = true;
-  auto ended = co_await make_ready();
-  if (ended && may_follow()) {
-    session_ = std::make_unique<StreamSession>(
-        SessionContext{executor_, spec_, *plan_, ports_, *source_, *target_, control_, mirrored_, report_,
-                       close_findings_, protections_, begins_anew_, careful_});
-    session_tasks_ = std::make_unique<TaskGroup>(executor_);
-    verifications_ = std::make_unique<TaskGroup>(executor_);
-    session_tasks_->spawn(session_->run());
-    ended = co_await session_tasks_->wait();
-    co_await end_verifications();
-    if (joining_) joining_->cancel();
-    while (joining_) co_await sleep_for(milliseconds(10));
-    last_stream_ = session_->stream_status();
-    if (session_->has_followed()) facts_.copied = session_->copied_cohorts();
-    if (last_stream_.lag) last_lag_ = {.lag = *last_stream_.lag, .measured_at = monotonic_now()};
-    session_tasks_.reset();
-    session_.reset();
-  }
-  source_.reset();
-  target_.reset();
-  plan_.reset();
-  in_session_ = false;
+  auto ended = co_await group.wait();
+  verifications_.cancel();
+  co_await verifications_.wait();
   co_return ended;
 }
 
-// A verification works with the session's applier, so it ends with it.
-Task<void> Pipeline::end_verifications() {
-  verifications_->cancel();
-  co_await verifications_->wait();
-  verifications_.reset();
-  verifying_ = false;
-  for (auto& report : reports_) {
-    if (report.state != VerifyState::running) continue;
-    report.state = VerifyState::failed;
-    report.reason = "the stream stopped meanwhile; verify again";
-  }
-  co_return Status{};
+void Pipeline::nothing_is_left() {
+  is_clean_ = true;
+  there_.begin_anew();
+  back_.begin_anew();
+}
+
+// Both run as long as any cohort needs them: whoever is at home on the new side needs the way back, and the
+// stream there for the moment when he takes it.
+void Pipeline::want_streams() {
+  auto any = [](const CohortSets& sets) {
+    return std::ranges::any_of(sets, [](const auto& of_entity) { return !of_entity.second.empty(); });
+  };
+  bool at_home_there = any(there_.at_home_on_target());
+  there_.want(any(there_.carried()) || at_home_there);
+  back_.want(at_home_there || back_.is_wanted());
 }
 
 Task<void> Pipeline::start_mirror(MirrorScope scope) {
-  if (!halted_.empty()) {
-    mirrored_[scope.entity].insert(scope.cohorts.begin(), scope.cohorts.end());
+  auto& carried = there_.carried();
+  auto before = carried;
+  auto add = [&] { carried[scope.entity].insert(scope.cohorts.begin(), scope.cohorts.end()); };
+  if (!there_.halted().empty()) {
+    add();
+    want_streams();
     co_return Status{};
   }
   // Whether this can work at all is asked before anything is promised.
-  if (mirrored_.empty() && !in_session_) CO_TRY(co_await make_ready());
+  if (!there_.is_wanted() && !there_.is_in_session()) CO_TRY(co_await there_.make_ready());
   is_clean_ = false;
-  auto before = mirrored_;
-  mirrored_[scope.entity].insert(scope.cohorts.begin(), scope.cohorts.end());
-  auto give_up_at = monotonic_now() + kStartMax;
+  add();
+  want_streams();
   while (true) {
-    if (session_ && session_->is_following()) {
-      auto joined = co_await join_session();
-      bool session_is_over = !joined && joined.error().code == ErrorCode::cancelled;
-      if (!joined && !session_is_over) mirrored_ = before;
-      if (!session_is_over) co_return joined;
+    auto joined = co_await there_.wait_until_following(kStartMax);
+    bool still_waits =
+        !joined && (joined.error().code == ErrorCode::timeout || joined.error().code == ErrorCode::cancelled);
+    if (joined) {
+      joined = co_await there_.visit([](StreamSession& session) { return session.add_missing_jobs(); });
+      bool session_is_over = !joined && joined.error().code == ErrorCode::connection_lost;
+      if (session_is_over && there_.following() == nullptr) continue;
     }
-    if (failure_) {
-      mirrored_ = before;
-      co_return std::unexpected(*failure_);
-    }
-    if (!halted_.empty()) co_return Err(ErrorCode::cancelled, "the migration is halted: {}", halted_);
-    if (monotonic_now() > give_up_at) {
-      co_return Err(ErrorCode::timeout,
-                    "the stream has not started yet; `oxbow status` says what it waits for");
-    }
-    CO_TRY(co_await sleep_for(milliseconds(50)));
+    if (!joined && !still_waits) carried = before;
+    if (!joined) want_streams();
+    co_return joined;
   }
-}
-
-// Brings in what was added to `mirrored_`. A session that ends takes this with it; the next one begins with
-// all of it.
-Task<void> Pipeline::join_session() {
-  TaskGroup joining(executor_);
-  joining_ = &joining;
-  joining.spawn(session_->add_missing_jobs());
-  auto joined = co_await joining.wait();
-  joining_ = nullptr;
-  co_return joined;
 }
 
 Task<void> Pipeline::stop_mirror(MirrorScope scope, Others others) {
   if (is_clean_) co_return Status{};
-  auto before = mirrored_;
-  if (auto at = mirrored_.find(scope.entity); at != mirrored_.end()) {
+  auto& carried = there_.carried();
+  auto before = carried;
+  if (auto at = carried.find(scope.entity); at != carried.end()) {
     for (auto cohort : scope.cohorts) at->second.erase(cohort);
-    if (at->second.empty()) mirrored_.erase(at);
+    if (at->second.empty()) carried.erase(at);
   }
-  stopping_cohorts_ = true;
+  there_.rest(true);
   auto entity = scope.entity;
   auto cohorts = scope.cohorts;
   auto stopped = co_await forget(std::move(scope), others);
   for (auto cohort : cohorts) facts_.copied[entity].erase(cohort);
-  if (!stopped && stopped.error().code == ErrorCode::illegal_transition) mirrored_ = before;
-  stopping_cohorts_ = false;
-  if (stopped) failure_.reset();  // which may have been theirs
-  if (stopped && !mirrored_.contains(entity)) close_findings_of(entity);
+  if (!stopped && stopped.error().code == ErrorCode::illegal_transition) carried = before;
+  want_streams();
+  there_.rest(false);
+  if (stopped) there_.forget_failure();  // which may have been theirs
+  if (stopped && !carried.contains(entity)) close_findings_of(entity);
   co_return stopped;
 }
 
 // Between two sessions, so that what the next one loads is already without these cohorts.
 Task<void> Pipeline::forget(MirrorScope scope, Others others) {
-  while (in_session_) {
-    if (session_tasks_) session_tasks_->cancel();
-    CO_TRY(co_await sleep_for(milliseconds(20)));
-  }
-  CO_TRY(co_await connect());
-  CO_TRY(co_await target_->install({}, 0));  // an earlier run may have died before it came to that
+  CO_TRY(co_await there_.end_session());
+  CO_TRY(co_await there_.connect());
+  auto& target = there_.target();
+  CO_TRY(co_await target.install({}, 0));  // an earlier run may have died before it came to that
   auto tables = table_numbers(spec_, scope.entity);
-  auto before = CO_TRY(co_await target_->load_stream());
+  auto before = CO_TRY(co_await target.load_stream());
   bool parts = std::ranges::any_of(before.ranges, [&](const RangeRecord& record) {
     return !record.range.is_point() && std::ranges::count(tables, record.table) > 0 &&
            !std::ranges::all_of(record.cohorts,
                                 [&](auto cohort) { return std::ranges::count(scope.cohorts, cohort) > 0; });
   });
+  const auto& at_home_there = there_.at_home_on_target()[scope.entity];
   // Only to tell rows of one cohort from those of another, a mapping is needed: the way back stays open
   // where the spec does not fit the schemas any more.
   bool is_last = others == Others::are_not;
-  if (!is_last && (parts || mirrored_.contains(scope.entity))) CO_TRY(co_await make_ready());
-  if (!is_last) CO_TRY(may_part(scope));
+  bool is_followed = there_.carried().contains(scope.entity) || !at_home_there.empty();
+  if (!is_last && (parts || is_followed)) CO_TRY(co_await there_.make_ready());
+  if (!is_last && is_followed) CO_TRY(may_part(scope));
   failpoint("rollback_before_ranges");
-  CO_TRY(co_await target_->forget_cohorts(tables, scope.cohorts));
+  CO_TRY(co_await target.forget_cohorts(tables, scope.cohorts));
   failpoint("rollback_after_ranges");
+  if (!is_followed) CO_TRY(co_await remove_guards(scope.entity));
   if (is_last) co_return co_await forget_all();
-  auto stored = CO_TRY(co_await target_->load_stream());
-  bool entity_is_left = std::ranges::any_of(stored.ranges, [&](const RangeRecord& record) {
-    return !record.range.is_point() && std::ranges::find(tables, record.table) != tables.end();
-  });
+  auto stored = CO_TRY(co_await target.load_stream());
+  bool entity_is_left =
+      !at_home_there.empty() || std::ranges::any_of(stored.ranges, [&](const RangeRecord& record) {
+        return !record.range.is_point() && std::ranges::find(tables, record.table) != tables.end();
+      });
   if (entity_is_left) CO_TRY(co_await remove_rows_of(scope, stored.quarantine));
   co_return Status{};
 }
 
+// Nobody of the entity has a handover near or behind him any more.
+Task<void> Pipeline::remove_guards(const std::string& entity) {
+  for (auto side : {Side::legacy, Side::new_side}) {
+    auto guards = ports_.guards(side);
+    if (CO_TRY(co_await guards->read(entity)).empty()) continue;
+    CO_TRY(co_await guards->remove(entity));
+  }
+  co_return co_await there_.target().watch(target_tables_of(spec_, entity));
+}
+
 Task<void> Pipeline::forget_all() {
-  CO_TRY(co_await source_->remove());
+  CO_TRY(co_await there_.source().remove());
   failpoint("rollback_after_legacy");
-  CO_TRY(co_await target_->forget_stream());
-  plan_.reset();  // it was made for tables whose identity has been given back just now
+  CO_TRY(co_await there_.target().forget_stream());
+  back_.want(false);
+  CO_TRY(co_await back_.end_session());
+  CO_TRY(co_await back_.connect());
+  CO_TRY(co_await back_.source().remove());
+  CO_TRY(co_await back_.target().remove());
+  back_.forgotten();
+  there_.forgotten();
   failpoint("rollback_after_new");
   is_clean_ = true;
-  begins_anew_ = false;
-  mirrored_.clear();
   facts_.copied.clear();
-  failure_.reset();
-  last_stream_ = {};
-  last_lag_.reset();
-  watch_.forget();
+  co_return Status{};
+}
+
+Task<HandoverReport> Pipeline::hand_over(HandoverOrder order, HandoverHost& host) {
+  HandoverRunner runner({spec_, ports_, there_, back_, report_, close_findings_, [this] { want_streams(); }},
+                        std::move(order), host);
+  co_return co_await runner.run();
+}
+
+void Pipeline::follow_home(MirrorScope scope) {
+  is_clean_ = false;
+  for (auto cohort : scope.cohorts) {
+    there_.at_home_on_target()[scope.entity].insert(cohort);
+    back_.carried()[scope.entity].insert(cohort);
+  }
+  want_streams();
+}
+
+Task<void> Pipeline::end_way_back(MirrorScope scope) {
+  CO_TRY(co_await back_.wait_until_following(kStartMax));
+  for (auto cohort : scope.cohorts) {
+    CO_TRY(co_await back_.visit([&](StreamSession& session) { return session.leave(scope.entity, cohort); }));
+    back_.carried()[scope.entity].erase(cohort);
+  }
   co_return Status{};
 }
 
 // Rows of one cohort are taken back alone only where the new side tells which ones they are.
 Status Pipeline::may_part(const MirrorScope& scope) const {
-  if (!mirrored_.contains(scope.entity)) return {};
-  for (const auto& table : plan_->tables) {
+  for (const auto& table : there_.plan()->tables) {
     if (table.entity != scope.entity || !table.mapping.new_entity_key.empty()) continue;
     return Err(
         ErrorCode::illegal_transition,
@@ -323,18 +236,16 @@ void Pipeline::close_findings_of(const std::string& entity) {
 // nothing is mirrored any more they stay: the next copy changes only what differs.
 Task<void> Pipeline::remove_rows_of(const MirrorScope& scope,
                                     const std::vector<QuarantineRecord>& quarantine) {
-  auto writer = ports_.target_writer(0);
+  auto writer = there_.parts().ports.target_writer(0);
   CO_TRY(co_await writer->begin());
-  for (const auto& table : plan_->tables) {
+  for (const auto& table : there_.plan()->tables) {
     if (table.entity != scope.entity) continue;
-    RangeRead rows{.table = table.mapping.target.name,
-                   .cohorts = CohortFilter{*table.cohorts, scope.cohorts}};
+    RangeRead rows{.table = table.mapping.target.name, .cohorts = filter_on_target(table, scope.cohorts)};
     std::ranges::sort(rows.cohorts->members);
-    rows.cohorts->table.key_column = table.mapping.new_entity_key;
     CO_TRY(co_await writer->remove_rows(std::move(rows)));
   }
   for (const auto& record : quarantine) {
-    const auto& table = plan_->tables[record.table];
+    const auto& table = there_.plan()->tables[record.table];
     if (table.entity != scope.entity) continue;
     auto cohort = CO_TRY(cohort_of_row(table.mapping, *table.cohorts, record.row));
     if (cohort && std::ranges::find(scope.cohorts, *cohort) != scope.cohorts.end())
@@ -344,33 +255,37 @@ Task<void> Pipeline::remove_rows_of(const MirrorScope& scope,
 }
 
 void Pipeline::pause(std::optional<std::string> entity) {
-  control_.pause(std::move(entity));
+  there_.control().pause(std::move(entity));
 }
 
 void Pipeline::resume(std::optional<std::string> entity) {
   if (!entity) {
-    halted_.clear();
-    failure_.reset();
+    there_.resume();
+    back_.resume();
   }
-  control_.resume(std::move(entity));
+  there_.control().resume(std::move(entity));
 }
 
 void Pipeline::halt(std::string why) {
-  halted_ = why.empty() ? "halted" : std::move(why);
-  if (session_tasks_) session_tasks_->cancel();
+  there_.halt(why);
+  back_.halt(std::move(why));
 }
 
 void Pipeline::set_rate(Rate rate) {
-  control_.set_rate(rate);
+  there_.control().set_rate(rate);
+}
+
+bool Pipeline::has_two_sides(const std::string& entity) const {
+  return there_.carried().contains(entity) || back_.carried().contains(entity);
 }
 
 Result<VerifyId> Pipeline::start_verify(std::optional<std::string> entity,
                                         std::uint64_t rows_per_second_max) {
-  if (!session_ || !session_->is_following()) {
+  if (there_.following() == nullptr) {
     return Err(ErrorCode::illegal_transition, "nothing can be compared while the stream does not run: {}",
                what_to_do_first());
   }
-  if (entity && !mirrored_.contains(*entity))
+  if (entity && !has_two_sides(*entity))
     return Err(ErrorCode::illegal_transition,
                "{} is not mirrored; run `oxbow advance {} --to mirrored` first", *entity, *entity);
   if (verifying_) return Err(ErrorCode::illegal_transition, "a verification is running; wait for it");
@@ -381,22 +296,20 @@ Result<VerifyId> Pipeline::start_verify(std::optional<std::string> entity,
   report.entity = entity.value_or("");
   reports_.push_back(std::move(report));
   verifying_ = true;
-  verifications_->spawn(verify(id, std::move(entity), rows_per_second_max));
+  verifications_.spawn(verify(id, std::move(entity), rows_per_second_max));
   return id;
 }
 
 Task<void> Pipeline::verify(VerifyId id, std::optional<std::string> entity,
                             std::uint64_t rows_per_second_max) {
   auto& report = *find_report(id);
-  auto is_wanted = [&](const std::string& name) {
-    return entity ? name == *entity : mirrored_.contains(name);
-  };
+  auto is_wanted = [&](const std::string& name) { return entity ? name == *entity : has_two_sides(name); };
   for (const auto& of_spec : spec_.entities) {
     if (entity && of_spec.name != *entity) continue;
-    auto mirrored = mirrored_.find(of_spec.name);
     for (std::uint32_t i = 0; i < of_spec.cohorts.size(); ++i) {
-      if (mirrored == mirrored_.end() || !mirrored->second.contains(CohortId(i)))
-        report.left_out.push_back(of_spec.name + "/" + of_spec.cohorts[i].name);
+      bool is_compared = is_among(there_.carried(), of_spec.name, CohortId(i)) ||
+                         is_among(back_.carried(), of_spec.name, CohortId(i));
+      if (!is_compared) report.left_out.push_back(of_spec.name + "/" + of_spec.cohorts[i].name);
     }
   }
   for (const auto& table : table_status()) {
@@ -406,18 +319,42 @@ Task<void> Pipeline::verify(VerifyId id, std::optional<std::string> entity,
     report.state = VerifyState::incomplete;
     report.reason = fmt::format("{} is still being copied", to_string(table.legacy));
   }
-  if (report.state == VerifyState::running) {
-    std::vector<std::uint32_t> tables;
-    for (const auto& table : plan_->tables) {
-      if (is_wanted(table.entity)) tables.push_back(table.id);
-    }
-    auto source = ports_.source_admin();
-    Verifier verifier(spec_, *plan_, ports_, *source, *session_, report_, close_findings_, report,
-                      rows_per_second_max);
-    co_await verifier.run(tables);
+  for (auto* stream : {&there_, &back_}) {
+    if (report.state != VerifyState::running) break;
+    co_await verify_along(*stream, is_wanted, report, rows_per_second_max);
   }
+  if (report.state == VerifyState::running)
+    report.state = report.divergence_count == 0 ? VerifyState::equal : VerifyState::differs;
   verifying_ = false;
   co_return Status{};
+}
+
+// Each cohort is compared along the stream that carries it: what its home has, the other side has to have.
+Task<void> Pipeline::verify_along(Stream& stream, const std::function<bool(const std::string&)>& is_wanted,
+                                  VerifyReport& report, std::uint64_t rows_per_second_max) {
+  auto carries = [&](const std::string& entity) {
+    auto found = stream.carried().find(entity);
+    return found != stream.carried().end() && !found->second.empty() && is_wanted(entity);
+  };
+  bool carries_any =
+      std::ranges::any_of(spec_.entities, [&](const auto& entity) { return carries(entity.name); });
+  if (!carries_any) co_return Status{};
+  auto visited = co_await stream.visit([&](StreamSession& session) -> Task<void> {
+    std::vector<std::uint32_t> tables;
+    for (const auto& table : session.plan().tables)
+      if (carries(table.entity)) tables.push_back(table.id);
+    auto source = stream.parts().ports.source_admin();
+    Verifier verifier(spec_, session.plan(), stream.parts().ports, *source, session, report_, close_findings_,
+                      report, rows_per_second_max);
+    co_return co_await verifier.run(tables);
+  });
+  // The other stream may have something to compare, too.
+  bool is_through = report.state == VerifyState::equal || report.state == VerifyState::differs;
+  if (is_through) report.state = VerifyState::running;
+  if (visited || report.state != VerifyState::running) co_return visited;
+  report.state = VerifyState::failed;
+  report.reason = "the stream stopped meanwhile; verify again";
+  co_return visited;
 }
 
 VerifyReport* Pipeline::find_report(VerifyId id) {
@@ -435,9 +372,9 @@ Result<VerifyReport> Pipeline::verify_report(VerifyId id) const {
 Task<void> Pipeline::measure_progress() {
   while (true) {
     CO_TRY(co_await sleep_for(milliseconds(500)));
-    if (!session_) speeds_.clear();
-    if (!session_) continue;
-    auto tables = session_->table_status();
+    if (!there_.session()) speeds_.clear();
+    if (!there_.session()) continue;
+    auto tables = there_.session()->table_status();
     for (std::uint32_t id = 0; id < tables.size(); ++id) {
       if (tables[id].phase != TablePhase::copying) {
         speeds_.erase(id);
@@ -450,13 +387,13 @@ Task<void> Pipeline::measure_progress() {
 }
 
 std::vector<TableStatus> Pipeline::table_status() const {
-  if (!session_) return {};
-  auto tables = session_->table_status();
+  if (!there_.session()) return {};
+  auto tables = there_.session()->table_status();
   for (std::uint32_t id = 0; id < tables.size(); ++id) {
     auto& table = tables[id];
-    auto mirrored = mirrored_.find(table.entity);
-    if (mirrored != mirrored_.end())
-      table.rows_estimated = rows_expected(plan_->tables[id], mirrored->second);
+    auto carried = there_.carried().find(table.entity);
+    if (carried != there_.carried().end())
+      table.rows_estimated = rows_expected(there_.plan()->tables[id], carried->second);
     auto speed = speeds_.find(id);
     if (speed == speeds_.end() || table.phase == TablePhase::following) continue;
     table.rows_per_second = speed->second.rows.per_second();
@@ -466,69 +403,60 @@ std::vector<TableStatus> Pipeline::table_status() const {
   return tables;
 }
 
-std::string Pipeline::why_it_does_not_follow() const {
-  if (!halted_.empty()) return halted_;
-  if (failure_) {
-    bool can_resume = failure_->code != ErrorCode::lost_position;
-    bool is_of_spec = failure_->code == ErrorCode::schema_drift || failure_->code == ErrorCode::spec_invalid;
-    return to_string(*failure_) + (can_resume ? "; mend that, then run `oxbow resume`" : "") +
-           (is_of_spec ? ", or, if you changed the spec, start `oxbow up` again: it reads the spec only then"
-                       : "");
-  }
-  if (session_) return session_->stream_status().reason;
-  return phase_ == StreamPhase::reconnecting ? to_string(last_error_) : "";
-}
-
 PlaneStatus Pipeline::status() const {
   PlaneStatus status;
-  status.rate = control_.rate();
+  status.rate = there_.control().rate();
   status.tables = table_status();
-  status.stream = session_ ? session_->stream_status() : last_stream_;
-  if (!session_ || !session_->is_following()) {
-    status.stream.phase = phase_;
-    status.stream.reason = why_it_does_not_follow();
-    status.stream.applied = std::max(status.stream.applied, last_stream_.applied);
-    show_at_rest(status.stream, last_lag_, watch_.log_end(), monotonic_now());
-  }
-  status.stream.waits = watch_.waits();
-  status.stream.retained_wal_bytes = watch_.retained_wal_bytes();
-  status.stream.retained_wal_bytes_max = spec_.limits.retained_wal_bytes_max;
-  status.stream.budget = control_.throttle().budget;
-  status.stream.pace = control_.throttle().pace;
-  status.stream.throttle_reason = control_.throttle().reason;
+  status.stream = there_.status();
+  status.stream.waits = waits_.sentences();
+  if (back_.is_wanted()) status.stream_back = back_.status();
   status.verifications = reports_;
   return status;
 }
 
 DataFacts Pipeline::facts() const {
   auto facts = facts_;
-  if (session_ && session_->has_followed()) facts.copied = session_->copied_cohorts();
+  if (auto copied = there_.copied_cohorts()) facts.copied = std::move(*copied);
+  if (there_.plan()) facts.key_kinds = key_kinds(spec_, there_.plan()->source);
   return facts;
 }
 
 Result<std::uint64_t> Pipeline::retry_quarantined(std::optional<std::string> key) {
-  if (!session_ || !session_->is_following())
+  if (there_.following() == nullptr && back_.following() == nullptr)
     return Err(ErrorCode::illegal_transition, "no row can be read again while the stream does not run: {}",
                what_to_do_first());
-  return session_->retry_quarantined(key);
+  std::optional<Error> refused;
+  std::uint64_t retried = 0;
+  for (auto* stream : {&there_, &back_}) {
+    auto* session = stream->following();
+    if (session == nullptr) continue;
+    auto of_stream = session->retry_quarantined(key);
+    if (of_stream) retried += *of_stream;
+    bool says_more = !of_stream && (!refused || of_stream.error().code != ErrorCode::not_found);
+    if (says_more) refused = of_stream.error();
+  }
+  if (retried > 0) return retried;
+  return std::unexpected(*refused);
 }
 
 std::string Pipeline::what_to_do_first() const {
-  if (!halted_.empty()) return fmt::format("it is halted ({}); run `oxbow resume` first", halted_);
-  if (mirrored_.empty()) return "nothing is mirrored yet; run `oxbow advance ENTITY --to mirrored` first";
-  auto why = why_it_does_not_follow();
+  if (!there_.halted().empty())
+    return fmt::format("it is halted ({}); run `oxbow resume` first", there_.halted());
+  if (!there_.is_wanted()) return "nothing is mirrored yet; run `oxbow advance ENTITY --to mirrored` first";
+  auto why = there_.why_it_does_not_follow();
   return why.empty() ? "it is starting; ask again in a moment" : why;
 }
 
 Task<KeyExplanation> Pipeline::explain_key(std::string key) {
-  if (!session_ || !session_->is_following())
+  if (there_.following() == nullptr)
     co_return Err(ErrorCode::illegal_transition,
                   "nothing is known of a key while the stream does not run: {}", what_to_do_first());
-  KeySearch search(*plan_, key);
-  CO_TRY(co_await search.look(ports_));
-  if (!session_ || !session_->is_following())
+  KeySearch search(*there_.plan(), key);
+  CO_TRY(co_await search.look(there_.parts().ports));
+  auto* session = there_.following();
+  if (session == nullptr)
     co_return Err(ErrorCode::illegal_transition, "the stream ended meanwhile: {}", what_to_do_first());
-  co_return KeyExplanation{session_->explain_key(search), search.concerns()};
+  co_return KeyExplanation{session->explain_key(search), search.concerns()};
 }
 
 }  // namespace oxbow

@@ -248,6 +248,19 @@ std::vector<PreflightItem> judge_plan(const Spec& spec, const Plan& plan) {
   return items;
 }
 
+CohortFilter filter_on_source(const PlannedTable& table, std::vector<CohortId> members) {
+  const auto& mapping = table.mapping;
+  CohortFilter filter{*table.cohorts, std::move(members)};
+  if (mapping.entity_key_field) filter.table.key_column = mapping.source_columns[*mapping.entity_key_field];
+  return filter;
+}
+
+CohortFilter filter_on_target(const PlannedTable& table, std::vector<CohortId> members) {
+  CohortFilter filter{*table.cohorts, std::move(members)};
+  filter.table.key_column = table.mapping.new_entity_key;
+  return filter;
+}
+
 std::uint64_t rows_expected(const PlannedTable& table, const std::set<CohortId>& cohorts) {
   auto buckets = std::ranges::count_if(table.cohorts->by_bucket,
                                        [&](CohortId cohort) { return cohorts.contains(cohort); });

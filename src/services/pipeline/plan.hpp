@@ -66,6 +66,11 @@ std::vector<std::string> set_up_sentences(const Plan& plan);
 // What can be told only of mapped tables.
 std::vector<PreflightItem> judge_plan(const Spec& spec, const Plan& plan);
 
+// Rows of these cohorts, as the source tells them and as the target does.
+// REQUIRES for the target: its table holds the key, see TableMapping::new_entity_key.
+CohortFilter filter_on_source(const PlannedTable& table, std::vector<CohortId> members);
+CohortFilter filter_on_target(const PlannedTable& table, std::vector<CohortId> members);
+
 // About how many rows of the table belong to these cohorts; 0 where nothing can be said, as of named keys.
 std::uint64_t rows_expected(const PlannedTable& table, const std::set<CohortId>& cohorts);
 

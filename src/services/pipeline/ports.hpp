@@ -5,23 +5,32 @@
 #include <functional>
 #include <memory>
 
+#include "model/course.hpp"
 #include "model/side.hpp"
 #include "ports/admin.hpp"
+#include "ports/guards.hpp"
 #include "ports/log.hpp"
 #include "ports/rows.hpp"
+#include "ports/sequences.hpp"
 #include "ports/session_watch.hpp"
 #include "ports/target.hpp"
 
 namespace oxbow {
 
 // Each call makes an object with a connection of its own, opened at first use.
-struct PipelinePorts {
+struct StreamPorts {
   std::function<std::unique_ptr<SourceAdmin>()> source_admin;
   std::function<std::unique_ptr<TargetAdmin>()> target_admin;
   std::function<std::unique_ptr<SnapshotReader>(Side)> snapshot_reader;
   std::function<std::unique_ptr<TargetWriter>(int lane)> target_writer;
   std::function<std::unique_ptr<LogStream>(Lsn from, LargeTransactions)> log_stream;
+};
+
+struct PipelinePorts {
+  std::function<StreamPorts(Course)> stream;
   std::function<std::unique_ptr<SessionWatch>(Side)> session_watch;
+  std::function<std::unique_ptr<Guards>(Side)> guards;
+  std::function<std::unique_ptr<Sequences>(Side)> sequences;
 };
 
 }  // namespace oxbow

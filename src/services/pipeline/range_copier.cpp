@@ -35,7 +35,7 @@ Task<void> RangeCopier::work(int lane) {
       CO_TRY(co_await sleep_for(kIdle));
       continue;
     }
-    if (!reader) reader = parts_.context.ports.snapshot_reader(Side::legacy);
+    if (!reader) reader = parts_.context.ports.snapshot_reader(source_of(parts_.context.plan.course));
     if (!writer) writer = parts_.context.ports.target_writer(lane);
     auto [table, id] = *next;
     auto& applier = *parts_.applier;
@@ -327,12 +327,12 @@ RangeRead RangeCopier::rows_on_legacy(const Attempt& attempt) const {
     read.range = attempt.record.range;
   }
   if (!is_some_cohorts(attempt)) return read;
-  read.cohorts = CohortFilter{*attempt.table.cohorts, attempt.record.cohorts};
+  read.cohorts = filter_on_source(attempt.table, attempt.record.cohorts);
   // A row may have gone over to a cohort that nobody follows.
   if (attempt.record.range.is_point()) {
-    auto mirrored = parts_.context.mirrored.find(attempt.table.entity);
-    if (mirrored != parts_.context.mirrored.end())
-      read.cohorts->members.assign(mirrored->second.begin(), mirrored->second.end());
+    auto carried = parts_.context.carried.find(attempt.table.entity);
+    if (carried != parts_.context.carried.end())
+      read.cohorts->members.assign(carried->second.begin(), carried->second.end());
   }
   return read;
 }
@@ -344,10 +344,9 @@ RangeRead RangeCopier::rows_on_new(const Attempt& attempt) const {
   RangeRead read{.table = mapping.target.name, .key = mapping.target_key, .range = attempt.record.range};
   bool is_point = attempt.record.range.is_point();
   if (is_some_cohorts(attempt) || is_point)
-    read.cohorts = CohortFilter{*attempt.table.cohorts, attempt.record.cohorts};
+    read.cohorts = filter_on_target(attempt.table, attempt.record.cohorts);
   if (is_point) read.range = {};
   if (!read.cohorts) return read;
-  read.cohorts->table.key_column = mapping.new_entity_key;
   if (is_point || mapping.new_entity_key.empty()) read.cohorts->members.clear();
   return read;
 }

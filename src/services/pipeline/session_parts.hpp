@@ -29,11 +29,12 @@ struct SessionContext {
   boost::asio::any_io_executor executor;
   const Spec& spec;
   const Plan& plan;
-  const PipelinePorts& ports;
+  const StreamPorts& ports;
   SourceAdmin& source;
   TargetAdmin& target;
   BackfillControl& control;
-  const std::map<std::string, std::set<CohortId>>& mirrored;  // by entity
+  const std::map<std::string, std::set<CohortId>>& carried;            // by entity: from source to target
+  const std::map<std::string, std::set<CohortId>>& at_home_on_target;  // whose rows there are not ours
   std::function<void(Finding)> report;
   FindingCloser close_findings;
   Protections protections;

@@ -47,7 +47,7 @@ Task<void> StreamSession::run() {
   group.spawn(follower_->apply());
   group.spawn(keep_house());
   group.spawn(watch_.watch_health());
-  group.spawn(watch_.watch_rogue_writes());
+  if (parts_.context.plan.course == Course::there) group.spawn(watch_.watch_rogue_writes());
   group.spawn(watch_.watch_schemas());
   for (int lane = 1; lane <= kCopyLanesMax; ++lane) group.spawn(copier_.work(lane));
   auto ended = co_await group.wait();
@@ -63,7 +63,10 @@ Task<void> StreamSession::set_up() {
   auto& target = parts_.context.target;
   auto& doing = parts_.status.reason;
   doing = "both databases are being prepared";
-  CO_TRY(co_await target.install(parts_.context.plan.target_tables(), kLanes));
+  // Users of legacy are kept out by guards, where they have to be, and nothing else is put on its tables.
+  bool is_there = parts_.context.plan.course == Course::there;
+  CO_TRY(co_await target.install(is_there ? parts_.context.plan.target_tables() : std::vector<TableName>(),
+                                 kLanes));
   failpoint("set_up_after_install");
   for (const auto& change : parts_.context.plan.identity_changes)
     CO_TRY(co_await source.change_identity(change));
@@ -74,9 +77,9 @@ Task<void> StreamSession::set_up() {
   auto health = CO_TRY(co_await source.read_health());
   if (stored.position && health.slot_wal_status.empty()) {
     co_return Err(ErrorCode::lost_position,
-                  "the new side stands at {}, but the legacy server has no slot of ours any more; roll every "
-                  "mirrored cohort back to `legacy` and advance it again",
-                  to_string(stored.position->lsn));
+                  "the {} side stands at {}, but the {} server has no slot of ours any more; {}",
+                  name(target_of(parts_.context.plan.course)), to_string(stored.position->lsn),
+                  name(source_of(parts_.context.plan.course)), begin_again());
   }
   CO_TRY(co_await compare_parts(stored));
   doing = health.slot_wal_status.empty()
@@ -94,17 +97,17 @@ Task<void> StreamSession::set_up() {
   if (stored.position && position.lsn < slot_begins) {
     co_return Err(
         ErrorCode::lost_position,
-        "the target stands at {}, but the legacy server's log for us begins at {}: its slot was made anew; "
-        "roll every mirrored cohort back to `legacy` and advance it again",
-        to_string(position.lsn), to_string(slot_begins));
+        "the {} side stands at {}, but the {} server's log for us begins at {}: its slot was made anew; {}",
+        name(target_of(parts_.context.plan.course)), to_string(position.lsn),
+        name(source_of(parts_.context.plan.course)), to_string(slot_begins), begin_again());
   }
 
   std::vector<MirroredTable> tables;
-  const auto& legacy = parts_.context.plan.source;
+  const auto& catalog = parts_.context.plan.source;
   for (const auto& table : parts_.context.plan.tables) {
     tables.push_back({&table.mapping, table.cohorts, parts_.context.spec.limits.on_ddl == OnDdl::carry_on,
                       parts_.context.spec.find_entity(table.entity)->cohorts.size(),
-                      RelationId(legacy.find(table.mapping.source)->oid)});
+                      RelationId(catalog.find(table.mapping.source)->oid)});
   }
   parts_.applier = std::make_unique<Applier>(
       std::move(tables), ApplyLimits{}, parts_.context.protections,
@@ -118,13 +121,20 @@ Task<void> StreamSession::set_up() {
   CO_TRY(co_await follower_->begin(std::move(position), health.log_end));
   failpoint("set_up_after_position");
   doing = "the ranges of the tables are being planned";
-  CO_TRY(co_await add_missing_jobs());
+  if (is_there) CO_TRY(co_await add_missing_jobs());  // what goes back is there already, and joins
   doing.clear();
   close_what_is_over();
   parts_.status.phase = StreamPhase::running;
   following_ = has_followed_ = true;
-  log_info("the stream runs, from {} on", to_string(parts_.applier->position().lsn));
+  log_info("the stream to the {} side runs, from {} on", name(target_of(parts_.context.plan.course)),
+           to_string(parts_.applier->position().lsn));
   co_return Status{};
+}
+
+std::string StreamSession::begin_again() const {
+  if (parts_.context.plan.course == Course::there)
+    return "roll every mirrored cohort back to `legacy` and advance it again";
+  return "the cohorts that are at home on the new side have no way back any more";
 }
 
 // What could not be taken away when its last cohort went back would bring an old log, for rows that nobody
@@ -247,8 +257,8 @@ void StreamSession::restore(const StoredStream& stored, const StreamPosition& po
 
 Task<void> StreamSession::add_missing_jobs() {
   for (const auto& table : parts_.context.plan.tables) {
-    auto wanted = parts_.context.mirrored.find(table.entity);
-    if (wanted == parts_.context.mirrored.end()) continue;
+    auto wanted = parts_.context.carried.find(table.entity);
+    if (wanted == parts_.context.carried.end()) continue;
     std::vector<CohortId> missing;
     for (auto cohort : wanted->second) {
       if (!parts_.applier->fences(table.id).covers(cohort)) missing.push_back(cohort);
@@ -265,16 +275,20 @@ Task<void> StreamSession::clear_strange_rows(const PlannedTable& table,
                                              const std::vector<CohortId>& members) {
   const auto& mapping = table.mapping;
   auto cohorts = static_cast<std::uint32_t>(parts_.context.spec.find_entity(table.entity)->cohorts.size());
-  const auto& followed = parts_.context.mirrored.at(table.entity);
-  CohortFilter strange{*table.cohorts, {}};
-  strange.table.key_column = mapping.new_entity_key;
+  const auto& followed = parts_.context.carried.at(table.entity);
+  auto strange = filter_on_target(table, {});
+  auto at_home = parts_.context.at_home_on_target.find(table.entity);
+  bool any_at_home = at_home != parts_.context.at_home_on_target.end() && !at_home->second.empty();
   for (std::uint32_t cohort = 0; cohort < cohorts; ++cohort) {
     if (parts_.applier->fences(table.id).covers(CohortId(cohort))) co_return Status{};
-    if (!followed.contains(CohortId(cohort))) strange.members.push_back(CohortId(cohort));
+    bool is_strange =
+        !followed.contains(CohortId(cohort)) && !(any_at_home && at_home->second.contains(CohortId(cohort)));
+    if (is_strange) strange.members.push_back(CohortId(cohort));
   }
   if (members.size() == cohorts || strange.members.empty()) co_return Status{};
   if (!CO_TRY(co_await parts_.context.target.holds_rows(mapping.target.name))) co_return Status{};
   if (mapping.new_entity_key.empty()) {
+    if (any_at_home) co_return Status{};
     co_return Err(
         ErrorCode::rows_unexpected,
         "{} holds rows and does not tell to which cohort they belong; empty it, or advance all cohorts of {} "
@@ -318,6 +332,68 @@ Task<void> StreamSession::add_job(const PlannedTable& table, std::vector<CohortI
   co_return Status{};
 }
 
+Task<void> StreamSession::join(const std::string& entity, CohortId cohort) {
+  for (const auto& table : parts_.context.plan.tables) {
+    auto& fences = parts_.applier->fences(table.id);
+    if (table.entity != entity || fences.covers(cohort)) continue;
+    std::vector<RangeRecord> records{{.id = parts_.applier->next_range_id(),
+                                      .table = table.id,
+                                      .job = next_job_++,
+                                      .cohorts = {cohort},
+                                      .range = {},
+                                      .phase = RangePhase::settled,
+                                      .read_columns = table.mapping.source_columns}};
+    CO_TRY(co_await parts_.gate.enter());
+    auto saved = co_await parts_.context.target.save_ranges(records);
+    auto job = records.front().job;
+    if (saved) {
+      fences.add_job(job, {cohort}, std::move(records), parts_.applier->unproven());
+      parts_.applier->changed(table.id).is_equal_now(cohort);
+    }
+    parts_.gate.leave();
+    CO_TRY(std::move(saved));
+  }
+  co_return Status{};
+}
+
+// Inside the gate the target stands exactly at the stream's position, so no change of the cohort is halfway.
+Task<void> StreamSession::leave(const std::string& entity, CohortId cohort) {
+  auto tables = table_numbers(parts_.context.spec, entity);
+  CO_TRY(co_await parts_.gate.enter());
+  auto forgotten = co_await parts_.context.target.forget_cohorts(tables, {cohort});
+  if (forgotten)
+    for (auto table : tables) parts_.applier->fences(table).remove_members({cohort});
+  parts_.gate.leave();
+  co_return forgotten;
+}
+
+Status StreamSession::is_complete(const std::string& entity, CohortId cohort) const {
+  for (const auto& table : parts_.context.plan.tables) {
+    if (table.entity != entity) continue;
+    const auto& fences = parts_.applier->fences(table.id);
+    auto source = to_string(table.mapping.source);
+    if (!fences.has_settled(cohort))
+      return Err(ErrorCode::incomplete, "rows of {} are still being copied", source);
+    if (auto points = fences.points(); !points.empty())
+      return Err(ErrorCode::incomplete, "{} rows of {} are still being read again", points.size(), source);
+    if (auto waiting = parts_.applier->quarantined(table.id).size(); waiting > 0)
+      return Err(ErrorCode::illegal_transition,
+                 "{} rows of {} wait in quarantine, so the {} side lacks them; `oxbow quarantine` shows them",
+                 waiting, source, name(target_of(parts_.context.plan.course)));
+  }
+  return {};
+}
+
+Task<std::shared_ptr<Marker>> StreamSession::mark(std::function<Task<void>()> at_barrier) {
+  if (!following_) co_return Err(ErrorCode::connection_lost, "the stream is not running");
+  co_return co_await follower_->mark(std::move(at_barrier));
+}
+
+Task<Lsn> StreamSession::reach(std::shared_ptr<Marker> marker) {
+  if (!following_) co_return Err(ErrorCode::connection_lost, "the stream is not running");
+  co_return co_await follower_->reach(std::move(marker));
+}
+
 Task<Lsn> StreamSession::at_marker(std::function<Task<void>()> at_barrier) {
   if (!following_) co_return Err(ErrorCode::connection_lost, "the stream is not running");
   co_return co_await follower_->at_marker(std::move(at_barrier));
@@ -359,10 +435,10 @@ Task<void> StreamSession::settle_ranges(TargetAdmin& target, Lsn passed) {
   co_return saved;
 }
 
-std::optional<std::vector<CohortId>> StreamSession::mirrored_cohorts(const std::string& entity) const {
+std::optional<std::vector<CohortId>> StreamSession::carried_cohorts(const std::string& entity) const {
   const auto* spec = parts_.context.spec.find_entity(entity);
-  auto mirrored = parts_.context.mirrored.find(entity);
-  if (spec == nullptr || mirrored == parts_.context.mirrored.end() ||
+  auto mirrored = parts_.context.carried.find(entity);
+  if (spec == nullptr || mirrored == parts_.context.carried.end() ||
       mirrored->second.size() == spec->cohorts.size())
     return std::nullopt;
   return std::vector(mirrored->second.begin(), mirrored->second.end());
@@ -448,7 +524,7 @@ std::vector<TableStatus> StreamSession::table_status() const {
 }
 
 std::map<std::string, std::set<CohortId>> StreamSession::copied_cohorts() const {
-  auto copied = parts_.context.mirrored;
+  auto copied = parts_.context.carried;
   for (const auto& table : parts_.context.plan.tables) {
     auto of_entity = copied.find(table.entity);
     if (of_entity == copied.end()) continue;

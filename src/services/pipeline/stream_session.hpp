@@ -29,21 +29,36 @@ class StreamSession {
   // Sets up both sides, then works until something fails or it is asked to stop.
   Task<void> run();
 
-  // Brings in cohorts that were added to `mirrored`. REQUIRES: is_following().
+  // Brings in cohorts that were added to `carried`, with all their rows. REQUIRES: is_following().
   Task<void> add_missing_jobs();
+
+  // A cohort whose rows are on both sides joins or leaves, from this position of the stream on. Durable when
+  // it returns; to join twice, or to leave twice, changes nothing. REQUIRES: is_following().
+  Task<void> join(const std::string& entity, CohortId cohort);
+  Task<void> leave(const std::string& entity, CohortId cohort);
   bool is_following() const { return following_; }
   bool has_followed() const { return has_followed_; }  // now or until it ended
 
-  // Runs `at_barrier` when the target holds exactly what the source's log has before a new marker, and
-  // nothing of the log is applied meanwhile. Returns the marker's position.
+  // A marker in the source's log, and the moment when the target holds all before it.
+  Task<std::shared_ptr<Marker>> mark(std::function<Task<void>()> at_barrier);
+  Task<Lsn> reach(std::shared_ptr<Marker> marker);
+
+  // Both at once. Runs `at_barrier` when the target holds exactly what the source's log has before a new
+  // marker, and nothing of the log is applied meanwhile. Returns the marker's position.
   Task<Lsn> at_marker(std::function<Task<void>()> at_barrier);
 
   Applier& applier() { return *parts_.applier; }
 
-  // Which cohorts of an entity are mirrored; none: all of them.
-  std::optional<std::vector<CohortId>> mirrored_cohorts(const std::string& entity) const;
+  const Plan& plan() const { return parts_.context.plan; }
+  const std::map<std::string, std::set<CohortId>>& carried() const { return parts_.context.carried; }
 
-  // Of every entity, the mirrored cohorts of which all rows have come over for good. REQUIRES: has_followed()
+  // Which cohorts of an entity are carried; none: all of them.
+  std::optional<std::vector<CohortId>> carried_cohorts(const std::string& entity) const;
+
+  // Whether all rows of the cohort are on the target, and none waits for anything.
+  Status is_complete(const std::string& entity, CohortId cohort) const;
+
+  // Of every entity, the carried cohorts of which all rows have come over for good. REQUIRES: has_followed()
   std::map<std::string, std::set<CohortId>> copied_cohorts() const;
 
   // Reads quarantined rows again: those of this key, or all. Returns how many; `not_found` if none waits.
@@ -58,6 +73,7 @@ class StreamSession {
  private:
   Task<void> set_up();
   Task<void> end_strange_stream();
+  std::string begin_again() const;  // where the log is lost
   Task<void> compare_parts(const StoredStream& stored);
   Status refuse_newly_mapped(const StoredStream& stored) const;
   void restore(const StoredStream& stored, const StreamPosition& position);

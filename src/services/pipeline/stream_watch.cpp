@@ -28,8 +28,11 @@ Task<void> StreamWatch::watch_health() {
     status.lag = behind && committed ? std::max(Duration{}, Duration(wall_now() - *committed)) : Duration{};
     if (health.slot_wal_status == "lost") {
       co_return Err(ErrorCode::lost_position,
-                    "the legacy server has given up the log that we had not read yet; roll "
-                    "every mirrored cohort back to `legacy` and advance it again");
+                    "the {} server has given up the log that we had not read yet; {}",
+                    name(source_of(parts_.context.plan.course)),
+                    parts_.context.plan.course == Course::there
+                        ? "roll every mirrored cohort back to `legacy` and advance it again"
+                        : "the cohorts that are at home on the new side have no way back any more");
     }
     auto now = monotonic_now();
     const auto& counters = applier.counters();
@@ -70,21 +73,22 @@ Task<void> StreamWatch::watch_schemas() {
   const auto& plan = parts_.context.plan;
   auto source = parts_.context.ports.source_admin();
   auto target = parts_.context.ports.target_admin();
-  auto legacy = plan.source;
-  auto new_side = plan.target;
+  auto source_before = plan.source;
+  auto target_before = plan.target;
   while (true) {
-    auto legacy_now = CO_TRY(co_await source->read_catalog());
-    auto new_now = CO_TRY(co_await target->read_catalog());
-    auto changes = schema_changes(plan, Side::legacy, legacy, legacy_now);
-    std::ranges::move(schema_changes(plan, Side::new_side, new_side, new_now), std::back_inserter(changes));
-    report_schemas(changes, legacy_now);
+    auto source_now = CO_TRY(co_await source->read_catalog());
+    auto target_now = CO_TRY(co_await target->read_catalog());
+    auto changes = schema_changes(plan, source_of(plan.course), source_before, source_now);
+    std::ranges::move(schema_changes(plan, target_of(plan.course), target_before, target_now),
+                      std::back_inserter(changes));
+    report_schemas(changes, plan.course == Course::there ? source_now : target_now);
     CO_TRY(co_await watch_parts(*source, *target));
     if (!changes.empty() && parts_.context.spec.limits.on_ddl == OnDdl::pause) {
       co_return Err(ErrorCode::schema_drift,
                     "{}; bring spec and schemas together, then start `oxbow up` again", changes.front());
     }
-    legacy = std::move(legacy_now);
-    new_side = std::move(new_now);
+    source_before = std::move(source_now);
+    target_before = std::move(target_now);
     CO_TRY(co_await sleep_for(seconds(3)));
   }
 }

@@ -76,7 +76,7 @@ std::string field_bytes(std::string_view tuple) {
 
 }  // namespace
 
-Verifier::Verifier(const Spec& spec, const Plan& plan, const PipelinePorts& ports, SourceAdmin& source,
+Verifier::Verifier(const Spec& spec, const Plan& plan, const StreamPorts& ports, SourceAdmin& source,
                    StreamSession& session, std::function<void(Finding)> report_finding,
                    FindingCloser close_findings, VerifyReport& report, std::uint64_t rows_per_second_max)
     : spec_(spec),
@@ -88,8 +88,8 @@ Verifier::Verifier(const Spec& spec, const Plan& plan, const PipelinePorts& port
       close_findings_(std::move(close_findings)),
       report_(report),
       pace_(rows_per_second_max),
-      legacy_(ports.snapshot_reader(Side::legacy)),
-      new_side_(ports.snapshot_reader(Side::new_side)) {}
+      source_reader_(ports.snapshot_reader(source_of(plan.course))),
+      target_reader_(ports.snapshot_reader(target_of(plan.course))) {}
 
 Verifier::~Verifier() = default;
 
@@ -99,7 +99,7 @@ Task<void> Verifier::run(const std::vector<std::uint32_t>& tables) {
   seed_ = static_cast<std::uint64_t>(wall_now().time_since_epoch().count());
   for (auto table : tables) {
     const auto& entity = plan_.tables[table].entity;
-    cohorts_[entity] = session_.mirrored_cohorts(entity);
+    cohorts_[entity] = session_.carried_cohorts(entity);
   }
   Status ended;
   for (auto table : tables) {
@@ -128,8 +128,61 @@ Task<void> Verifier::run(const std::vector<std::uint32_t>& tables) {
   co_return ended;
 }
 
+void Verifier::look_only_at(const std::string& entity, CohortId cohort) {
+  cohorts_[entity] = std::vector{cohort};
+  seed_ = static_cast<std::uint64_t>(wall_now().time_since_epoch().count());
+}
+
+Task<void> Verifier::compare_keys(const TouchedKeys::Keys& keys) {
+  for (const auto& [table, of_table] : keys) {
+    suspects_.clear();
+    for (const auto& key : of_table) suspect(table, key, {});
+    if (of_table.empty()) {
+      CO_TRY(co_await begin_stretch(table));
+      CO_TRY(co_await compare_range(table, {}));
+    }
+    CO_TRY(co_await look_again(table));
+    CO_TRY(co_await source_reader_->end());
+    CO_TRY(co_await target_reader_->end());
+  }
+  co_return Status{};
+}
+
+Task<void> Verifier::compare_keys_at_rest(const TouchedKeys::Keys& keys) {
+  std::vector<TableName> sources, targets;
+  for (const auto& [table, of_table] : keys) {
+    sources.push_back(plan_.tables[table].mapping.source);
+    targets.push_back(plan_.tables[table].mapping.target.name);
+  }
+  if (keys.empty()) co_return Status{};
+  auto begin = [](SnapshotReader& reader, std::vector<TableName> tables) -> Task<void> {
+    CO_TRY(co_await reader.begin(std::move(tables)));
+    co_return Status{};
+  };
+  CO_TRY(
+      co_await both(begin(*source_reader_, std::move(sources)), begin(*target_reader_, std::move(targets))));
+  for (const auto& [table, of_table] : keys) CO_TRY(co_await compare_at_rest(table, keys));
+  co_return co_await both(source_reader_->end(), target_reader_->end());
+}
+
+Task<void> Verifier::compare_at_rest(std::uint32_t table, const TouchedKeys::Keys& keys) {
+  const auto& mapping = plan_.tables[table].mapping;
+  auto of_source = read_of(table, End::source, {}, true);
+  auto of_target = read_of(table, End::target, {}, false);
+  if (!mapping.source_key.empty())
+    for (const auto& key : keys.at(table))
+      of_source.keys.push_back(bound_of(mapping.source_key, key.substr(2)));
+  if (!mapping.target_key.empty())
+    for (const auto& key : compared_keys(table, keys))
+      of_target.keys.push_back(bound_of(mapping.target_key, key));
+  auto comparison = CO_TRY(co_await compare_rows(table, std::move(of_source), std::move(of_target)));
+  auto found = comparison.differences();
+  co_return co_await tell(table, {found.begin(), found.end()});
+}
+
 Task<void> Verifier::verify_table(std::uint32_t table) {
   const auto& mapping = plan_.tables[table].mapping;
+  session_.applier().changed(table).start();
   std::vector<KeyBound> bounds;
   if (mapping.ranges_hold_on_target && KeyOrder::of(mapping.source_key))
     bounds = CO_TRY(co_await source_.plan_ranges(mapping.source, mapping.source_key, kRowsPerRange));
@@ -145,8 +198,14 @@ Task<void> Verifier::verify_table(std::uint32_t table) {
     ++report_.ranges_done;
   }
   CO_TRY(co_await look_again(table));
-  CO_TRY(co_await legacy_->end());
-  co_return co_await new_side_->end();
+  if (!differing_.contains(table)) {
+    const auto& entity = plan_.tables[table].entity;
+    const auto& carried = session_.carried().at(entity);
+    auto cohorts = cohorts_.at(entity).value_or(std::vector(carried.begin(), carried.end()));
+    session_.applier().changed(table).proven(cohorts);
+  }
+  CO_TRY(co_await source_reader_->end());
+  co_return co_await target_reader_->end();
 }
 
 Task<void> Verifier::begin_stretch(std::uint32_t table) {
@@ -155,7 +214,7 @@ Task<void> Verifier::begin_stretch(std::uint32_t table) {
   for (int attempt = 0;; ++attempt) {
     auto owed = applier.unproven();
     applier.touched().start();
-    auto snapshot = CO_TRY(co_await legacy_->begin({mapping.source}));
+    auto snapshot = CO_TRY(co_await source_reader_->begin({mapping.source}));
     // What was applied before the recording began has to be visible, or it would look like a row of the
     // future.
     if (std::ranges::all_of(owed, [&](Xid xid) { return snapshot.sees(xid); })) {
@@ -169,7 +228,7 @@ Task<void> Verifier::begin_stretch(std::uint32_t table) {
     CO_TRY(co_await sleep_for(milliseconds(10)));
   }
   auto at_barrier = [&]() -> Task<void> {
-    CO_TRY(co_await new_side_->begin({mapping.target.name}));
+    CO_TRY(co_await target_reader_->begin({mapping.target.name}));
     touched_ = applier.touched().stop();
     for (auto& key : applier.fences(table).points()) touched_[table].insert(std::move(key));
     co_return Status{};
@@ -207,24 +266,22 @@ std::set<std::string> Verifier::compared_keys(std::uint32_t table, const Touched
   return keys;
 }
 
-RangeRead Verifier::read_of(std::uint32_t table, Side side, const KeyRange& range,
-                            bool with_source_key) const {
+RangeRead Verifier::read_of(std::uint32_t table, End end, const KeyRange& range, bool with_source_key) const {
   const auto& planned = plan_.tables[table];
   const auto& mapping = planned.mapping;
-  bool legacy = side == Side::legacy;
-  RangeRead read{.table = legacy ? mapping.source : mapping.target.name,
-                 .key = legacy ? mapping.source_key : mapping.target_key,
+  bool is_source = end == End::source;
+  RangeRead read{.table = is_source ? mapping.source : mapping.target.name,
+                 .key = is_source ? mapping.source_key : mapping.target_key,
                  .range = range};
-  if (legacy && with_source_key) {
+  if (is_source && with_source_key) {
     for (const auto& column : mapping.source_key) read.select.push_back(quote_identifier(column.name));
   }
   for (const auto* column : compared_columns(mapping))
-    read.select.push_back(legacy ? column->legacy_sql : column->new_sql);
+    read.select.push_back(is_source ? column->legacy_sql : column->new_sql);
   const auto& mirrored = cohorts_.at(planned.entity);
   // Rows of other cohorts may be left of an earlier mirror.
-  if (mirrored && (legacy || !mapping.new_entity_key.empty())) {
-    read.cohorts = CohortFilter{*planned.cohorts, *mirrored};
-    if (!legacy) read.cohorts->table.key_column = mapping.new_entity_key;
+  if (mirrored && (is_source || !mapping.new_entity_key.empty())) {
+    read.cohorts = is_source ? filter_on_source(planned, *mirrored) : filter_on_target(planned, *mirrored);
   }
   return read;
 }
@@ -233,7 +290,7 @@ RangeRead Verifier::read_of(std::uint32_t table, Side side, const KeyRange& rang
 Status Verifier::cohorts_still_stand(std::uint32_t table) const {
   const auto& planned = plan_.tables[table];
   if (!planned.mapping.new_entity_key.empty()) return {};
-  if (cohorts_.at(planned.entity) == session_.mirrored_cohorts(planned.entity)) return {};
+  if (cohorts_.at(planned.entity) == session_.carried_cohorts(planned.entity)) return {};
   return Err(ErrorCode::incomplete, "cohorts of {} were advanced meanwhile; verify again", planned.entity);
 }
 
@@ -249,20 +306,19 @@ std::vector<const ComparedColumn*> Verifier::compared_columns(const TableMapping
 Task<void> Verifier::compare_range(std::uint32_t table, const KeyRange& range) {
   const auto& mapping = plan_.tables[table].mapping;
   auto key_fields = mapping.target_key.size();
-  RangeDigest legacy(seed_), new_side(seed_);
-  auto read_side = [&](Side side, RangeDigest& out) -> Task<void> {
-    auto& reader = side == Side::legacy ? *legacy_ : *new_side_;
-    auto* counted = side == Side::legacy ? &report_.rows_compared : nullptr;
-    out =
-        CO_TRY(co_await digest(reader, read_of(table, side, range, false), in_flight_, key_fields, counted));
+  RangeDigest of_source(seed_), of_target(seed_);
+  auto read_end = [&](End end, RangeDigest& out) -> Task<void> {
+    auto& reader = end == End::source ? *source_reader_ : *target_reader_;
+    auto* counted = end == End::source ? &report_.rows_compared : nullptr;
+    out = CO_TRY(co_await digest(reader, read_of(table, end, range, false), in_flight_, key_fields, counted));
     co_return Status{};
   };
-  CO_TRY(co_await both(read_side(Side::legacy, legacy), read_side(Side::new_side, new_side)));
-  if (legacy == new_side) co_return Status{};
+  CO_TRY(co_await both(read_end(End::source, of_source), read_end(End::target, of_target)));
+  if (of_source == of_target) co_return Status{};
   CO_TRY(cohorts_still_stand(table));
 
-  auto comparison = CO_TRY(co_await compare_rows(table, read_of(table, Side::legacy, range, true),
-                                                 read_of(table, Side::new_side, range, false)));
+  auto comparison = CO_TRY(co_await compare_rows(table, read_of(table, End::source, range, true),
+                                                 read_of(table, End::target, range, false)));
   for (const auto& found : comparison.differences()) {
     if (in_flight_.contains(found.key)) continue;
     suspect(table, found.source_key, found.key);
@@ -270,9 +326,9 @@ Task<void> Verifier::compare_range(std::uint32_t table, const KeyRange& range) {
   co_return Status{};
 }
 
-Task<void> Verifier::both(Task<void> legacy, Task<void> new_side) {
+Task<void> Verifier::both(Task<void> of_source, Task<void> of_target) {
   using namespace boost::asio::experimental::awaitable_operators;
-  auto [first, second] = co_await (std::move(legacy) && std::move(new_side));
+  auto [first, second] = co_await (std::move(of_source) && std::move(of_target));
   if (!first) co_return first;
   co_return second;
 }
@@ -311,13 +367,13 @@ void Verifier::note_progress() {
   report_.eta = time_left(report_.rows_compared, report_.rows_estimated, report_.rows_per_second);
 }
 
-Task<RowComparison> Verifier::compare_rows(std::uint32_t table, RangeRead legacy, RangeRead new_side) {
+Task<RowComparison> Verifier::compare_rows(std::uint32_t table, RangeRead of_source, RangeRead of_target) {
   const auto& mapping = plan_.tables[table].mapping;
   auto source_fields = mapping.source_key.size();
   auto key_fields = mapping.target_key.size();
   RowComparison comparison;
-  auto read_side = [&](Side side, RangeRead read) -> Task<void> {
-    auto& reader = side == Side::legacy ? *legacy_ : *new_side_;
+  auto read_end = [&](End end, RangeRead read) -> Task<void> {
+    auto& reader = end == End::source ? *source_reader_ : *target_reader_;
     auto rows = CO_TRY(co_await reader.open(std::move(read)));
     RowChunk chunk;
     while (true) {
@@ -326,11 +382,11 @@ Task<RowComparison> Verifier::compare_rows(std::uint32_t table, RangeRead legacy
       std::string_view rest = chunk.bytes;
       while (!rest.empty()) {
         auto tuple = take_tuple(rest);
-        auto leading = side == Side::legacy ? source_fields : 0;
+        auto leading = end == End::source ? source_fields : 0;
         auto [source_key, row] = split_fields(tuple, leading);
         auto key =
             key_fields == 0 ? row : split_fields(tuple, leading + key_fields).first.substr(source_key.size());
-        if (side == Side::legacy) {
+        if (end == End::source) {
           std::string source;
           append_big_endian(source, static_cast<std::uint16_t>(source_fields));
           source += source_key;
@@ -341,8 +397,8 @@ Task<RowComparison> Verifier::compare_rows(std::uint32_t table, RangeRead legacy
       }
     }
   };
-  CO_TRY(co_await both(read_side(Side::legacy, std::move(legacy)),
-                       read_side(Side::new_side, std::move(new_side))));
+  CO_TRY(co_await both(read_end(End::source, std::move(of_source)),
+                       read_end(End::target, std::move(of_target))));
   co_return comparison;
 }
 
@@ -386,14 +442,14 @@ Task<void> Verifier::look_again(std::uint32_t table) {
     suspects_.clear();  // keys in flight now that nobody suspected have been compared already
 
     for (std::size_t begin = 0; begin < all.size(); begin += by_key ? kKeysPerLook : all.size()) {
-      auto legacy = read_of(table, Side::legacy, {}, true);
-      auto new_side = read_of(table, Side::new_side, {}, false);
+      auto of_source = read_of(table, End::source, {}, true);
+      auto of_target = read_of(table, End::target, {}, false);
       if (by_key) {
         for (auto i = begin; i < std::min(begin + kKeysPerLook, all.size()); ++i)
-          legacy.keys.push_back(all[i].source_key);
-        new_side.keys = legacy.keys;
+          of_source.keys.push_back(all[i].source_key);
+        of_target.keys = of_source.keys;
       }
-      auto comparison = CO_TRY(co_await compare_rows(table, std::move(legacy), std::move(new_side)));
+      auto comparison = CO_TRY(co_await compare_rows(table, std::move(of_source), std::move(of_target)));
       std::vector<RowComparison::Found> settled;
       for (auto& found : comparison.differences()) {
         if (in_flight_.contains(found.key)) {
@@ -465,42 +521,43 @@ Task<std::vector<Finding>> Verifier::describe(std::uint32_t table,
   std::vector<Finding> findings;
   if (found.empty()) co_return findings;
   bool has_key = !mapping.target_key.empty();
-  TextsByKey legacy, new_side;
-  std::vector<KeyBound> on_legacy, on_new;
+  TextsByKey of_source, of_target;
+  std::vector<KeyBound> keys_of_source, keys_of_target;
   for (const auto& each : found) {
-    if (each.legacy_rows > 0) legacy.try_emplace(each.key);
-    if (each.new_rows > 0) new_side.try_emplace(each.key);
+    if (each.legacy_rows > 0) of_source.try_emplace(each.key);
+    if (each.new_rows > 0) of_target.try_emplace(each.key);
     if (!has_key) continue;
     if (each.legacy_rows > 0 && !each.source_key.empty())
-      on_legacy.push_back(bound_of(mapping.source_key, each.source_key.substr(2)));
-    if (each.new_rows > 0) on_new.push_back(bound_of(mapping.target_key, each.key));
+      keys_of_source.push_back(bound_of(mapping.source_key, each.source_key.substr(2)));
+    if (each.new_rows > 0) keys_of_target.push_back(bound_of(mapping.target_key, each.key));
   }
   auto shown = compared_columns(mapping).size();
   if (shown + (has_key ? mapping.target_key.size() : shown) <= kSelectedColumnsMax) {
-    CO_TRY(co_await read_texts(table, Side::legacy, std::move(on_legacy), legacy));
-    CO_TRY(co_await read_texts(table, Side::new_side, std::move(on_new), new_side));
+    CO_TRY(co_await read_texts(table, End::source, std::move(keys_of_source), of_source));
+    CO_TRY(co_await read_texts(table, End::target, std::move(keys_of_target), of_target));
   }
   for (const auto& each : found) {
     findings.push_back(
-        has_key ? describe_keyed(planned, each, legacy[each.key], new_side[each.key])
-                : describe_row(planned, each, each.legacy_rows > 0 ? legacy[each.key] : new_side[each.key]));
+        has_key
+            ? describe_keyed(planned, each, of_source[each.key], of_target[each.key])
+            : describe_row(planned, each, each.legacy_rows > 0 ? of_source[each.key] : of_target[each.key]));
   }
   co_return findings;
 }
 
 // Fills in the rows that are wanted: what the columns say as text, beside the bytes by which rows are told
 // apart. No `keys`: all rows are read.
-Task<void> Verifier::read_texts(std::uint32_t table, Side side, std::vector<KeyBound> keys,
+Task<void> Verifier::read_texts(std::uint32_t table, End end, std::vector<KeyBound> keys,
                                 TextsByKey& wanted) {
   if (wanted.empty()) co_return Status{};
-  auto read = read_of(table, side, {}, false);
+  auto read = read_of(table, end, {}, false);
   auto compared = read.select;
   auto leading = plan_.tables[table].mapping.target_key.size();
   if (leading == 0) leading = compared.size();
   read.select.resize(leading);
   for (const auto& expression : compared) read.select.push_back("(" + expression + ")::text");
   read.keys = std::move(keys);
-  auto rows = CO_TRY(co_await (side == Side::legacy ? *legacy_ : *new_side_).open(std::move(read)));
+  auto rows = CO_TRY(co_await (end == End::source ? *source_reader_ : *target_reader_).open(std::move(read)));
   RowChunk chunk;
   while (true) {
     CO_TRY(co_await rows->read(chunk));
@@ -535,12 +592,13 @@ Finding Verifier::describe_row(const PlannedTable& table, const RowComparison::F
         fmt::format("{}: {}\n", column, texts[i] ? shown_value(*texts[i], kShownCharacters) : "NULL");
   }
   finding.key = row.to_string(found.key);
-  finding.detail += fmt::format("copies: legacy {}, new {}", found.legacy_rows, found.new_rows);
+  finding.detail += fmt::format("copies: {} {}, {} {}", name(source_of(plan_.course)), found.legacy_rows,
+                                name(target_of(plan_.course)), found.new_rows);
   return finding;
 }
 
 Finding Verifier::describe_keyed(const PlannedTable& table, const RowComparison::Found& found,
-                                 const Texts& legacy, const Texts& new_side) const {
+                                 const Texts& of_source, const Texts& of_target) const {
   const auto& mapping = table.mapping;
   auto finding = divergence_of(table);
   finding.key = shown_key(mapping.target_key, bound_of(mapping.target_key, found.key));
@@ -551,11 +609,12 @@ Finding Verifier::describe_keyed(const PlannedTable& table, const RowComparison:
   };
   auto columns = compared_columns(mapping);
   for (std::size_t i = 0; i < columns.size(); ++i) {
-    auto on_legacy = shown(legacy, i);
-    auto on_new = shown(new_side, i);
-    if (on_legacy == on_new) continue;
-    finding.detail += fmt::format("{}{}: legacy {}, new {}", finding.detail.empty() ? "" : "\n",
-                                  columns[i]->name, on_legacy, on_new);
+    auto at_source = shown(of_source, i);
+    auto at_target = shown(of_target, i);
+    if (at_source == at_target) continue;
+    finding.detail +=
+        fmt::format("{}{}: {} {}, {} {}", finding.detail.empty() ? "" : "\n", columns[i]->name,
+                    name(source_of(plan_.course)), at_source, name(target_of(plan_.course)), at_target);
   }
   return finding;
 }
@@ -580,12 +639,11 @@ void Verifier::close_settled(const PlannedTable& table) {
   auto is_compared = [&](std::uint32_t id) { return compared_.contains(id); };
   auto is_equal = [&](std::uint32_t id) { return compared_.contains(id) && !differing_.contains(id); };
   auto ending = fmt::format("a verification found no difference {}at {}",
-                            session_.mirrored_cohorts(table.entity) ? "in what is mirrored " : "",
+                            session_.carried_cohorts(table.entity) ? "in what is mirrored " : "",
                             to_string(table_position_));
   FindingSelection gone{.kind = FindingKind::divergence, .table = to_string(table.mapping.source)};
   gone.but = divergences_;
-  if (each_is(source, is_compared) && !unnamed_.contains(*gone.table))
-    close_findings_(gone, ending);
+  if (each_is(source, is_compared) && !unnamed_.contains(*gone.table)) close_findings_(gone, ending);
   FindingSelection met_again{.kind = FindingKind::rows_unexpected,
                              .table = to_string(table.mapping.target.name)};
   met_again.seen_before = findings_before_;  // what came meanwhile may have come behind the comparison

@@ -1,0 +1,485 @@
+#include "services/pipeline/handover_runner.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <boost/asio/this_coro.hpp>
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "core/mapping/row_cohort.hpp"
+#include "core/sequence/next_number.hpp"
+#include "core/sequence/number_pairs.hpp"
+#include "runtime/cancellation.hpp"
+#include "runtime/deadline.hpp"
+#include "runtime/failpoint.hpp"
+#include "runtime/real_clock.hpp"
+#include "runtime/sleep.hpp"
+#include "services/pipeline/verifier.hpp"
+
+namespace oxbow {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration kTryBehindFlip = seconds(10);  // of one action; then it is tried again
+constexpr Duration kRetryMin = milliseconds(20);
+constexpr Duration kRetryMax = seconds(1);
+constexpr Duration kLookAgain = milliseconds(20);
+constexpr Duration kLookAgainInPause = milliseconds(1);
+constexpr Duration kDrainAtOnce = milliseconds(20);
+constexpr std::size_t kRecheckedInPauseMax = 200;  // keys; more are looked at ahead
+constexpr int kRechecksAhead = 20;
+
+std::string describe(const WriterAtWork& writer) {
+  return fmt::format("{}{}, {} for {}", writer.pid == 0 ? "" : fmt::format("pid {} ", writer.pid), writer.who,
+                     writer.idle_in_transaction ? "idle in a transaction that is open" : "at work",
+                     human_duration(writer.age));
+}
+
+std::string describe(const std::vector<WriterAtWork>& writers) {
+  auto line = describe(writers.front());
+  return writers.size() == 1 ? line : fmt::format("{}, and {} more", line, writers.size() - 1);
+}
+
+}  // namespace
+
+HandoverRunner::HandoverRunner(Parts parts, HandoverOrder order, HandoverHost& host)
+    : parts_(std::move(parts)),
+      order_(std::move(order)),
+      host_(host),
+      entity_(*parts_.spec.find_entity(order_.entity)),
+      old_home_(other(order_.to)),
+      new_home_(order_.to),
+      to_new_home_(new_home_ == Side::new_side ? parts_.there : parts_.back),
+      to_old_home_(new_home_ == Side::new_side ? parts_.back : parts_.there),
+      old_guards_(parts_.ports.guards(old_home_)),
+      new_guards_(parts_.ports.guards(new_home_)),
+      old_numbers_(parts_.ports.sequences(old_home_)),
+      new_numbers_(parts_.ports.sequences(new_home_)) {}
+
+HandoverRunner::~HandoverRunner() = default;
+
+std::string HandoverRunner::scope() const {
+  return fmt::format("{}/{}", entity_.name, entity_.cohorts[order_.cohort.value()].name);
+}
+
+Task<HandoverReport> HandoverRunner::run() {
+  parts_.there.want(true);
+  parts_.back.want(true);
+  Handover handover(order_.limits, order_.begins, monotonic_now());
+  CO_TRY(co_await lead(handover));
+  report_.given_up = handover.given_up();
+  report_.pause = handover.pause();
+  co_return std::move(report_);
+}
+
+Task<void> HandoverRunner::lead(Handover& handover) {
+  auto pause = kRetryMin;
+  while (auto action = handover.next(monotonic_now())) {
+    if (host_.is_called_back() && handover.is_before_flip() && handover.call_back()) continue;
+    if (*action == HandoverAction::end || *action == HandoverAction::end_without_change) {
+      handover.succeeded(monotonic_now());  // the control plane records it when it has our report
+      continue;
+    }
+    host_.tell(*action, handover.waits_for());
+    auto began = monotonic_now();
+    auto limit = handover.time_left(began).value_or(kTryBehindFlip);
+    auto done = co_await with_deadline(carry_out(*action), std::max<Duration>(limit, milliseconds(1)));
+    if (co_await is_cancelled()) {
+      bool goes_back = handover.is_before_flip() || handover.given_up();
+      if (!goes_back) co_return Err(ErrorCode::cancelled);
+      // What was put in the users' way is taken out of it before we go.
+      co_await boost::asio::this_coro::reset_cancellation_state(boost::asio::disable_cancellation());
+      if (handover.is_before_flip()) handover.failed({ErrorCode::cancelled, "oxbow ends"});
+      continue;
+    }
+    if (!done) {
+      log_warn("{} of {}: {}", name(*action), scope(), to_string(done.error()));
+      bool again = !handover.is_before_flip();
+      handover.failed(done.error());
+      if (again) CO_TRY(co_await sleep_for(pause));
+      pause = std::min(pause * 2, kRetryMax);
+      continue;
+    }
+    if (*done == Done::not_yet) {
+      handover.not_yet(*std::exchange(waits_for_, std::nullopt));
+      bool users_wait = *action >= HandoverAction::hold;
+      CO_TRY(co_await sleep_for(users_wait ? kLookAgainInPause : kLookAgain));
+      continue;
+    }
+    pause = kRetryMin;
+    report_.steps.push_back({*action, monotonic_now() - began});
+    failpoint(fmt::format("handover_after_{}", name(*action)));
+    handover.succeeded(monotonic_now());
+  }
+  co_return Status{};
+}
+
+Task<HandoverRunner::Done> HandoverRunner::carry_out(HandoverAction action) {
+  using enum HandoverAction;
+  auto new_epoch = order_.epoch + 1;
+  switch (action) {
+    case install_guards:
+      return this->install_guards();
+    case start_stream_back:
+      return this->start_stream_back();
+    case announce:
+      return this->order(*old_guards_, action, GuardMode::near, order_.epoch);
+    case await_others:
+      return this->await_others();
+    case hold:
+      return this->hold();
+    case fence:
+      return this->order(*old_guards_, action, GuardMode::fenced, order_.epoch);
+    case drain:
+      return this->drain();
+    case mark:
+      return this->mark();
+    case catch_up:
+      return this->catch_up();
+    case recheck:
+      return this->recheck();
+    case advance_sequences:
+      return this->advance_sequences();
+    case confirm_fence:
+      return this->confirm_fence();
+    case flip:
+      return [](HandoverHost& host) -> Task<Done> {
+        CO_TRY(host.flip());
+        co_return Done::yes;
+      }(host_);
+    case leave_stream:
+      return this->leave_stream();
+    case join_stream_back:
+      return this->join_stream_back();
+    case close_old:
+      return this->order(*old_guards_, action, GuardMode::closed, new_epoch);
+    case open_new:
+      return this->order(*new_guards_, action, GuardMode::open, new_epoch);
+    case reopen_old:
+      return this->reopen_old();
+    case release:
+    case release_back:
+    case end:
+    case end_without_change:
+      break;
+  }
+  return [](HandoverHost& host) -> Task<Done> {
+    host.release();
+    co_return Done::yes;
+  }(host_);
+}
+
+HandoverRunner::Done HandoverRunner::wait_for(std::string whom) {
+  waits_for_ = Error{ErrorCode::timeout, "it waits for " + std::move(whom)};
+  return Done::not_yet;
+}
+
+Task<HandoverRunner::Done> HandoverRunner::order(Guards& guards, HandoverAction action, GuardMode mode,
+                                                 std::uint64_t epoch) {
+  CO_TRY(co_await guards.set(entity_.name, order_.cohort, {mode, epoch, order_of(action, order_.attempt)}));
+  co_return Done::yes;
+}
+
+GuardedEntity HandoverRunner::guarded(Side side) const {
+  const auto& plan = *parts_.there.plan();
+  GuardedEntity guarded{
+      .name = entity_.name, .tables = {}, .cohorts = {}, .cohort_names = {}, .home = {}, .owner = {}};
+  for (const auto& table : plan.tables) {
+    if (table.entity != entity_.name) continue;
+    guarded.cohorts = *table.cohorts;
+    bool legacy = side == Side::legacy;
+    auto name = legacy ? table.mapping.source : table.mapping.target.name;
+    auto key = legacy ? entity_.key : table.mapping.new_entity_key;
+    bool known = std::ranges::any_of(guarded.tables, [&](const auto& each) { return each.name == name; });
+    if (!known) guarded.tables.push_back({std::move(name), std::move(key)});
+  }
+  for (const auto& cohort : entity_.cohorts) guarded.cohort_names.push_back(cohort.name);
+  auto home = other(side);
+  const auto& catalog = home == Side::legacy ? plan.source : plan.target;
+  guarded.home = fmt::format("the {} side, database {}", name(home), catalog.database);
+  guarded.owner = home == Side::legacy ? parts_.spec.owners.legacy : parts_.spec.owners.new_side;
+  return guarded;
+}
+
+std::vector<GuardState> HandoverRunner::states_on(Side side) const {
+  std::vector<GuardState> states;
+  for (const auto& home : order_.homes)
+    states.push_back({home.side == side ? GuardMode::open : GuardMode::closed, home.epoch, GuardOrder()});
+  return states;
+}
+
+// Whoever is not at home on the new side cannot write there any more, so nobody has to be watched.
+Task<HandoverRunner::Done> HandoverRunner::install_guards() {
+  CO_TRY(co_await parts_.there.wait_until_following(order_.limits.prepare_max));
+  for (auto side : {new_home_, old_home_}) {
+    auto& guards = side == old_home_ ? *old_guards_ : *new_guards_;
+    auto entity = guarded(side);
+    for (const auto& table : entity.tables) {
+      if (!table.key_column.empty()) continue;
+      co_return Err(
+          ErrorCode::unsupported,
+          "{} on the {} side does not hold the key of {} as legacy prints it, so nobody can tell whose "
+          "rows are written there; give the table a column for {} and carry it there",
+          to_string(table.name), name(side), entity_.name, entity_.key);
+    }
+    CO_TRY(co_await guards.install(std::move(entity), states_on(side)));
+  }
+  std::vector<TableName> tables;
+  for (const auto& table : guarded(Side::new_side).tables) tables.push_back(table.name);
+  auto target = parts_.there.parts().ports.target_admin();
+  CO_TRY(co_await target->stop_watching(std::move(tables)));
+  co_return Done::yes;
+}
+
+// What was written on the new home before it had guards lies behind the stream back when this is done.
+Task<HandoverRunner::Done> HandoverRunner::start_stream_back() {
+  CO_TRY(co_await to_old_home_.wait_until_following(order_.limits.prepare_max));
+  CO_TRY(co_await to_old_home_.visit([](StreamSession& session) -> Task<void> {
+    CO_TRY(co_await session.at_marker([]() -> Task<void> { co_return Status{}; }));
+    co_return Status{};
+  }));
+  CO_TRY(co_await pair_numbers_ahead());
+  CO_TRY(co_await connect_ahead());
+  CO_TRY(co_await recheck_ahead());
+  co_return Done::yes;
+}
+
+// A session that is opened while writes wait would make them wait for that, too.
+Task<void> HandoverRunner::connect_ahead() {
+  for (auto side : {Side::legacy, Side::new_side}) {
+    auto reader = to_new_home_.parts().ports.snapshot_reader(side);
+    CO_TRY(co_await reader->begin({}));
+    CO_TRY(co_await reader->end());
+    readers_[side] = std::move(reader);
+  }
+  co_return Status{};
+}
+
+// Whoever holds a table's lock now may have passed the guard before it was near, and is waited for; whoever
+// comes later meets it.
+Task<HandoverRunner::Done> HandoverRunner::await_others() {
+  auto writers = CO_TRY(co_await old_guards_->writers(entity_.name));
+  if (!awaited_) {
+    awaited_.emplace();
+    for (const auto& writer : writers) awaited_->insert(writer.transaction);
+  }
+  std::erase_if(writers, [&](const WriterAtWork& writer) { return !awaited_->contains(writer.transaction); });
+  if (writers.empty()) co_return Done::yes;
+  co_return wait_for(fmt::format("{}, who writes tables of {}", describe(writers), entity_.name));
+}
+
+Task<HandoverRunner::Done> HandoverRunner::hold() {
+  CO_TRY(co_await host_.hold());
+  co_return Done::yes;
+}
+
+Task<HandoverRunner::Done> HandoverRunner::drain() {
+  if (CO_TRY(co_await old_guards_->drain(entity_.name, order_.cohort, kDrainAtOnce))) co_return Done::yes;
+  auto writers = CO_TRY(co_await old_guards_->writers_of(entity_.name, order_.cohort));
+  if (writers.empty()) co_return wait_for("a transaction that has just ended");
+  co_return wait_for(fmt::format("{}, who has written rows of {}", describe(writers), scope()));
+}
+
+Task<HandoverRunner::Done> HandoverRunner::mark() {
+  CO_TRY(co_await to_new_home_.visit([this](StreamSession& session) -> Task<void> {
+    marker_ = CO_TRY(co_await session.mark([]() -> Task<void> { co_return Status{}; }));
+    co_return Status{};
+  }));
+  co_return Done::yes;
+}
+
+Task<HandoverRunner::Done> HandoverRunner::catch_up() {
+  CO_TRY(co_await to_new_home_.visit([this](StreamSession& session) -> Task<void> {
+    CO_TRY(co_await session.reach(marker_));
+    co_return Status{};
+  }));
+  co_return Done::yes;
+}
+
+bool HandoverRunner::is_proven(StreamSession& session) const {
+  return std::ranges::all_of(session.plan().tables, [&](const PlannedTable& table) {
+    return table.entity != entity_.name || session.applier().changed(table.id).is_proven(order_.cohort);
+  });
+}
+
+std::size_t HandoverRunner::changed(StreamSession& session) const {
+  std::size_t keys = 0;
+  for (const auto& table : session.plan().tables) {
+    if (table.entity != entity_.name) continue;
+    const auto& of_table = session.applier().changed(table.id);
+    keys += of_table.is_whole(order_.cohort) ? kRecheckedInPauseMax + 1 : of_table.size_of(order_.cohort);
+  }
+  return keys;
+}
+
+TouchedKeys::Keys HandoverRunner::take_changed(StreamSession& session) const {
+  TouchedKeys::Keys keys;
+  for (const auto& table : session.plan().tables) {
+    if (table.entity != entity_.name) continue;
+    auto& changed = session.applier().changed(table.id);
+    bool is_whole = changed.is_whole(order_.cohort);
+    auto taken = changed.take(order_.cohort);
+    if (is_whole) taken.clear();
+    if (is_whole || !taken.empty()) keys[table.id] = std::move(taken);
+  }
+  return keys;
+}
+
+// What differs was taken out of the keys that are looked at, so nothing is proven any more.
+Task<void> HandoverRunner::compare(StreamSession& session, const TouchedKeys::Keys& keys, bool at_rest) {
+  VerifyReport found;
+  auto ports = to_new_home_.parts().ports;
+  auto source = ports.source_admin();
+  if (at_rest) {
+    ports.snapshot_reader = [this, make = ports.snapshot_reader](Side side) {
+      auto ready = std::move(readers_[side]);
+      return ready ? std::move(ready) : make(side);
+    };
+  }
+  Verifier verifier(parts_.spec, session.plan(), ports, *source, session, parts_.report,
+                    parts_.close_findings, found, 0);
+  verifier.look_only_at(entity_.name, order_.cohort);
+  auto compared =
+      at_rest ? co_await verifier.compare_keys_at_rest(keys) : co_await verifier.compare_keys(keys);
+  if (compared && found.divergence_count == 0) co_return Status{};
+  for (const auto& [table, of_table] : keys) session.applier().changed(table).forget();
+  CO_TRY(std::move(compared));
+  co_return Err(
+      ErrorCode::illegal_transition,
+      "{} written since the last verification {} on the two sides; `oxbow findings` shows them; mend the "
+      "cause and verify again",
+      counted(found.divergence_count, "row", "rows"), found.divergence_count == 1 ? "differs" : "differ");
+}
+
+// While users still write: so that few keys are left for the moment when they wait.
+Task<void> HandoverRunner::recheck_ahead() {
+  co_return co_await to_new_home_.visit([this](StreamSession& session) -> Task<void> {
+    if (!is_proven(session)) {
+      if (new_home_ == Side::legacy) co_return Status{};  // nobody is kept from going back
+      co_return Err(
+          ErrorCode::illegal_transition,
+          "nobody has looked at {} since this oxbow runs, or too much has changed since; run `oxbow verify "
+          "{}`, then advance again",
+          scope(), entity_.name);
+    }
+    for (int round = 0; round < kRechecksAhead && changed(session) > kRecheckedInPauseMax; ++round)
+      CO_TRY(co_await compare(session, take_changed(session), false));
+    co_return Status{};
+  });
+}
+
+Task<void> HandoverRunner::refuse_quarantined() {
+  auto target = to_new_home_.parts().ports.target_admin();
+  auto stored = CO_TRY(co_await target->load_stream());
+  std::size_t waiting = 0;
+  const auto& plan = *to_new_home_.plan();
+  for (const auto& record : stored.quarantine) {
+    const auto& table = plan.tables[record.table];
+    if (table.entity != entity_.name) continue;
+    auto cohort = cohort_of_row(table.mapping, *table.cohorts, record.row);
+    if (!cohort || !*cohort || **cohort == order_.cohort) ++waiting;
+  }
+  if (waiting == 0) co_return Status{};
+  co_return Err(ErrorCode::illegal_transition,
+                "{} of {} in quarantine, so the {} side lacks what they say; `oxbow quarantine` shows them",
+                counted(waiting, "row waits", "rows wait"), scope(), name(new_home_));
+}
+
+Task<HandoverRunner::Done> HandoverRunner::recheck() {
+  std::optional<std::string> incomplete;
+  CO_TRY(co_await to_new_home_.visit([&](StreamSession& session) -> Task<void> {
+    if (auto complete = session.is_complete(entity_.name, order_.cohort); !complete) {
+      if (complete.error().code != ErrorCode::incomplete) CO_TRY(co_await refuse_quarantined());
+      if (complete.error().code == ErrorCode::incomplete) incomplete = complete.error().detail;
+      if (incomplete) co_return Status{};
+    }
+    if (!is_proven(session)) {
+      if (new_home_ == Side::legacy) co_return Status{};
+      co_return Err(ErrorCode::illegal_transition,
+                    "too much of {} has changed since it was verified; verify again", scope());
+    }
+    auto keys = take_changed(session);
+    for (const auto& [table, of_table] : keys) report_.keys_rechecked += of_table.size();
+    co_return co_await compare(session, keys, true);
+  }));
+  if (incomplete) co_return wait_for(*incomplete);
+  co_return Done::yes;
+}
+
+Task<void> HandoverRunner::pair_numbers_ahead() {
+  const auto& plan = *parts_.there.plan();
+  bool from_legacy = old_home_ == Side::legacy;
+  std::vector<TableName> old_tables, new_tables;
+  for (const auto& table : plan.tables) {
+    if (table.entity != entity_.name) continue;
+    old_tables.push_back(from_legacy ? table.mapping.source : table.mapping.target.name);
+    new_tables.push_back(from_legacy ? table.mapping.target.name : table.mapping.source);
+  }
+  auto of_old = CO_TRY(co_await old_numbers_->read(std::move(old_tables)));
+  auto of_new = CO_TRY(co_await new_numbers_->read(std::move(new_tables)));
+  numbers_from_.clear();
+  numbers_to_.clear();
+  for (const auto& table : plan.tables) {
+    if (table.entity != entity_.name) continue;
+    for (const auto& pair :
+         pair_numbers(table.mapping, from_legacy ? of_old : of_new, from_legacy ? of_new : of_old)) {
+      const auto& from = from_legacy ? pair.legacy : pair.new_side;
+      const auto& to = from_legacy ? pair.new_side : pair.legacy;
+      if (!from || !to) continue;
+      CO_TRY(next_number(*from, *to));  // better refused before anybody waits
+      numbers_from_.push_back(*from);
+      numbers_to_.push_back(*to);
+    }
+  }
+  co_return Status{};
+}
+
+Task<HandoverRunner::Done> HandoverRunner::advance_sequences() {
+  auto from = CO_TRY(co_await old_numbers_->read_again(numbers_from_));
+  auto to = CO_TRY(co_await new_numbers_->read_again(numbers_to_));
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    auto next = CO_TRY(next_number(from[i], to[i]));
+    CO_TRY(co_await new_numbers_->advance(to[i], next));
+  }
+  co_return Done::yes;
+}
+
+Task<HandoverRunner::Done> HandoverRunner::confirm_fence() {
+  auto states = CO_TRY(co_await old_guards_->read(entity_.name));
+  GuardState fenced{GuardMode::fenced, order_.epoch, order_of(HandoverAction::fence, order_.attempt)};
+  bool holds = order_.cohort.value() < states.size() && states[order_.cohort.value()] == fenced;
+  if (holds) co_return Done::yes;
+  co_return Err(ErrorCode::illegal_transition,
+                "the {} side does not know of the fence of {} any more: its server has forgotten what it had "
+                "acknowledged",
+                name(old_home_), scope());
+}
+
+Task<HandoverRunner::Done> HandoverRunner::leave_stream() {
+  CO_TRY(co_await to_new_home_.wait_until_following(kTryBehindFlip));
+  CO_TRY(co_await to_new_home_.visit(
+      [this](StreamSession& session) { return session.leave(entity_.name, order_.cohort); }));
+  to_new_home_.carried()[entity_.name].erase(order_.cohort);
+  to_old_home_.at_home_on_target()[entity_.name].erase(order_.cohort);
+  co_return Done::yes;
+}
+
+Task<HandoverRunner::Done> HandoverRunner::join_stream_back() {
+  CO_TRY(co_await to_old_home_.wait_until_following(kTryBehindFlip));
+  CO_TRY(co_await to_old_home_.visit(
+      [this](StreamSession& session) { return session.join(entity_.name, order_.cohort); }));
+  to_old_home_.carried()[entity_.name].insert(order_.cohort);
+  to_new_home_.at_home_on_target()[entity_.name].insert(order_.cohort);
+  parts_.want_streams();
+  co_return Done::yes;
+}
+
+Task<HandoverRunner::Done> HandoverRunner::reopen_old() {
+  if (CO_TRY(co_await old_guards_->read(entity_.name)).empty()) co_return Done::yes;
+  co_return co_await order(*old_guards_, HandoverAction::reopen_old, GuardMode::open, order_.epoch);
+}
+
+}  // namespace oxbow

@@ -1,0 +1,88 @@
+// Carries one handover out: what flow/handover says, on both databases, both streams and the gateway. Asked
+// to stop before the flip, it leads back first; behind it, it leaves the rest to the next run. Lives on the
+// pipeline's executor.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "flow/handover/handover.hpp"
+#include "model/numbered_column.hpp"
+#include "services/control/handover_order.hpp"
+#include "services/pipeline/stream.hpp"
+
+namespace oxbow {
+
+class HandoverRunner {
+ public:
+  struct Parts {
+    const Spec& spec;
+    const PipelinePorts& ports;
+    Stream& there;
+    Stream& back;
+    std::function<void(Finding)> report;
+    FindingCloser close_findings;
+    std::function<void()> want_streams;  // cohorts have changed their stream
+  };
+
+  HandoverRunner(Parts parts, HandoverOrder order, HandoverHost& host);
+  ~HandoverRunner();
+
+  Task<HandoverReport> run();
+
+ private:
+  enum class Done { yes, not_yet };  // with what it waits for in waits_for_
+
+  Task<void> lead(Handover& handover);
+  Task<Done> carry_out(HandoverAction action);
+  Task<Done> install_guards();
+  Task<Done> start_stream_back();
+  Task<Done> await_others();
+  Task<Done> hold();
+  Task<Done> drain();
+  Task<Done> mark();
+  Task<Done> catch_up();
+  Task<Done> recheck();
+  Task<Done> advance_sequences();
+  Task<Done> confirm_fence();
+  Task<Done> leave_stream();
+  Task<Done> join_stream_back();
+  Task<Done> reopen_old();
+  Task<Done> order(Guards& guards, HandoverAction action, GuardMode mode, std::uint64_t epoch);
+  Done wait_for(std::string whom);
+
+  Task<void> pair_numbers_ahead();
+  Task<void> connect_ahead();
+  Task<void> recheck_ahead();
+  Task<void> refuse_quarantined();
+  Task<void> compare(StreamSession& session, const TouchedKeys::Keys& keys, bool at_rest);
+  TouchedKeys::Keys take_changed(StreamSession& session) const;
+  std::size_t changed(StreamSession& session) const;
+  bool is_proven(StreamSession& session) const;
+  GuardedEntity guarded(Side side) const;
+  std::vector<GuardState> states_on(Side side) const;
+  std::string scope() const;
+
+  Parts parts_;
+  HandoverOrder order_;
+  HandoverHost& host_;
+  const EntitySpec& entity_;
+  Side old_home_, new_home_;
+  Stream& to_new_home_;
+  Stream& to_old_home_;
+  std::unique_ptr<Guards> old_guards_, new_guards_;
+  std::unique_ptr<Sequences> old_numbers_, new_numbers_;
+  std::vector<NumberedColumn> numbers_from_, numbers_to_;         // parallel: which go on where which stop
+  std::map<Side, std::unique_ptr<SnapshotReader>> readers_ = {};  // connected ahead
+  std::optional<std::set<std::string>> awaited_;  // transactions of the moment of the announcement
+  std::shared_ptr<Marker> marker_;
+  std::optional<Error> waits_for_;
+  HandoverReport report_;
+};
+
+}  // namespace oxbow
