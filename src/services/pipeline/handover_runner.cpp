@@ -1,6 +1,7 @@
 #include "services/pipeline/handover_runner.hpp"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <boost/asio/this_coro.hpp>
@@ -28,6 +29,7 @@ constexpr Duration kRetryMin = milliseconds(20);
 constexpr Duration kRetryMax = seconds(1);
 constexpr Duration kLookAgain = milliseconds(20);
 constexpr Duration kLookAgainInPause = milliseconds(1);
+constexpr Duration kInstallAtOnce = seconds(1);
 constexpr Duration kDrainAtOnce = milliseconds(20);
 constexpr std::size_t kRecheckedInPauseMax = 200;  // keys; more are looked at ahead
 constexpr int kRechecksAhead = 20;
@@ -93,6 +95,12 @@ Task<void> HandoverRunner::lead(Handover& handover) {
       // What was put in the users' way is taken out of it before we go.
       co_await boost::asio::this_coro::reset_cancellation_state(boost::asio::disable_cancellation());
       if (handover.is_before_flip()) handover.failed({ErrorCode::cancelled, "oxbow ends"});
+      continue;
+    }
+    bool is_late = !done && done.error().code == ErrorCode::timeout && handover.is_before_flip();
+    if (is_late) {  // the handover's own limits decide, and say for whom it waited
+      if (!handover.waits_for()) handover.not_yet(done.error());
+      CO_TRY(co_await sleep_for(kLookAgainInPause));
       continue;
     }
     if (!done) {
@@ -211,8 +219,19 @@ std::vector<GuardState> HandoverRunner::states_on(Side side) const {
   return states;
 }
 
-// Whoever is not at home on the new side cannot write there any more, so nobody has to be watched.
+// Waits for all who write the tables; what is on already stays on, so it is tried a little at a time and says
+// for whom it waits.
 Task<HandoverRunner::Done> HandoverRunner::install_guards() {
+  auto put_on = co_await with_deadline(put_guards_on(), kInstallAtOnce);
+  if (put_on) co_return Done::yes;
+  if (put_on.error().code != ErrorCode::timeout) co_return std::unexpected(put_on.error());
+  auto waits = parts_.waits();
+  co_return wait_for(waits.empty() ? fmt::format("a lock on the tables of {}", entity_.name)
+                                   : fmt::format("{}", fmt::join(waits, "; ")));
+}
+
+// Whoever is not at home on the new side cannot write there any more, so nobody has to be watched.
+Task<void> HandoverRunner::put_guards_on() {
   CO_TRY(co_await parts_.there.wait_until_following(order_.limits.prepare_max));
   for (auto side : {new_home_, old_home_}) {
     auto& guards = side == old_home_ ? *old_guards_ : *new_guards_;
@@ -230,8 +249,7 @@ Task<HandoverRunner::Done> HandoverRunner::install_guards() {
   std::vector<TableName> tables;
   for (const auto& table : guarded(Side::new_side).tables) tables.push_back(table.name);
   auto target = parts_.there.parts().ports.target_admin();
-  CO_TRY(co_await target->stop_watching(std::move(tables)));
-  co_return Done::yes;
+  co_return co_await target->stop_watching(std::move(tables));
 }
 
 // What was written on the new home before it had guards lies behind the stream back when this is done.

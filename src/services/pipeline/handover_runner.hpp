@@ -27,7 +27,8 @@ class HandoverRunner {
     Stream& back;
     std::function<void(Finding)> report;
     FindingCloser close_findings;
-    std::function<void()> want_streams;  // cohorts have changed their stream
+    std::function<void()> want_streams;               // cohorts have changed their stream
+    std::function<std::vector<std::string>()> waits;  // for whom our sessions wait
   };
 
   HandoverRunner(Parts parts, HandoverOrder order, HandoverHost& host);
@@ -41,6 +42,7 @@ class HandoverRunner {
   Task<void> lead(Handover& handover);
   Task<Done> carry_out(HandoverAction action);
   Task<Done> install_guards();
+  Task<void> put_guards_on();
   Task<Done> start_stream_back();
   Task<Done> await_others();
   Task<Done> hold();

@@ -190,7 +190,8 @@ Task<void> Pipeline::forget_all() {
 }
 
 Task<HandoverReport> Pipeline::hand_over(HandoverOrder order, HandoverHost& host) {
-  HandoverRunner runner({spec_, ports_, there_, back_, report_, close_findings_, [this] { want_streams(); }},
+  HandoverRunner runner({spec_, ports_, there_, back_, report_, close_findings_, [this] { want_streams(); },
+                         [this] { return waits_.sentences(); }},
                         std::move(order), host);
   co_return co_await runner.run();
 }
