@@ -191,6 +191,7 @@ void Forwarder::prepare(Exchange& exchange) {
   visit.shadow = destination.shadow_skip;
   bool is_wanted = visit.shadow == ShadowSkip::none || visit.shadow == ShadowSkip::not_copied;
   if (is_wanted && wants_upgrade(head)) visit.shadow = ShadowSkip::upgraded;
+  if (visit.shadow == ShadowSkip::none) visit.shadow = shadows_.refuses(destination);
   if (visit.shadow == ShadowSkip::none)
     exchange.copy = shadows_.begin(destination);
   else if (is_wanted)

@@ -59,17 +59,16 @@ Gateway::Gateway(GatewayParts parts)
                          shadow_limits_of(settings_, parts_.spec.legacy)},
                         {parts_.shadows.dialer, shadow_deadlines_, service_addresses(parts_.spec.new_side),
                          shadow_limits_of(settings_, parts_.spec.new_side)}},
-      shadow_runner_(
-          {.executor = parts_.shadows.executor,
-           .upstreams = shadow_upstreams_,
-           .deadlines = shadow_deadlines_,
-           .body_bytes_max = settings_.shadow.body_bytes_max,
-           .time_max = settings_.shadow.time_max,
-           .connections_max = static_cast<int>(settings_.shadow.connections_max),
-           .users_wait = [this] { return counter_.under_way() > 0; },
-           .on_pair = [this](auto copy) { judge_.offer(std::move(copy)); },
-           .on_skip = [this](const ShadowCopy& copy,
-                             ShadowSkip why) { judge_.skipped(copy.routing, copy.route, copy.began, why); }}),
+      shadow_runner_({.executor = parts_.shadows.executor,
+                      .upstreams = shadow_upstreams_,
+                      .deadlines = shadow_deadlines_,
+                      .body_bytes_max = settings_.shadow.body_bytes_max,
+                      .time_max = settings_.shadow.time_max,
+                      .connections_max = static_cast<int>(settings_.shadow.connections_max),
+                      .users_wait = [this] { return counter_.under_way() > 0; },
+                      .on_pair = [this](auto copy) { judge_.offer(std::move(copy)); },
+                      .on_skip = [this](const ShadowCopy& copy,
+                                        ShadowSkip why) { judge_.skipped(copy.routing, copy.route, why); }}),
       router_(parts_.routing, skew_, parts_.seed),
       hold_(parts_.users.executor),
       judge_({.exemplars = parts_.exemplars,
@@ -81,8 +80,8 @@ Gateway::Gateway(GatewayParts parts)
           settings_.shadow.memory_bytes_max, settings_.shadow.body_bytes_max,
           [this](Side side) { return shadow_runner_.refuses(side); },
           [this](auto copy) { shadow_runner_.take(std::move(copy)); },
-          [this](const auto& routing, std::size_t route, WallTime began, ShadowSkip why) {
-            judge_.skipped(routing, route, began, why);
+          [this](const auto& routing, std::size_t route, ShadowSkip why) {
+            judge_.skipped(routing, route, why);
           }),
       forwarder_(parts_.users.executor, upstreams_, router_, hold_, shadows_, deadlines_, parts_.seed),
       access_log_(settings_.access_log),
