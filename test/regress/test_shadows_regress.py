@@ -1,6 +1,7 @@
 """Errors of the gateway over two mirrored databases that were found and mended."""
 
 import json
+import threading
 import time
 import urllib.parse
 
@@ -33,7 +34,7 @@ gateway:
   state_headers: true
   access_log: access.log
   health: {{ failures: 2 }}
-  shadow: {{ twin: 30% }}
+  shadow: {{ twin: 30%, time: 1s }}
 """
 READ = "GET /payments/{payment_id}"
 SEARCH = "POST /payments/{payment_id}/search"
@@ -238,3 +239,17 @@ def test_a_second_look_is_a_second_look_at_the_twin_too(make_gateway):
     assert route["divergence"]["differed_after_recheck"] == 1
     verdict = gateway.api("differences")["clusters"][0]["verdict"]
     assert verdict["twins"] > 0 and (verdict["differed"], verdict["twin_differed"]) == (1, 0)
+
+
+def test_requests_of_a_difference_are_counted_anew_behind_an_order(make_gateway):
+    gateway = make_gateway(answering('{"a": 1}'), answering('{"a": 2}'), recheck="0ms")
+    for _ in range(5):
+        gateway.get()
+    gateway.wait_for(lambda route: route["compared"] == 5, "five are compared")
+    gateway.oxbow("diff", "--anew", "--why", "mended")
+    gateway.get()
+    gateway.wait_for(lambda route: route["compared"] == 1, "one is compared")
+    [cluster] = gateway.api("differences")["clusters"]
+    assert cluster["count"] == 1
+    example = gateway.api("differences", cluster=cluster["id"])["clusters"][0]
+    assert len(example["exemplars"]) == 4

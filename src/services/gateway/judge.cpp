@@ -151,6 +151,7 @@ void Judge::begin_anew(const std::string& text, WallTime since, const Routing& r
   counts_from_[text] = routing.state.revision;
   figures = RouteFigures{.epoch = std::move(epoch)};
   fields_.begin_anew(text);
+  clusters_.begin_anew(text);
 }
 
 // What was asked before its route began anew says nothing about it now, and neither does what was to be
