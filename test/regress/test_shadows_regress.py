@@ -241,6 +241,18 @@ def test_a_second_look_is_a_second_look_at_the_twin_too(make_gateway):
     assert verdict["twins"] > 0 and (verdict["differed"], verdict["twin_differed"]) == (1, 0)
 
 
+def test_a_side_that_only_hangs_is_left_alone(make_gateway):
+    """Each shadow that it keeps waiting holds a connection and a copy of an answer."""
+    stop = threading.Event()
+
+    def hang(request, connection):
+        stop.wait(30)
+
+    gateway = make_gateway(answering("{}"), hang)
+    gateway.wait_until(lambda: gateway.get().status == 200 and "shadows leave it alone" in gateway.log(), 20, "it is left alone")
+    stop.set()
+
+
 def test_requests_of_a_difference_are_counted_anew_behind_an_order(make_gateway):
     gateway = make_gateway(answering('{"a": 1}'), answering('{"a": 2}'), recheck="0ms")
     for _ in range(5):
