@@ -253,6 +253,26 @@ def test_a_side_that_only_hangs_is_left_alone(make_gateway):
     stop.set()
 
 
+def test_a_service_that_fails_is_a_finding_of_its_owner_until_it_answers(make_gateway):
+    down = threading.Event()
+    down.set()
+    gateway = make_gateway(answering("{}"), lambda request, connection: None if down.is_set() else json_answer("{}"))
+    gateway.wait_until(lambda: gateway.get().status == 200 and gateway.findings("service-failing"), 20, "there is a finding")
+    [finding] = gateway.findings("service-failing")
+    assert finding["owner"] == "b" and gateway.new_service.url in finding["key"]
+    assert "requests to it are not compared" in finding["sentence"]
+    down.clear()
+    gateway.wait_until(lambda: gateway.get().status == 200 and not gateway.findings("service-failing"), 20, "it is closed")
+
+
+def test_a_service_that_failed_before_a_restart_is_no_finding_behind_it(make_gateway):
+    gateway = make_gateway(answering("{}"), lambda request, connection: None)
+    gateway.wait_until(lambda: gateway.get().status == 200 and gateway.findings("service-failing"), 20, "there is a finding")
+    gateway.stop()
+    gateway.up()
+    gateway.wait_until(lambda: not gateway.findings("service-failing"), 10, "nobody knows of a failure")
+
+
 def test_requests_of_a_difference_are_counted_anew_behind_an_order(make_gateway):
     gateway = make_gateway(answering('{"a": 1}'), answering('{"a": 2}'), recheck="0ms")
     for _ in range(5):

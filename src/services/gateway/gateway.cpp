@@ -199,9 +199,15 @@ RequestFigures Gateway::requests() const {
   RequestFigures figures;
   counter_.tell(figures);
   figures.shadow_bytes = shadows_.memory_bytes();
-  for (auto side : {Side::legacy, Side::new_side})
-    for (auto& [address, is_left_alone] : upstreams_.of(side).addresses())
-      figures.addresses.push_back({side, std::move(address), is_left_alone});
+  for (auto side : {Side::legacy, Side::new_side}) {
+    auto of_users = upstreams_.of(side).addresses(), of_shadows = shadow_upstreams_.of(side).addresses();
+    for (std::size_t i = 0; i < of_users.size(); ++i)
+      figures.addresses.push_back({.side = side,
+                                   .address = std::move(of_users[i].address),
+                                   .is_left_alone = of_users[i].is_left_alone,
+                                   .fails_users = of_users[i].is_failing,
+                                   .fails_shadows = of_shadows[i].is_failing});
+  }
   return figures;
 }
 
