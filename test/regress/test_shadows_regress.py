@@ -273,6 +273,19 @@ def test_a_service_that_failed_before_a_restart_is_no_finding_behind_it(make_gat
     gateway.wait_until(lambda: not gateway.findings("service-failing"), 10, "nobody knows of a failure")
 
 
+def test_a_spec_that_is_not_in_force_is_not_explained_as_if_it_were(make_gateway):
+    gateway = make_gateway(answering("{}"), answering("{}"))
+    explained = lambda: gateway.oxbow("route", "GET /payments/4711").stdout
+    assert "NOT in force" not in explained()
+    gateway.write_spec(gateway.text.replace("recheck_after: 50ms", "recheck_after: 60ms"))
+    gateway.wait_until(lambda: "the changed spec are in force" in gateway.log(), 5, "the changed spec is in force")
+    assert "NOT in force" not in explained(), "what was taken over is in force"
+    gateway.write_spec(gateway.text.replace('keys: [ "4711" ]', 'keys: [ "4712" ]'))
+    gateway.wait_until(lambda: gateway.findings("spec-not-taken"), 5, "the other spec is refused")
+    assert "spec: " in explained() and "is NOT in force" in explained()
+    assert json.loads(gateway.oxbow("--json", "route", "GET /payments/4711").stdout)["in_force"] is False
+
+
 def test_requests_of_a_difference_are_counted_anew_behind_an_order(make_gateway):
     gateway = make_gateway(answering('{"a": 1}'), answering('{"a": 2}'), recheck="0ms")
     for _ in range(5):

@@ -48,6 +48,9 @@ class TrafficPlane {
   virtual std::vector<EntitySkew> skew() const = 0;
 
   virtual RequestFigures requests() const = 0;
+
+  // Of the spec whose routes are in force: one that was taken over since the start, or that of the start.
+  virtual std::string spec_hash() const = 0;
 };
 
 }  // namespace oxbow

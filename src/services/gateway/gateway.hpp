@@ -55,6 +55,7 @@ class Gateway final : public TrafficPlane {
   void look(const std::function<void(const AnswersKnown&)>& read) const override { judge_.look(read); }
   std::vector<EntitySkew> skew() const override { return skew_.report(); }
   RequestFigures requests() const override;
+  std::string spec_hash() const override { return router_.spec_hash(); }
 
  private:
   Task<void> accept(Listener& listener);

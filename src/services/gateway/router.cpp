@@ -32,7 +32,7 @@ void Router::publish(std::shared_ptr<const Routing> routing) {
   routing_.swap(routing);
 }
 
-std::shared_ptr<const Routing> Router::in_force() {
+std::shared_ptr<const Routing> Router::in_force() const {
   std::lock_guard lock(mutex_);
   return routing_;
 }
