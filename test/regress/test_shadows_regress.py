@@ -286,6 +286,17 @@ def test_a_spec_that_is_not_in_force_is_not_explained_as_if_it_were(make_gateway
     assert json.loads(gateway.oxbow("--json", "route", "GET /payments/4711").stdout)["in_force"] is False
 
 
+def test_an_edit_that_moves_users_at_once_says_so(make_gateway):
+    gateway = make_gateway(answering("{}"), answering("{}"))
+    gateway.oxbow("verify")
+    assert gateway.get().field("X-Oxbow-Side") == "legacy"
+    gateway.write_spec(gateway.text.replace("latency: new-read", "latency: mirrored"))
+    gateway.wait_until(lambda: gateway.get().field("X-Oxbow-Side") == "new", 10, "users have moved")
+    assert ("the changed spec moves users: GET /payments/{payment_id} of payment/pilot is answered by new from now on, "
+            "and was by legacy") in gateway.log()
+    assert "payment/rest is answered by new" in gateway.log() and "PUT" not in gateway.log().split("moves users", 1)[1]
+
+
 def test_requests_of_a_difference_are_counted_anew_behind_an_order(make_gateway):
     gateway = make_gateway(answering('{"a": 1}'), answering('{"a": 2}'), recheck="0ms")
     for _ in range(5):

@@ -126,6 +126,12 @@ Decision decide(const RouteTable& table, const RoutingState& state, const RouteM
   return decision;
 }
 
+Side answering_side(const RouteTable& table, const RoutingState& state, std::uint32_t route,
+                    CohortId cohort) {
+  const auto& routed = table.routes()[route];
+  return answer_in(state.cohorts[routed.entity][cohort.value()], routed).side;
+}
+
 std::string shadow_target(const RouteTable& table, const RouteMatch& match, const RequestHead& head) {
   const auto& routed = table.routes()[*match.route];
   OXBOW_ASSERT(!routed.shadow_segments.empty(), "{} has no safe path", routed.route.path);

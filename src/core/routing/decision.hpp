@@ -84,6 +84,9 @@ struct Decision {
 Decision decide(const RouteTable& table, const RoutingState& state, const RouteMatch& match,
                 const RequestKey& key, std::string_view target);
 
+// Who answers the requests of this route whose key is in this cohort.
+Side answering_side(const RouteTable& table, const RoutingState& state, std::uint32_t route, CohortId cohort);
+
 // Where a write's shadow goes: the safe path of its route with the parameters of the request, and its query.
 // REQUIRES: the route has a safe path.
 std::string shadow_target(const RouteTable& table, const RouteMatch& match, const RequestHead& head);
