@@ -584,8 +584,7 @@ void Verifier::close_settled(const PlannedTable& table) {
                             to_string(table_position_));
   FindingSelection gone{.kind = FindingKind::divergence, .table = to_string(table.mapping.source)};
   gone.but = divergences_;
-  if (each_is(source, is_compared) && !unnamed_.contains(*gone.table))
-    close_findings_(gone, ending);
+  if (each_is(source, is_compared) && !unnamed_.contains(*gone.table)) close_findings_(gone, ending);
   FindingSelection met_again{.kind = FindingKind::rows_unexpected,
                              .table = to_string(table.mapping.target.name)};
   met_again.seen_before = findings_before_;  // what came meanwhile may have come behind the comparison
