@@ -13,6 +13,7 @@
 #include "apps/load_spec.hpp"
 #include "core/routing/body_key_scanner.hpp"
 #include "core/routing/explain.hpp"
+#include "protocol/http1/head.hpp"
 
 namespace oxbow {
 namespace {
@@ -97,6 +98,7 @@ struct RouteCommand {
       key = scanner->result();
     }
     auto decision = decide(table, known.states, match, key, head.target);
+    if (http1::wants_upgrade(head)) decide_upgrade(decision);
     auto lines = explain(table, head, match, key, decision);
     lines.insert(lines.begin() + 1, "states: " + known.source);
     bool in_force = status && hash_in_force(*status) == table.spec_hash();

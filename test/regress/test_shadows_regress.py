@@ -297,6 +297,23 @@ def test_an_edit_that_moves_users_at_once_says_so(make_gateway):
     assert "payment/rest is answered by new" in gateway.log() and "PUT" not in gateway.log().split("moves users", 1)[1]
 
 
+def test_an_upgraded_connection_goes_where_the_writes_go(make_gateway):
+    """What is said on it may be a write, and nobody looks."""
+    def tunnel(request, connection):
+        connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+
+    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+    legacy = lambda request, connection: tunnel(request, connection) if request.field("Upgrade") else json_answer("{}")
+    gateway = make_gateway(legacy, answering("{}"))
+    gateway.oxbow("verify")
+    gateway.write_spec(gateway.text.replace("latency: new-read", "latency: mirrored"))
+    gateway.wait_until(lambda: gateway.get().field("X-Oxbow-Side") == "new", 10, "reads have moved")
+    assert gateway.get(fields=upgrade).status == 101
+    explained = gateway.oxbow("route", "GET /payments/4711", "--header", "Connection: Upgrade", "--header", "Upgrade: websocket")
+    assert "answers: legacy; it accepts the writes in this state" in explained.stdout
+    assert "shadow: none; the connection is upgraded" in explained.stdout
+
+
 def test_requests_of_a_difference_are_counted_anew_behind_an_order(make_gateway):
     gateway = make_gateway(answering('{"a": 1}'), answering('{"a": 2}'), recheck="0ms")
     for _ in range(5):

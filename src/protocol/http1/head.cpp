@@ -192,6 +192,21 @@ bool lists_token(const HeaderFields& fields, std::string_view name, std::string_
   return found;
 }
 
+bool wants_upgrade(const RequestHead& head) {
+  if (head.minor_version == 0 || !lists_token(head.fields, "Connection", "upgrade")) return false;
+  bool to_protocol = false, to_http = false;
+  for (const auto& field : head.fields) {
+    if (!same_field_name(field.name, "Upgrade")) continue;
+    for_each_member(field.value, [&](std::string_view protocol) {
+      to_protocol = true;
+      auto name = protocol.substr(0, protocol.find('/'));
+      to_http = to_http || same_field_name(name, "h2c") || same_field_name(name, "h2") ||
+                same_field_name(name, "HTTP");
+    });
+  }
+  return to_protocol && !to_http;
+}
+
 // Whether `bytes` of a head whose end has not come are too many.
 std::optional<Refusal> HeadScanner::too_long(std::size_t bytes) const {
   auto line_bytes_max = std::min(limits_.line_bytes_max, limits_.head_bytes_max);
