@@ -12,6 +12,7 @@
 #include "adapters/net/net.hpp"
 #include "base/log.hpp"
 #include "core/lifecycle/adoption.hpp"
+#include "core/routing/moved_users.hpp"
 #include "core/spec/http_address.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/task_group.hpp"
@@ -135,8 +136,13 @@ Status GatewayThreads::take_over(const Spec& spec, const Lifecycle& lifecycle, c
                "it has no `gateway` any more; that counts from the next start");
   if (auto change = first_change(adopted_cohorts(impl_->spec), adopted_cohorts(spec)))
     return Err(ErrorCode::illegal_transition, "{}; that counts from the next start", *change);
+  auto before = impl_->routing(lifecycle, facts);
   TRY(impl_->compile(spec, facts.key_kinds));
   impl_->spec = spec;
+  auto after = impl_->routing(lifecycle, facts);
+  for (const auto& moved :
+       moved_users(before->routes->table, before->state, after->routes->table, after->state))
+    log_warn("the changed spec moves users: {}", moved);
   publish(lifecycle, facts);
   return {};
 }

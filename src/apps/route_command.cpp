@@ -13,6 +13,7 @@
 #include "apps/load_spec.hpp"
 #include "core/routing/body_key_scanner.hpp"
 #include "core/routing/explain.hpp"
+#include "protocol/http1/head.hpp"
 
 namespace oxbow {
 namespace {
@@ -43,6 +44,12 @@ RoutingState states_of(const json::value& status, const RouteTable& table) {
     }
   }
   return states;
+}
+
+// Of the spec whose routes are in force; without a gateway none are, and the one of the start counts.
+std::string_view hash_in_force(const json::value& status) {
+  const auto& traffic = status.at("traffic");
+  return (traffic.is_null() ? status : traffic).at("spec_hash").as_string();
 }
 
 KeyKinds kinds_of(const json::value& status) {
@@ -91,10 +98,17 @@ struct RouteCommand {
       key = scanner->result();
     }
     auto decision = decide(table, known.states, match, key, head.target);
+    if (http1::wants_upgrade(head)) decide_upgrade(decision);
     auto lines = explain(table, head, match, key, decision);
     lines.insert(lines.begin() + 1, "states: " + known.source);
+    bool in_force = status && hash_in_force(*status) == table.spec_hash();
+    if (status && !in_force)
+      lines.insert(lines.begin() + 1,
+                   fmt::format("spec: {} as it is on disk, which is NOT in force: the running oxbow "
+                               "decides by an earlier version (see `oxbow findings`)",
+                               spec.file));
     if (settings.json) {
-      print_json(table, key, decision, lines);
+      print_json(table, key, decision, lines, in_force);
     } else {
       for (const auto& line : lines) fmt::print("{}\n", line);
     }
@@ -137,18 +151,16 @@ struct RouteCommand {
     if (state_of)
       return {all_in(*parse_state(*state_of), table), fmt::format("every cohort in {}, as asked", *state_of)};
     if (!status) return {all_in(State::legacy, table), "every cohort in legacy, because no oxbow runs"};
-    bool same_spec = status->at("spec_hash").as_string() == table.spec_hash();
-    return {states_of(*status, table),
-            same_spec ? "those of the running oxbow"
-                      : "those of the running oxbow, which has read another version of the spec"};
+    return {states_of(*status, table), "those of the running oxbow"};
   }
 
   static void print_json(const RouteTable& table, const RequestKey& key, const Decision& decision,
-                         const std::vector<std::string>& lines) {
+                         const std::vector<std::string>& lines, bool in_force) {
     json::object answer = {{"side", name(decision.side)},
                            {"because", name(decision.because)},
                            {"shadow", decision.shadow ? json::value(name(*decision.shadow)) : json::value()},
                            {"shadow_why", name(decision.shadow_why)},
+                           {"in_force", in_force},
                            {"lines", json::value_from(lines)}};
     if (decision.route) {
       const auto& routed = table.routes()[*decision.route];

@@ -18,11 +18,13 @@
 #include "apps/plane.hpp"
 #include "apps/preflight.hpp"
 #include "apps/service_manager.hpp"
+#include "apps/service_watch.hpp"
 #include "apps/spec_watch.hpp"
 #include "base/log.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/task_group.hpp"
 #include "services/control/control_api.hpp"
+#include "services/control/service_findings.hpp"
 
 namespace oxbow {
 namespace {
@@ -170,6 +172,8 @@ Status run(const Settings& settings, const Spec& spec, SqliteStore& store, DataF
     };
     auto tell = [&](const Status& taken) { note_spec(store, spec, taken); };
     group.spawn(watch_spec(settings, spec.hash, take_over, tell));
+    group.spawn(watch_services(
+        store, [&gateway, &spec] { return service_findings(gateway->gateway().requests(), spec.owners); }));
   }
   Status outcome;
   asio::co_spawn(context, group.wait(), [&](std::exception_ptr, Status ended) {

@@ -48,10 +48,13 @@ struct ExemplarPair {
 struct DifferenceCluster {
   std::string id;  // follows from the signature, the same after a restart
   ClusterSignature signature;
-  std::uint64_t count = 0;  // requests
+  std::uint64_t count = 0;         // requests
+  std::uint64_t count_before = 0;  // of these, before the figures of the route began anew; not kept
   WallTime first_seen{};
   WallTime last_seen{};
   std::vector<ExemplarPair> exemplars;  // a uniform sample of all that were seen
+
+  std::uint64_t count_now() const { return count - count_before; }
 
   friend bool operator==(const DifferenceCluster&, const DifferenceCluster&) = default;
 };

@@ -189,3 +189,30 @@ def test_letters_of_any_alphabet_are_themselves_in_the_access_log(make_gateway):
         assert [client.answer().status for _ in range(2)] == [200, 200]
     gateway.wait_until(lambda: len(gateway.access_log()) == 2, 5, "both are logged")
     assert [line["target"] for line in gateway.access_log()] == ["/größe", "/gr\ufffd\ufffde"]
+
+
+def test_a_trailer_says_nothing_that_only_the_gateway_may_say(make_gateway):
+    """Many programs read trailers as if they had stood in the head."""
+    received = []
+
+    def answer(request, connection):
+        body = request.body
+        while not body.endswith(b"\r\n\r\n"):
+            body += connection.recv(65536)
+        received.append(body)
+        return json_answer("{}", fields="Connection: close\r\n")
+
+    gateway = make_gateway(answer, reads_body=False)
+    forbidden = ("X-Shadow", "X_Shadow", "X-Forwarded-For", "Transfer_Encoding", "Content_Length", "Cookie", "Range")
+    with gateway.connect() as client:
+        trailers = "".join(f"{name}: 1\r\n" for name in (*forbidden, "X-Sum"))
+        client.send(CHUNKED + f"1\r\na\r\n0\r\n{trailers}\r\n".encode())
+        assert client.answer().status == 200
+    assert received == [b"1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n"]
+
+
+def test_nobody_makes_the_gateway_search_for_thousands_of_names(make_gateway):
+    gateway = make_gateway()
+    fields = "".join(f"x{number}: y\r\n" for number in range(90))
+    answer = gateway.get(fields=f"{fields}Connection: {'aa,' * 10_000}b\r\n")
+    assert (answer.status, answer.body) == (431, b"Connection lists more than 100 names\n")

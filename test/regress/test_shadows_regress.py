@@ -1,6 +1,7 @@
 """Errors of the gateway over two mirrored databases that were found and mended."""
 
 import json
+import threading
 import time
 import urllib.parse
 
@@ -33,7 +34,7 @@ gateway:
   state_headers: true
   access_log: access.log
   health: {{ failures: 2 }}
-  shadow: {{ twin: 30% }}
+  shadow: {{ twin: 30%, time: 1s }}
 """
 READ = "GET /payments/{payment_id}"
 SEARCH = "POST /payments/{payment_id}/search"
@@ -238,3 +239,90 @@ def test_a_second_look_is_a_second_look_at_the_twin_too(make_gateway):
     assert route["divergence"]["differed_after_recheck"] == 1
     verdict = gateway.api("differences")["clusters"][0]["verdict"]
     assert verdict["twins"] > 0 and (verdict["differed"], verdict["twin_differed"]) == (1, 0)
+
+
+def test_a_side_that_only_hangs_is_left_alone(make_gateway):
+    """Each shadow that it keeps waiting holds a connection and a copy of an answer."""
+    stop = threading.Event()
+
+    def hang(request, connection):
+        stop.wait(30)
+
+    gateway = make_gateway(answering("{}"), hang)
+    gateway.wait_until(lambda: gateway.get().status == 200 and "shadows leave it alone" in gateway.log(), 20, "it is left alone")
+    stop.set()
+
+
+def test_a_service_that_fails_is_a_finding_of_its_owner_until_it_answers(make_gateway):
+    down = threading.Event()
+    down.set()
+    gateway = make_gateway(answering("{}"), lambda request, connection: None if down.is_set() else json_answer("{}"))
+    gateway.wait_until(lambda: gateway.get().status == 200 and gateway.findings("service-failing"), 20, "there is a finding")
+    [finding] = gateway.findings("service-failing")
+    assert finding["owner"] == "b" and gateway.new_service.url in finding["key"]
+    assert "requests to it are not compared" in finding["sentence"]
+    down.clear()
+    gateway.wait_until(lambda: gateway.get().status == 200 and not gateway.findings("service-failing"), 20, "it is closed")
+
+
+def test_a_service_that_failed_before_a_restart_is_no_finding_behind_it(make_gateway):
+    gateway = make_gateway(answering("{}"), lambda request, connection: None)
+    gateway.wait_until(lambda: gateway.get().status == 200 and gateway.findings("service-failing"), 20, "there is a finding")
+    gateway.stop()
+    gateway.up()
+    gateway.wait_until(lambda: not gateway.findings("service-failing"), 10, "nobody knows of a failure")
+
+
+def test_a_spec_that_is_not_in_force_is_not_explained_as_if_it_were(make_gateway):
+    gateway = make_gateway(answering("{}"), answering("{}"))
+    explained = lambda: gateway.oxbow("route", "GET /payments/4711").stdout
+    assert "NOT in force" not in explained()
+    gateway.write_spec(gateway.text.replace("recheck_after: 50ms", "recheck_after: 60ms"))
+    gateway.wait_until(lambda: "the changed spec are in force" in gateway.log(), 5, "the changed spec is in force")
+    assert "NOT in force" not in explained(), "what was taken over is in force"
+    gateway.write_spec(gateway.text.replace('keys: [ "4711" ]', 'keys: [ "4712" ]'))
+    gateway.wait_until(lambda: gateway.findings("spec-not-taken"), 5, "the other spec is refused")
+    assert "spec: " in explained() and "is NOT in force" in explained()
+    assert json.loads(gateway.oxbow("--json", "route", "GET /payments/4711").stdout)["in_force"] is False
+
+
+def test_an_edit_that_moves_users_at_once_says_so(make_gateway):
+    gateway = make_gateway(answering("{}"), answering("{}"))
+    gateway.oxbow("verify")
+    assert gateway.get().field("X-Oxbow-Side") == "legacy"
+    gateway.write_spec(gateway.text.replace("latency: new-read", "latency: mirrored"))
+    gateway.wait_until(lambda: gateway.get().field("X-Oxbow-Side") == "new", 10, "users have moved")
+    assert ("the changed spec moves users: GET /payments/{payment_id} of payment/pilot is answered by new from now on, "
+            "and was by legacy") in gateway.log()
+    assert "payment/rest is answered by new" in gateway.log() and "PUT" not in gateway.log().split("moves users", 1)[1]
+
+
+def test_an_upgraded_connection_goes_where_the_writes_go(make_gateway):
+    """What is said on it may be a write, and nobody looks."""
+    def tunnel(request, connection):
+        connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+
+    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+    legacy = lambda request, connection: tunnel(request, connection) if request.field("Upgrade") else json_answer("{}")
+    gateway = make_gateway(legacy, answering("{}"))
+    gateway.oxbow("verify")
+    gateway.write_spec(gateway.text.replace("latency: new-read", "latency: mirrored"))
+    gateway.wait_until(lambda: gateway.get().field("X-Oxbow-Side") == "new", 10, "reads have moved")
+    assert gateway.get(fields=upgrade).status == 101
+    explained = gateway.oxbow("route", "GET /payments/4711", "--header", "Connection: Upgrade", "--header", "Upgrade: websocket")
+    assert "answers: legacy; it accepts the writes in this state" in explained.stdout
+    assert "shadow: none; the connection is upgraded" in explained.stdout
+
+
+def test_requests_of_a_difference_are_counted_anew_behind_an_order(make_gateway):
+    gateway = make_gateway(answering('{"a": 1}'), answering('{"a": 2}'), recheck="0ms")
+    for _ in range(5):
+        gateway.get()
+    gateway.wait_for(lambda route: route["compared"] == 5, "five are compared")
+    gateway.oxbow("diff", "--anew", "--why", "mended")
+    gateway.get()
+    gateway.wait_for(lambda route: route["compared"] == 1, "one is compared")
+    [cluster] = gateway.api("differences")["clusters"]
+    assert cluster["count"] == 1
+    example = gateway.api("differences", cluster=cluster["id"])["clusters"][0]
+    assert len(example["exemplars"]) == 4

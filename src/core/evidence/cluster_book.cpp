@@ -18,7 +18,7 @@ ClusterSignature signature_of(std::string_view route, const DifferingPair::Diffe
 }
 
 bool is_more_frequent(const DifferenceCluster& one, const DifferenceCluster& other) {
-  if (one.count != other.count) return one.count > other.count;
+  if (one.count_now() != other.count_now()) return one.count_now() > other.count_now();
   return one.signature < other.signature;
 }
 
@@ -132,6 +132,11 @@ std::vector<DifferenceCluster> ClusterBook::take_changed() {
   std::ranges::sort(copies, {}, &DifferenceCluster::signature);
   changed_.clear();
   return copies;
+}
+
+void ClusterBook::begin_anew(std::string_view route) {
+  for (auto& [signature, cluster] : clusters_)
+    if (signature.route == route) cluster.count_before = cluster.count;
 }
 
 void ClusterBook::forget_route(std::string_view route) {

@@ -70,6 +70,9 @@ class ClusterBook {
   // Takes out of the examples of a route what a changed spec hides.
   void redact_again(std::string_view route, const Redactor& redactor);
 
+  // The requests of a route are counted anew; its clusters and their examples stay.
+  void begin_anew(std::string_view route);
+
   // A rule of the spec was changed, and what it said about the route does not hold any more.
   void forget_route(std::string_view route);
 

@@ -194,6 +194,18 @@ TEST_F(Clusters, TheMostFrequentAreRestoredWhereNotAllHaveRoom) {
   EXPECT_EQ(book.list().back()->count, 100 - ClusterBook::kClustersPerRouteMax + 1);
 }
 
+TEST_F(Clusters, ARouteThatBeginsAnewCountsItsRequestsAnewAndKeepsItsExamples) {
+  for (int i = 0; i < 3; ++i) record({kPrice});
+  book.begin_anew("GET /a");
+  for (int i = 0; i < 2; ++i) record({kPrice}, "GET /b");
+  record({kPrice});
+  auto list = book.list();
+  ASSERT_THAT(list, SizeIs(2));
+  EXPECT_EQ(list[0]->signature.route, "GET /b");
+  EXPECT_EQ(list[1]->count_now(), 1u);
+  EXPECT_THAT(list[1]->exemplars, SizeIs(4));
+}
+
 TEST_F(Clusters, ARouteCanBeForgotten) {
   record({kPrice});
   record({kPrice}, "GET /b");

@@ -56,14 +56,14 @@ void DivergenceCounts::record(Outcome outcome) {
   differed_after_recheck += outcome == Outcome::settled;
 }
 
-void Coverage::skipped(std::string_view reason) {
-  ++skipped_;
+void Coverage::skipped(std::string_view reason, std::uint64_t count) {
+  skipped_ += count;
   auto found = reasons_.find(reason);
   if (found == reasons_.end()) {
     auto name = reasons_.size() + 1 < kReasonsMax ? reason : std::string_view("other");
     found = reasons_.try_emplace(std::string(name)).first;
   }
-  ++found->second;
+  found->second += count;
 }
 
 void Coverage::add(const Coverage& other) {

@@ -84,7 +84,7 @@ class Coverage {
   static constexpr std::size_t kReasonsMax = 64;  // further ones count as "other"
 
   void compared() { ++compared_; }
-  void skipped(std::string_view reason);  // eligible, but not compared
+  void skipped(std::string_view reason, std::uint64_t count = 1);  // eligible, but not compared
   void add(const Coverage& other);
 
   std::uint64_t eligible() const { return compared_ + skipped_; }

@@ -4,7 +4,7 @@
 
 namespace oxbow {
 
-SideVersions::Seen SideVersions::see(std::string_view version, WallTime now) {
+SideVersions::Seen SideVersions::see(std::string_view version, Instant now) {
   version = version.substr(0, kVersionBytesMax);
   if (version.empty()) return Seen::present;
   bool is_first = present_.empty();

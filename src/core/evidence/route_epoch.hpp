@@ -24,20 +24,19 @@ class SideVersions {
   enum class Seen { present, changed, earlier };
 
   // An answer says that this is its version; empty: it says nothing, and counts as the present one.
-  Seen see(std::string_view version, WallTime now);
+  Seen see(std::string_view version, Instant now);
 
   const std::string& present() const { return present_; }  // empty: none was told yet
 
  private:
   std::string present_;
-  WallTime last_seen_{};
+  Instant last_seen_{};
   std::vector<std::string> earlier_;
 };
 
 struct RouteEpoch {
   std::uint64_t number = 1;
-  WallTime since{};        // of the present one; the beginning of time for the first
-  WallTime counts_from{};  // what was asked before does not count
+  WallTime since{};  // of the present one; the beginning of time for the first
   SideVersions legacy;
   SideVersions new_side;
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstddef>
 
 namespace oxbow {
@@ -76,12 +77,13 @@ class SecretScan {
     while (at_ < text_.size()) {
       char c = text_[at_];
       if (c == '@' && take_email()) continue;
+      if (c == '%' && is_letter(name_letter(at_).letter) && take_named()) continue;
       if (is_digit(c)) {
         if (!take_digits()) copy_to(end_of_run(text_, at_, is_word));
       } else if (is_letter(c)) {
         if (!take_scheme() && !take_jwt() && !take_named()) copy_to(end_of_run(text_, at_, is_word));
       } else {
-        copy_to(at_ + 1);
+        copy_to(at_ + name_letter(at_).bytes);
       }
     }
     return std::move(out_);
@@ -91,6 +93,20 @@ class SecretScan {
   void copy_to(std::size_t end) {
     out_.append(text_.substr(at_, end - at_));
     at_ = end;
+  }
+
+  // What stands here of a name, which in a URL may be written as an escape: %77 is `w`.
+  struct NameLetter {
+    char letter = 0;
+    std::size_t bytes = 1;
+  };
+
+  NameLetter name_letter(std::size_t at) const {
+    if (text_[at] != '%' || at + 2 >= text_.size()) return {text_[at]};
+    unsigned char code = 0;
+    auto end = text_.data() + at + 3;
+    auto read = std::from_chars(text_.data() + at + 1, end, code, 16);
+    return read.ptr == end ? NameLetter{static_cast<char>(code), 3} : NameLetter{'%'};
   }
 
   // An address is known by its '@', when what stands before it is already written.
@@ -156,25 +172,36 @@ class SecretScan {
 
   // A signed token begins with the Base64 of `{"`.
   bool take_jwt() {
-    if (!text_.substr(at_).starts_with("eyJ")) return false;
+    if (at_ < no_jwt_before_ || !text_.substr(at_).starts_with("eyJ")) return false;
     auto end = end_of_run(text_, at_, [](char c) { return is_name(c) || c == '.'; });
     auto token = text_.substr(at_, end - at_);
-    if (token.size() < 20 || token.find('.') == std::string_view::npos) return false;
+    if (token.size() < 20 || token.find('.') == std::string_view::npos) {
+      no_jwt_before_ = end;
+      return false;
+    }
     out_ += "[redacted]";
     at_ = end;
     return true;
   }
 
-  // password=..., "token": "...", Cookie: ...
+  // password=..., pass%77ord%3D..., "token": "...", Cookie: ...
   bool take_named() {
-    auto name_end = end_of_run(text_, at_, is_name);
-    auto name = text_.substr(at_, name_end - at_);
-    auto value = name_end;
+    if (at_ < no_name_before_) return false;
+    std::string name;
+    auto value = at_;
+    for (; value < text_.size(); value += name_letter(value).bytes) {
+      if (!is_name(name_letter(value).letter)) break;
+      name += name_letter(value).letter;
+    }
+    auto name_end = value;
     if (value < text_.size() && text_[value] == '"') ++value;
     value = end_of_run(text_, value, [](char c) { return c == ' '; });
-    if (value == text_.size() || (text_[value] != '=' && text_[value] != ':') || !is_secret_name(name))
+    auto separator = value < text_.size() ? name_letter(value) : NameLetter{};
+    if ((separator.letter != '=' && separator.letter != ':') || !is_secret_name(name)) {
+      no_name_before_ = name_end;  // what a part of it is called has been seen, too
       return false;
-    value = end_of_run(text_, value + 1, [](char c) { return c == ' '; });
+    }
+    value = end_of_run(text_, value + separator.bytes, [](char c) { return c == ' '; });
     copy_to(value);
     at_ = end_of_secret(name);
     out_ += "[redacted]";
@@ -196,6 +223,9 @@ class SecretScan {
 
   std::string_view text_;
   std::size_t at_ = 0;
+  // Each part of a text is looked at once, however many names it could begin with.
+  std::size_t no_name_before_ = 0;
+  std::size_t no_jwt_before_ = 0;
   std::string out_;
 };
 

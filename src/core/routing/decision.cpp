@@ -126,6 +126,21 @@ Decision decide(const RouteTable& table, const RoutingState& state, const RouteM
   return decision;
 }
 
+void decide_upgrade(Decision& decision) {
+  decision.shadow.reset();
+  if (decision.shadow_why == ShadowWhy::sent || decision.shadow_why == ShadowWhy::not_copied)
+    decision.shadow_why = ShadowWhy::upgraded;
+  if (!decision.state) return;
+  decision.side = authority(*decision.state);
+  decision.because = Because::authority;
+}
+
+Side answering_side(const RouteTable& table, const RoutingState& state, std::uint32_t route,
+                    CohortId cohort) {
+  const auto& routed = table.routes()[route];
+  return answer_in(state.cohorts[routed.entity][cohort.value()], routed).side;
+}
+
 std::string shadow_target(const RouteTable& table, const RouteMatch& match, const RequestHead& head) {
   const auto& routed = table.routes()[*match.route];
   OXBOW_ASSERT(!routed.shadow_segments.empty(), "{} has no safe path", routed.route.path);

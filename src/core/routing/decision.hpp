@@ -49,13 +49,14 @@ enum class ShadowWhy {
   by_state,     // the other side is not mirrored in this state
   no_safe_way,  // a write that would change something
   mixed,        // without a key, and the cohorts do not all have two sides to compare
-  not_copied    // it would have one, but the other side cannot know all rows yet
+  not_copied,   // it would have one, but the other side cannot know all rows yet
+  upgraded      // it would have one, but the connection becomes a tunnel
 };
 
-inline constexpr std::array kShadowWhyNames = {std::string_view("sent"),     std::string_view("unlisted"),
-                                               std::string_view("off"),      std::string_view("sampled-out"),
-                                               std::string_view("by-state"), std::string_view("no-safe-way"),
-                                               std::string_view("mixed"),    std::string_view("not-copied")};
+inline constexpr std::array kShadowWhyNames = {
+    std::string_view("sent"),        std::string_view("unlisted"),   std::string_view("off"),
+    std::string_view("sampled-out"), std::string_view("by-state"),   std::string_view("no-safe-way"),
+    std::string_view("mixed"),       std::string_view("not-copied"), std::string_view("upgraded")};
 
 constexpr std::string_view name(ShadowWhy why) {
   return kShadowWhyNames[static_cast<std::size_t>(why)];
@@ -83,6 +84,13 @@ struct Decision {
 // one spec.
 Decision decide(const RouteTable& table, const RoutingState& state, const RouteMatch& match,
                 const RequestKey& key, std::string_view target);
+
+// Nobody decides what is said on a connection that is upgraded: it goes where the writes of its cohort go,
+// whatever class its route has, and has no shadow.
+void decide_upgrade(Decision& decision);
+
+// Who answers the requests of this route whose key is in this cohort.
+Side answering_side(const RouteTable& table, const RoutingState& state, std::uint32_t route, CohortId cohort);
 
 // Where a write's shadow goes: the safe path of its route with the parameters of the request, and its query.
 // REQUIRES: the route has a safe path.

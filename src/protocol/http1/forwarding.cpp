@@ -161,13 +161,19 @@ HeaderFields passing_fields(const ResponseHead& head, const Framing& framing, st
   return fields;
 }
 
-// RFC 9110, 6.5.1: nothing that frames, routes or authenticates.
+// RFC 9110, 6.5.1: nothing that frames, routes, authenticates or changes what is asked. Nor what only the
+// gateway may say: many programs read trailers as if they had stood in the head.
 void append_trailers(std::string& out, const HeaderFields& trailers) {
-  constexpr std::array<std::string_view, 6> kForbidden = {
-      "Host", "Content-Length", "Content-Encoding", "Authorization", "Set-Cookie", "Content-Type"};
+  constexpr std::array<std::string_view, 12> kForbidden = {
+      "Host",          "Content-Length", "Content-Encoding", "Content-Type",
+      "Content-Range", "Authorization",  "Set-Cookie",       "Cookie",
+      "Range",         "Max-Forwards",   "Trailer",          "traceparent"};
+  auto is_allowed = [&](std::string_view name) {
+    return !is_one_of(name, kHopByHop) && !is_one_of(name, kForbidden) && !is_ours(name) &&
+           !looks_like_ours(name);
+  };
   for (const auto& field : trailers)
-    if (!is_one_of(field.name, kHopByHop) && !is_one_of(field.name, kForbidden))
-      append_field(out, field.name, field.value);
+    if (is_allowed(field.name)) append_field(out, field.name, field.value);
   out += "\r\n";
 }
 

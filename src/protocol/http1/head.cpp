@@ -138,8 +138,8 @@ std::optional<Refusal> take_host(RequestHead& head) {
 }
 
 // What only the next hop may see is not here for anybody who decides (RFC 9110, 7.6.1): who answers would
-// hang on a field that he does not get.
-void drop_listed(HeaderFields& fields) {
+// hang on a field that he does not get. Each name is looked for among all fields, so there may not be many.
+std::optional<Refusal> drop_listed(const HeadLimits& limits, HeaderFields& fields) {
   constexpr std::array<std::string_view, 14> kKept = {"close",
                                                       "keep-alive",
                                                       "Connection",
@@ -155,16 +155,21 @@ void drop_listed(HeaderFields& fields) {
                                                       "X-Forwarded-Proto",
                                                       "X-Forwarded-Host"};
   std::vector<std::string_view> listed;
+  std::size_t members = 0;
   for (const auto& field : fields)
     if (same_field_name(field.name, "Connection"))
       for_each_member(field.value, [&](std::string_view member) {
+        if (++members > limits.fields_max) return;
         if (std::ranges::none_of(kKept, [&](auto kept) { return same_field_name(kept, member); }))
           listed.push_back(member);
       });
-  if (listed.empty()) return;
+  if (members > limits.fields_max)
+    return Refusal{431, fmt::format("Connection lists more than {} names", limits.fields_max)};
+  if (listed.empty()) return std::nullopt;
   std::erase_if(fields, [&](const auto& field) {
     return std::ranges::any_of(listed, [&](auto member) { return same_field_name(field.name, member); });
   });
+  return std::nullopt;
 }
 
 }  // namespace
@@ -185,6 +190,21 @@ bool lists_token(const HeaderFields& fields, std::string_view name, std::string_
                     [&](std::string_view member) { found = found || same_field_name(member, token); });
   }
   return found;
+}
+
+bool wants_upgrade(const RequestHead& head) {
+  if (head.minor_version == 0 || !lists_token(head.fields, "Connection", "upgrade")) return false;
+  bool to_protocol = false, to_http = false;
+  for (const auto& field : head.fields) {
+    if (!same_field_name(field.name, "Upgrade")) continue;
+    for_each_member(field.value, [&](std::string_view protocol) {
+      to_protocol = true;
+      auto name = protocol.substr(0, protocol.find('/'));
+      to_http = to_http || same_field_name(name, "h2c") || same_field_name(name, "h2") ||
+                same_field_name(name, "HTTP");
+    });
+  }
+  return to_protocol && !to_http;
 }
 
 // Whether `bytes` of a head whose end has not come are too many.
@@ -233,7 +253,8 @@ std::optional<Refusal> parse_request_head(std::string_view bytes, const HeadLimi
   head.minor_version = *minor;
   if (auto refusal = parse_target(line.substr(first + 1, second - first - 1), head)) return refusal;
   if (auto refusal = parse_fields(bytes, limits, head.fields)) return refusal;
-  if (find_field(head.fields, "Connection")) drop_listed(head.fields);
+  if (find_field(head.fields, "Connection"))
+    if (auto refusal = drop_listed(limits, head.fields)) return refusal;
   return take_host(head);
 }
 

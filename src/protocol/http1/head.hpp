@@ -56,6 +56,10 @@ bool is_field_value(std::string_view text);  // no control character but tabs
 // Whether the list that fields of this name make up together names `token`, in any case.
 bool lists_token(const HeaderFields& fields, std::string_view name, std::string_view token);
 
+// Whether the connection is to be upgraded. Not to another version of HTTP (RFC 9113, 3.1): its requests
+// would pass through the tunnel undecided.
+bool wants_upgrade(const RequestHead& head);
+
 // Calls `visit` with every member of a comma-separated list, trimmed; empty members are passed over.
 template <class Visit>
 void for_each_member(std::string_view list, Visit visit) {

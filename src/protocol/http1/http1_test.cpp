@@ -111,6 +111,21 @@ TEST(Http1Head, takes_an_absolute_target_without_a_path_for_the_root_or_the_serv
   EXPECT_EQ(head.target, "*");
 }
 
+TEST(Http1Head, may_not_list_more_names_in_Connection_than_it_may_have_fields) {
+  auto head_with = [](std::size_t names) {
+    std::string list = "Connection: a";
+    for (std::size_t i = 1; i < names; ++i) list += ",a";
+    return "GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n" + list + "\r\n\r\n";
+  };
+  RequestHead head;
+  auto most = HeadLimits{}.fields_max - 1;
+  auto fits = head_with(most), exceeds = head_with(most + 1);
+  EXPECT_FALSE(parse_request_head(fits, {}, head));
+  auto refusal = parse_request_head(exceeds, {}, head);
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->status, 431);
+}
+
 TEST(Http1Head, does_not_hold_what_ends_here_because_Connection_lists_it) {
   RequestHead head;
   EXPECT_FALSE(

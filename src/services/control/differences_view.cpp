@@ -53,7 +53,7 @@ json::value cluster_value(const JudgedCluster& judged, WallTime now, bool with_e
                         {"path", cluster.signature.path},
                         {"kind", cluster.signature.kind},
                         {"values", cluster.signature.values},
-                        {"count", cluster.count},
+                        {"count", cluster.count_now()},
                         {"first_seen", to_string(cluster.first_seen)},
                         {"last_seen", to_string(cluster.last_seen)},
                         {"age_seconds", seconds(now - cluster.first_seen)},

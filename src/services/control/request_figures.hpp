@@ -27,7 +27,9 @@ struct RequestFigures {
   struct Address {
     Side side = Side::legacy;
     std::string address;
-    bool is_left_alone = false;
+    bool is_left_alone = false;  // by users, now
+    bool fails_users = false;    // it has not answered since it was left alone, or its health answers are bad
+    bool fails_shadows = false;
   };
 
   OfSide legacy;

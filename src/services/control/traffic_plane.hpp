@@ -53,6 +53,8 @@ class TrafficPlane {
   // Whether no write of the cohort is under way any more that was sent off before the last change of the
   // routing. Any thread.
   virtual bool has_settled(const Scope& scope) const = 0;
+  // Of the spec whose routes are in force: one that was taken over since the start, or that of the start.
+  virtual std::string spec_hash() const = 0;
 };
 
 }  // namespace oxbow

@@ -112,7 +112,8 @@ json::value traffic_value(const TrafficPlane& traffic) {
   for (const auto& entity : traffic.skew()) entities.push_back(skew_value(entity));
   return {{"routes", std::move(routes)},
           {"skew", std::move(entities)},
-          {"services", services_value(traffic.requests())}};
+          {"services", services_value(traffic.requests())},
+          {"spec_hash", traffic.spec_hash()}};
 }
 
 std::string traffic_json(const TrafficPlane& traffic) {

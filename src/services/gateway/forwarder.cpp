@@ -19,22 +19,6 @@ bool is_idempotent(std::string_view method) {
          method == "DELETE" || method == "TRACE";
 }
 
-// Not to another version of HTTP (RFC 9113, 3.1): its requests would pass through the tunnel undecided.
-bool wants_upgrade(const RequestHead& head) {
-  if (head.minor_version == 0 || !http1::lists_token(head.fields, "Connection", "upgrade")) return false;
-  bool to_protocol = false, to_http = false;
-  for (const auto& field : head.fields) {
-    if (!same_field_name(field.name, "Upgrade")) continue;
-    http1::for_each_member(field.value, [&](std::string_view protocol) {
-      to_protocol = true;
-      auto name = protocol.substr(0, protocol.find('/'));
-      to_http = to_http || same_field_name(name, "h2c") || same_field_name(name, "h2") ||
-                same_field_name(name, "HTTP");
-    });
-  }
-  return to_protocol && !to_http;
-}
-
 bool expects_continue(const RequestHead& head) {
   return http1::lists_token(head.fields, "Expect", "100-continue");
 }
@@ -189,8 +173,9 @@ void Forwarder::prepare(Exchange& exchange) {
   visit.cohort = destination.cohort;
   visit.reason = destination.reason;
   visit.shadow = destination.shadow_skip;
-  bool is_wanted = visit.shadow == ShadowSkip::none || visit.shadow == ShadowSkip::not_copied;
-  if (is_wanted && wants_upgrade(head)) visit.shadow = ShadowSkip::upgraded;
+  bool is_wanted = visit.shadow == ShadowSkip::none || visit.shadow == ShadowSkip::not_copied ||
+                   visit.shadow == ShadowSkip::upgraded;
+  if (visit.shadow == ShadowSkip::none) visit.shadow = shadows_.refuses(destination);
   if (visit.shadow == ShadowSkip::none)
     exchange.copy = shadows_.begin(destination);
   else if (is_wanted)
@@ -235,7 +220,7 @@ Task<void> Forwarder::attempt(Exchange& exchange, UpstreamConnection& service) {
 }
 
 bool Forwarder::asks_for_upgrade(const Exchange& exchange) {
-  return wants_upgrade(exchange.client.request()) && !exchange.has_body();
+  return http1::wants_upgrade(exchange.client.request()) && !exchange.has_body();
 }
 
 std::string Forwarder::whole_request(Exchange& exchange) {
@@ -383,7 +368,7 @@ void Forwarder::take(Exchange& exchange, const BodyPart& part) {
 Task<void> Forwarder::tunnel(Exchange& exchange, UpstreamConnection& service) {
   auto& client = exchange.client;
   auto* stream = client.stream();
-  if (stream == nullptr || !wants_upgrade(client.request()))
+  if (stream == nullptr || !http1::wants_upgrade(client.request()))
     co_return Err(ErrorCode::malformed, "the service switches to a protocol that nobody asked for");
   exchange.visit.status = 101;
   client.add_interim(service.head());

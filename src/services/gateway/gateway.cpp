@@ -59,17 +59,16 @@ Gateway::Gateway(GatewayParts parts)
                          shadow_limits_of(settings_, parts_.spec.legacy)},
                         {parts_.shadows.dialer, shadow_deadlines_, service_addresses(parts_.spec.new_side),
                          shadow_limits_of(settings_, parts_.spec.new_side)}},
-      shadow_runner_(
-          {.executor = parts_.shadows.executor,
-           .upstreams = shadow_upstreams_,
-           .deadlines = shadow_deadlines_,
-           .body_bytes_max = settings_.shadow.body_bytes_max,
-           .time_max = settings_.shadow.time_max,
-           .connections_max = static_cast<int>(settings_.shadow.connections_max),
-           .users_wait = [this] { return counter_.under_way() > 0; },
-           .on_pair = [this](auto copy) { judge_.offer(std::move(copy)); },
-           .on_skip = [this](const ShadowCopy& copy,
-                             ShadowSkip why) { judge_.skipped(copy.routing, copy.route, copy.began, why); }}),
+      shadow_runner_({.executor = parts_.shadows.executor,
+                      .upstreams = shadow_upstreams_,
+                      .deadlines = shadow_deadlines_,
+                      .body_bytes_max = settings_.shadow.body_bytes_max,
+                      .time_max = settings_.shadow.time_max,
+                      .connections_max = static_cast<int>(settings_.shadow.connections_max),
+                      .users_wait = [this] { return counter_.under_way() > 0; },
+                      .on_pair = [this](auto copy) { judge_.offer(std::move(copy)); },
+                      .on_skip = [this](const ShadowCopy& copy,
+                                        ShadowSkip why) { judge_.skipped(copy.routing, copy.route, why); }}),
       router_(parts_.routing, skew_, parts_.seed),
       hold_(parts_.users.executor),
       judge_({.exemplars = parts_.exemplars,
@@ -81,8 +80,8 @@ Gateway::Gateway(GatewayParts parts)
           settings_.shadow.memory_bytes_max, settings_.shadow.body_bytes_max,
           [this](Side side) { return shadow_runner_.refuses(side); },
           [this](auto copy) { shadow_runner_.take(std::move(copy)); },
-          [this](const auto& routing, std::size_t route, WallTime began, ShadowSkip why) {
-            judge_.skipped(routing, route, began, why);
+          [this](const auto& routing, std::size_t route, ShadowSkip why) {
+            judge_.skipped(routing, route, why);
           }),
       forwarder_(parts_.users.executor, upstreams_, router_, hold_, shadows_, deadlines_, parts_.seed),
       access_log_(settings_.access_log),
@@ -200,9 +199,15 @@ RequestFigures Gateway::requests() const {
   RequestFigures figures;
   counter_.tell(figures);
   figures.shadow_bytes = shadows_.memory_bytes();
-  for (auto side : {Side::legacy, Side::new_side})
-    for (auto& [address, is_left_alone] : upstreams_.of(side).addresses())
-      figures.addresses.push_back({side, std::move(address), is_left_alone});
+  for (auto side : {Side::legacy, Side::new_side}) {
+    auto of_users = upstreams_.of(side).addresses(), of_shadows = shadow_upstreams_.of(side).addresses();
+    for (std::size_t i = 0; i < of_users.size(); ++i)
+      figures.addresses.push_back({.side = side,
+                                   .address = std::move(of_users[i].address),
+                                   .is_left_alone = of_users[i].is_left_alone,
+                                   .fails_users = of_users[i].is_failing,
+                                   .fails_shadows = of_shadows[i].is_failing});
+  }
   return figures;
 }
 

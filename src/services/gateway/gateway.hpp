@@ -56,6 +56,7 @@ class Gateway final : public TrafficPlane {
   std::vector<EntitySkew> skew() const override { return skew_.report(); }
   RequestFigures requests() const override;
   bool has_settled(const Scope& scope) const override { return hold_.has_settled(scope); }
+  std::string spec_hash() const override { return router_.spec_hash(); }
 
  private:
   Task<void> accept(Listener& listener);

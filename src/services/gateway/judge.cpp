@@ -6,6 +6,7 @@
 #include "core/parity/answers.hpp"
 #include "protocol/content_encoding.hpp"
 #include "protocol/http1/head.hpp"
+#include "runtime/real_clock.hpp"
 #include "services/gateway/message_reader.hpp"
 
 namespace oxbow {
@@ -17,6 +18,7 @@ constexpr auto kKeepEvery = 5s;
 // Work is gathered for a moment, because waking a thread for each pair costs the users' thread more than the
 // comparison costs this one.
 constexpr auto kGatherFor = 10ms;
+constexpr auto kGatherSkippedFor = 100ms;  // they hold nothing
 constexpr std::size_t kGathered = 1000;
 constexpr std::string_view kEarlierVersion = "earlier_version";
 constexpr std::size_t kBodyBytesMax = ParityLimits{}.body_bytes_max;
@@ -96,7 +98,7 @@ struct Judge::Comparison {
 };
 
 Judge::Judge(JudgeParts parts)
-    : parts_(std::move(parts)), clusters_(Random(parts_.seed)), kept_at_(parts_.now()) {
+    : parts_(std::move(parts)), clusters_(Random(parts_.seed)), kept_at_(monotonic_now()) {
   if (parts_.exemplars != nullptr) {
     if (auto known = parts_.exemplars->load())
       clusters_.restore(std::move(*known));
@@ -124,37 +126,40 @@ void Judge::take_over(const Routing& routing) {
   for (std::size_t i = 0; i < routes.texts.size(); ++i) {
     const auto& text = routes.texts[i];
     if (before && routes_.contains(text) && rules_of_text(*before, text) != rules_of_text(routes, text))
-      begin_anew(text, parts_.now());
+      begin_anew(text, parts_.now(), routing);
     clusters_.redact_again(text, routes.redactors[i]);
   }
 }
 
 void Judge::begin_as_ordered(const Routing& routing) {
-  begun_anew_ = routing.begun_anew;
+  auto before = std::exchange(begun_anew_, routing.begun_anew);
   for (const auto& text : routing.routes->texts) {
     for (const auto& name : {std::string(), text}) {
-      auto ordered = begun_anew_.find(name);
-      if (ordered != begun_anew_.end() && ordered->second > routes_[text].epoch.counts_from)
-        begin_anew(text, ordered->second);
+      auto ordered = begun_anew_.find(name), known = before.find(name);
+      if (ordered == begun_anew_.end()) continue;
+      if (known == before.end() || known->second != ordered->second)
+        begin_anew(text, ordered->second, routing);
     }
   }
 }
 
 // What the services are, they stay.
-void Judge::begin_anew(const std::string& text, WallTime counts_from) {
+void Judge::begin_anew(const std::string& text, WallTime since, const Routing& routing) {
   auto& figures = routes_[text];
   auto epoch = figures.epoch;
-  epoch.begin(counts_from);
-  epoch.counts_from = counts_from;
+  epoch.begin(since);
+  counts_from_[text] = routing.state.revision;
   figures = RouteFigures{.epoch = std::move(epoch)};
   fields_.begin_anew(text);
+  clusters_.begin_anew(text);
 }
 
 // What was asked before its route began anew says nothing about it now, and neither does what was to be
-// compared in another way.
-bool Judge::counts(const Routing& routing, std::size_t route, WallTime began) const {
+// compared in another way. No clock decides that, because it may be set back.
+bool Judge::counts(const Routing& routing, std::size_t route) const {
   const auto& text = routing.routes->texts[route];
-  if (auto known = routes_.find(text); known != routes_.end() && began < known->second.epoch.counts_from)
+  if (auto from = counts_from_.find(text);
+      from != counts_from_.end() && routing.state.revision < from->second)
     return false;
   return routing.routes == routes_in_force_ ||
          rules_of_text(*routing.routes, text) == rules_of_text(*routes_in_force_, text);
@@ -174,7 +179,7 @@ bool Judge::is_of_present_versions(const ShadowCopy& copy, const Comparison& com
   if (field.empty()) return true;
   bool has_changed = false, is_earlier = false;
   auto see = [&](SideVersions& versions, const Opened& opened) {
-    auto seen = versions.see(find_field(opened.answer.fields, field).value_or(""), parts_.now());
+    auto seen = versions.see(find_field(opened.answer.fields, field).value_or(""), monotonic_now());
     has_changed |= seen == SideVersions::Seen::changed;
     is_earlier |= seen == SideVersions::Seen::earlier;
   };
@@ -189,26 +194,28 @@ bool Judge::is_of_present_versions(const ShadowCopy& copy, const Comparison& com
   return !is_earlier;
 }
 
-bool Judge::is_worth_waking() const {
-  auto waiting = copies_.size() + skipped_.size();
-  return waiting == 1 || waiting == kGathered;
-}
-
 void Judge::offer(std::unique_ptr<ShadowCopy> copy) {
   {
     std::lock_guard lock(queue_mutex_);
     copies_.push_back(std::move(copy));
-    if (!is_worth_waking()) return;
+    if (copies_.size() != 1 && copies_.size() != kGathered) return;
   }
   queue_filled_.notify_one();
 }
 
-void Judge::skipped(std::shared_ptr<const Routing> routing, std::size_t route, WallTime began,
-                    ShadowSkip why) {
+// Those that come in a row mostly have one reason.
+void Judge::skipped(const std::shared_ptr<const Routing>& routing, std::size_t route, ShadowSkip why) {
   {
     std::lock_guard lock(queue_mutex_);
-    skipped_.push_back({std::move(routing), route, began, why});
-    if (!is_worth_waking()) return;
+    if (!skipped_.empty()) {
+      auto& last = skipped_.back();
+      if (last.routing == routing && last.route == route && last.why == why) {
+        ++last.count;
+        return;
+      }
+    }
+    skipped_.push_back({routing, route, why, 1});
+    if (skipped_.size() != 1) return;
   }
   queue_filled_.notify_one();
 }
@@ -223,16 +230,18 @@ void Judge::work() {
     while (judge_next()) keep_exemplars();
     keep_exemplars();
   }
-  kept_at_ = {};
+  kept_at_ -= kKeepEvery;
   keep_exemplars();
 }
 
 // False at the end.
 bool Judge::wait_for_work() {
   std::unique_lock lock(queue_mutex_);
-  auto waiting = [&] { return copies_.size() + skipped_.size(); };
-  queue_filled_.wait_for(lock, kKeepEvery, [&] { return ends_ || waiting() > 0; });
-  queue_filled_.wait_for(lock, kGatherFor, [&] { return ends_ || waiting() >= kGathered; });
+  queue_filled_.wait_for(lock, kKeepEvery, [&] { return ends_ || !copies_.empty() || !skipped_.empty(); });
+  if (copies_.empty())
+    queue_filled_.wait_for(lock, kGatherSkippedFor, [&] { return ends_ || !copies_.empty(); });
+  queue_filled_.wait_for(lock, kGatherFor,
+                         [&] { return ends_ || copies_.empty() || copies_.size() >= kGathered; });
   return !ends_;
 }
 
@@ -259,8 +268,8 @@ void Judge::count_skipped() {
   if (being_counted_.empty()) return;
   std::lock_guard lock(books_mutex_);
   for (const auto& each : being_counted_)
-    if (counts(*each.routing, each.route, each.began))
-      routes_[each.routing->routes->texts[each.route]].coverage.skipped(name(each.why));
+    if (counts(*each.routing, each.route))
+      routes_[each.routing->routes->texts[each.route]].coverage.skipped(name(each.why), each.count);
   being_counted_.clear();
 }
 
@@ -290,7 +299,7 @@ void Judge::record(const ShadowCopy& copy, const Comparison& comparison, Diverge
   const auto& found = comparison.found;
   bool legacy_answered = copy.answered_by == Side::legacy;
   std::lock_guard lock(books_mutex_);
-  if (!counts(*copy.routing, copy.route, copy.began)) return;
+  if (!counts(*copy.routing, copy.route)) return;
   auto& figures = routes_[text];
   if (!is_of_present_versions(copy, comparison, figures)) return;
   if (found.verdict == AnswerComparison::Verdict::skipped) {
@@ -332,8 +341,8 @@ void Judge::record(const ShadowCopy& copy, const Comparison& comparison, Diverge
 
 // Beside the books' lock, because the disk may be slow.
 void Judge::keep_exemplars() {
-  if (parts_.exemplars == nullptr || parts_.now() - kept_at_ < kKeepEvery) return;
-  kept_at_ = parts_.now();
+  if (parts_.exemplars == nullptr || monotonic_now() - kept_at_ < kKeepEvery) return;
+  kept_at_ = monotonic_now();
   std::vector<DifferenceCluster> changed;
   {
     std::lock_guard lock(books_mutex_);

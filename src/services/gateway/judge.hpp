@@ -39,8 +39,8 @@ class Judge {
   // Both answers of a copy are there. Any thread.
   void offer(std::unique_ptr<ShadowCopy> copy);
 
-  // An eligible request, asked at `began`, that has no second answer. Any thread.
-  void skipped(std::shared_ptr<const Routing> routing, std::size_t route, WallTime began, ShadowSkip why);
+  // An eligible request that has no second answer. Any thread.
+  void skipped(const std::shared_ptr<const Routing>& routing, std::size_t route, ShadowSkip why);
 
   // What is known now. Any thread; nothing is recorded until `read` returns.
   void look(const std::function<void(const AnswersKnown&)>& read) const;
@@ -49,17 +49,16 @@ class Judge {
   struct Skipped {
     std::shared_ptr<const Routing> routing;
     std::size_t route;
-    WallTime began;
     ShadowSkip why;
+    std::uint64_t count;
   };
   struct Comparison;
 
   void begin_as_ordered(const Routing& routing);
-  void begin_anew(const std::string& text, WallTime counts_from);
-  bool counts(const Routing& routing, std::size_t route, WallTime began) const;
+  void begin_anew(const std::string& text, WallTime since, const Routing& routing);
+  bool counts(const Routing& routing, std::size_t route) const;
   bool is_of_present_versions(const ShadowCopy& copy, const Comparison& comparison, RouteFigures& figures);
   const Redactor& redactor_in_force(std::string_view text) const;
-  bool is_worth_waking() const;
   void work();
   bool wait_for_work();
   bool judge_next();
@@ -83,7 +82,8 @@ class Judge {
   ClusterBook clusters_;
   std::shared_ptr<const Routes> routes_in_force_;
   Routing::BegunAnew begun_anew_;
-  WallTime kept_at_{};
+  std::map<std::string, std::uint64_t> counts_from_;  // by route: the revision of the routing
+  Instant kept_at_;
   std::thread thread_;
 };
 

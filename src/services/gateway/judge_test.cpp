@@ -12,6 +12,8 @@
 #include <set>
 #include <string>
 
+#include "support/routing_of.hpp"
+
 namespace oxbow {
 namespace {
 
@@ -24,27 +26,19 @@ std::set<std::filesystem::path> threads() {
   return found;
 }
 
-std::shared_ptr<const Routing> routing_of(Route route) {
-  EntitySpec entity;
-  entity.name = "payment";
-  entity.cohorts = {CohortSpec{.name = "all", .rest = true}};
-  entity.reads = {{ReadClass::latency, State::new_read}};
-  route.method = "GET";
-  route.path = "/a";
-  route.read = ReadClass::latency;
-  entity.routes = {std::move(route)};
-  Spec spec;
-  spec.entities = {std::move(entity)};
-  auto routes = compile_routes(spec, {}, std::chrono::year_month_day{});
-  EXPECT_TRUE(routes);
-  return std::make_shared<Routing>(Routing{.routes = *routes});
+// The same under an operator's order to begin anew.
+std::shared_ptr<const Routing> ordered_anew(const std::shared_ptr<const Routing>& before, WallTime at,
+                                            std::uint64_t revision) {
+  auto routing = std::make_shared<Routing>(*before);
+  routing->begun_anew[""] = at;
+  routing->state.revision = revision;
+  return routing;
 }
 
 // A pair whose one member differs.
-std::unique_ptr<ShadowCopy> pair_of(std::shared_ptr<const Routing> routing, WallTime began) {
+std::unique_ptr<ShadowCopy> pair_of(std::shared_ptr<const Routing> routing) {
   auto copy = std::make_unique<ShadowCopy>(std::make_shared<ShadowBudget>(10000), 10000);
   copy->routing = std::move(routing);
-  copy->began = began;
   copy->look = ShadowCopy::Look::only;
   copy->answer = {"HTTP/1.1 200 OK\r\n\r\n", R"({"note":"one","member":"Anna"})"};
   copy->shadow_answer = {"HTTP/1.1 200 OK\r\n\r\n", R"({"note":"two","member":"Anna"})"};
@@ -72,7 +66,7 @@ void pause_for(Duration time) {
 }
 
 // Waking a thread costs the one that serves users more than a comparison costs the judge.
-TEST(Judge, IsWokenOnceForMuchThatComesInAMoment) {
+TEST(Judge, IsWokenOnceForMuchThatIsSkippedInAMoment) {
   constexpr int kOffers = 400;
   auto others = threads();
   Judge judge({.now = [] { return WallTime{}; }, .ask_again = {}});
@@ -85,11 +79,11 @@ TEST(Judge, IsWokenOnceForMuchThatComesInAMoment) {
   auto slept_before = sleeps_of(thread);
   auto began = Clock::now();
   for (int i = 0; i < kOffers; ++i) {
-    judge.skipped(routing, 0, WallTime{}, ShadowSkip::timeout);
+    judge.skipped(routing, 0, ShadowSkip::timeout);
     pause_for(500us);
   }
   auto slept = sleeps_of(thread) - slept_before;
-  auto moments = (Clock::now() - began) / 10ms + 1;
+  auto moments = (Clock::now() - began) / 100ms + 1;
   EXPECT_GE(slept_before, 0);
   EXPECT_LE(slept, 3 * moments + 10) << "in " << moments << " moments";
 
@@ -117,10 +111,10 @@ class JudgeTest : public testing::Test {
 
   // When all that was offered before was judged, which the last pair and the last that is skipped show.
   std::uint64_t eligible_behind(const std::shared_ptr<const Routing>& routing) {
-    auto last = pair_of(routing, now + 1s);
+    auto last = pair_of(routing);
     last->shadow_answer.body = "{";
     judge.offer(std::move(last));
-    judge.skipped(routing, 0, now + 1s, ShadowSkip::no_answer);
+    judge.skipped(routing, 0, ShadowSkip::no_answer);
     auto is_over = [&] { return skipped().contains("no_answer") && skipped().contains("not_json"); };
     for (auto until = Clock::now() + 10s; !is_over() && Clock::now() < until;) pause_for(5ms);
     EXPECT_TRUE(is_over());
@@ -149,9 +143,9 @@ TEST_F(JudgeTest, APairThatWasToBeComparedByOtherRulesDoesNotCount) {
   auto before = routing_of({}), after = routing_of({.compare = {ignore("$.b")}});
   judge.take_over(*before);
   judge.take_over(*after);
-  judge.offer(pair_of(before, now - 1s));
-  judge.offer(pair_of(before, now + 1s));  // it was just being decided
-  judge.skipped(before, 0, now, ShadowSkip::timeout);
+  judge.offer(pair_of(before));
+  judge.offer(pair_of(before));  // it was just being decided
+  judge.skipped(before, 0, ShadowSkip::timeout);
   EXPECT_EQ(eligible_behind(after), 0u);
 }
 
@@ -159,26 +153,39 @@ TEST_F(JudgeTest, APairOfAnEarlierSpecWithTheSameRulesCounts) {
   auto before = routing_of({}), after = routing_of({});
   judge.take_over(*before);
   judge.take_over(*after);
-  judge.offer(pair_of(before, now - 1s));
-  judge.skipped(before, 0, now - 1s, ShadowSkip::timeout);
+  judge.offer(pair_of(before));
+  judge.skipped(before, 0, ShadowSkip::timeout);
   EXPECT_EQ(eligible_behind(after), 2u);
 }
 
 TEST_F(JudgeTest, WhatWasAskedBeforeAnOrderToBeginAnewDoesNotCount) {
-  auto routing = std::make_shared<Routing>(*routing_of({}));
-  judge.take_over(*routing);
-  routing->begun_anew[""] = now;
-  judge.take_over(*routing);
-  judge.offer(pair_of(routing, now - 1s));
-  judge.skipped(routing, 0, now - 1s, ShadowSkip::timeout);
-  EXPECT_EQ(eligible_behind(routing), 0u);
+  auto before = routing_of({}, 1);
+  judge.take_over(*before);
+  auto after = ordered_anew(before, now, 2);
+  judge.take_over(*after);
+  judge.offer(pair_of(before));
+  judge.skipped(before, 0, ShadowSkip::timeout);
+  EXPECT_EQ(eligible_behind(after), 0u);
+}
+
+TEST_F(JudgeTest, AnOrderToBeginAnewCountsAlsoWhenTheClockWasSetBackBeforeIt) {
+  auto first = routing_of({}, 1);
+  judge.take_over(*first);
+  auto second = ordered_anew(first, now, 2);
+  judge.take_over(*second);
+  judge.offer(pair_of(second));
+  EXPECT_EQ(eligible_behind(second), 1u);
+  auto third = ordered_anew(second, now - 1h, 3);
+  judge.take_over(*third);
+  judge.offer(pair_of(third));
+  EXPECT_EQ(eligible_behind(third), 1u);
 }
 
 TEST_F(JudgeTest, WhatALaterSpecHidesIsHiddenInAnExampleOfAnEarlierRequest) {
   auto before = routing_of({}), after = routing_of({.redact = {"$.member"}});
   judge.take_over(*before);
   judge.take_over(*after);
-  judge.offer(pair_of(before, now));
+  judge.offer(pair_of(before));
   eligible_behind(after);
   EXPECT_NE(example_of_legacy(), "");
   EXPECT_EQ(example_of_legacy().find("Anna"), std::string::npos) << example_of_legacy();
@@ -188,7 +195,7 @@ TEST_F(JudgeTest, AFieldThatHasToBeTranslatedDiffersIfItIsTheSameOnBothSides) {
   CompareRule rule{.kind = CompareRule::Kind::map, .header = "X-State", .map = {{"A", "authorised"}}};
   auto routing = routing_of({.compare = {rule}});
   judge.take_over(*routing);
-  auto copy = pair_of(routing, now);
+  auto copy = pair_of(routing);
   copy->answer.head = "HTTP/1.1 200 OK\r\nX-State: A\r\n\r\n";
   copy->shadow_answer = copy->answer;
   judge.offer(std::move(copy));
@@ -205,11 +212,11 @@ TEST_F(JudgeTest, WhatIsSkippedDoesNotPileUpBehindManyPairs) {
   std::promise<void> both;
   on_difference = [&] {
     counted.push_back(skipped().size());
-    judge.skipped(routing, 0, now, ShadowSkip::timeout);
+    judge.skipped(routing, 0, ShadowSkip::timeout);
     if (counted.size() == 2) both.set_value();
   };
   for (int i = 0; i < 2; ++i) {
-    auto copy = pair_of(routing, now);
+    auto copy = pair_of(routing);
     copy->look = ShadowCopy::Look::first;
     judge.offer(std::move(copy));
   }
@@ -230,7 +237,7 @@ TEST(Judge, DoesNotEndWhatItHasBegunWithAtItsEnd) {
                      }});
     judge.take_over(*routing);
     for (int i = 0; i < kOffers; ++i) {
-      auto copy = pair_of(routing, WallTime{});
+      auto copy = pair_of(routing);
       copy->look = ShadowCopy::Look::first;
       judge.offer(std::move(copy));
     }

@@ -1,5 +1,7 @@
 #include "services/gateway/router.hpp"
 
+#include "protocol/http1/head.hpp"
+
 namespace oxbow {
 namespace {
 
@@ -11,6 +13,8 @@ ShadowSkip skip_of(ShadowWhy why) {
       return ShadowSkip::sampled_out;
     case ShadowWhy::not_copied:
       return ShadowSkip::not_copied;
+    case ShadowWhy::upgraded:
+      return ShadowSkip::upgraded;
     case ShadowWhy::no_safe_way:
       return ShadowSkip::method;
     case ShadowWhy::unlisted:
@@ -32,7 +36,7 @@ void Router::publish(std::shared_ptr<const Routing> routing) {
   routing_.swap(routing);
 }
 
-std::shared_ptr<const Routing> Router::in_force() {
+std::shared_ptr<const Routing> Router::in_force() const {
   std::lock_guard lock(mutex_);
   return routing_;
 }
@@ -63,6 +67,7 @@ std::optional<Destination> Router::decide(Question& question) {
   const auto& table = routing.routes->table;
   if (question.body_key_) question.key_ = question.body_key_->result();
   auto decision = oxbow::decide(table, routing.state, question.match_, question.key_, question.head_->target);
+  if (http1::wants_upgrade(*question.head_)) decide_upgrade(decision);
   Destination destination{.side = decision.side, .shadow_skip = skip_of(decision.shadow_why)};
   destination.waits = decision.waits;
   destination.writes = decision.is_write(table);

@@ -43,14 +43,17 @@ class Router {
   // Into `question`, because it holds on to its own texts.
   void begin(const RequestHead& head, Question& question);
 
+  // Of the spec whose routes are in force. Any thread.
+  std::string spec_hash() const { return in_force()->routes->table.spec_hash(); }
+
   // Nothing if the spec has changed since begin(): the question has to be asked anew.
   std::optional<Destination> decide(Question& question);
 
  private:
-  std::shared_ptr<const Routing> in_force();
+  std::shared_ptr<const Routing> in_force() const;
 
   // Not std::atomic: what libstdc++ 12 makes of it lets go of the pointer before it has surely read it.
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::shared_ptr<const Routing> routing_;
   SkewKeeper& skew_;
   Random random_;

@@ -83,7 +83,6 @@ class ShadowCopy {
   }
   ShadowSkip skip() const { return skip_; }
 
-  WallTime began{};
   Side answered_by = Side::legacy;
   std::size_t route = 0;
   std::string method;

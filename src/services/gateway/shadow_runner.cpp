@@ -236,7 +236,10 @@ boost::asio::awaitable<ShadowSkip> ShadowRunner::ask_on(Upstream::Lease& service
     co_return ShadowSkip::answer_too_large;
   }
   if (copy.skip() != ShadowSkip::none) co_return copy.skip();
-  if (deadline.has_expired()) co_return ShadowSkip::timeout;
+  if (deadline.has_expired()) {
+    service.failed(parts_.deadlines.now());
+    co_return ShadowSkip::timeout;
+  }
   was_stale = !ended && connection.was_used() && !connection.has_answered() &&
               ended.error().code == ErrorCode::connection_lost;
   if (!ended) {

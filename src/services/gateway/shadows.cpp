@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "runtime/real_clock.hpp"
-
 namespace oxbow {
 namespace {
 
@@ -44,11 +42,7 @@ Shadows::Shadows(std::size_t memory_bytes_max, std::size_t body_bytes_max, Refus
 
 std::unique_ptr<ShadowCopy> Shadows::begin(const Destination& destination) {
   auto copy = std::make_unique<ShadowCopy>(budget_, body_bytes_max_);
-  if (auto why = refuses_(other(destination.side)); why != ShadowSkip::none)
-    copy->give_up(why);
-  else if (!copy->take(kCopyBytes))
-    copy->give_up(ShadowSkip::budget);
-  copy->began = wall_now();
+  if (!copy->take(kCopyBytes)) copy->give_up(ShadowSkip::budget);
   copy->answered_by = destination.side;
   copy->route = *destination.route;
   copy->routing = destination.routing;
@@ -82,12 +76,12 @@ ShadowSkip Shadows::submit(std::unique_ptr<ShadowCopy> copy, const Destination& 
 }
 
 ShadowSkip Shadows::skip(const ShadowCopy& copy, ShadowSkip why) {
-  on_skip_(copy.routing, copy.route, copy.began, why);
+  on_skip_(copy.routing, copy.route, why);
   return why;
 }
 
 void Shadows::pass_over(const Destination& destination, ShadowSkip why) {
-  on_skip_(destination.routing, *destination.route, wall_now(), why);
+  on_skip_(destination.routing, *destination.route, why);
 }
 
 ShadowSkip Shadows::drop(std::unique_ptr<ShadowCopy> copy, ShadowSkip why) {

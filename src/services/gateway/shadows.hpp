@@ -19,11 +19,13 @@ class Shadows {
  public:
   using Refuses = std::function<ShadowSkip(Side)>;
   using OnCopy = std::function<void(std::unique_ptr<ShadowCopy>)>;
-  using OnSkip = std::function<void(const std::shared_ptr<const Routing>&, std::size_t route, WallTime began,
-                                    ShadowSkip)>;
+  using OnSkip = std::function<void(const std::shared_ptr<const Routing>&, std::size_t route, ShadowSkip)>;
 
   Shadows(std::size_t memory_bytes_max, std::size_t body_bytes_max, Refuses refuses, OnCopy on_copy,
           OnSkip on_skip);
+
+  // Why the other side gets no shadows just now, so that no copy is worth beginning; `none` if it does.
+  ShadowSkip refuses(const Destination& destination) const { return refuses_(other(destination.side)); }
 
   std::unique_ptr<ShadowCopy> begin(const Destination& destination);
 

@@ -13,6 +13,7 @@
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
 #include "services/gateway/shadow_runner.hpp"
+#include "support/routing_of.hpp"
 
 namespace oxbow {
 namespace {
@@ -90,8 +91,11 @@ class ShadowsTest : public testing::Test {
   }
 
   void submit(bool takes_twin, Side answered_by = Side::legacy) {
-    Destination destination{
-        .side = answered_by, .shadow_skip = ShadowSkip::none, .takes_twin = takes_twin, .route = 0};
+    Destination destination{.side = answered_by,
+                            .shadow_skip = ShadowSkip::none,
+                            .takes_twin = takes_twin,
+                            .route = 0,
+                            .routing = routing_of({})};
     ASSERT_EQ(submit({.method = "GET", .target = "/a", .host = "h"}, destination), ShadowSkip::none);
   }
 
@@ -120,7 +124,7 @@ class ShadowsTest : public testing::Test {
                        .on_skip = [this](const auto&, ShadowSkip why) { skipped.push_back(why); }}};
   Shadows shadows{8000, 7000, [this](Side side) { return runner.refuses(side); },
                   [this](auto copy) { runner.take(std::move(copy)); },
-                  [this](const auto&, std::size_t, WallTime, ShadowSkip why) { skipped.push_back(why); }};
+                  [this](const auto&, std::size_t, ShadowSkip why) { skipped.push_back(why); }};
 };
 
 TEST_F(ShadowsTest, APairIsHandedOverWithItsTwin) {
@@ -245,7 +249,7 @@ TEST_F(ShadowsTest, AShadowWhoseAnswerIsComingStopsWithTheRunner) {
 }
 
 TEST_F(ShadowsTest, TheHeadOfARequestNeedsRoomAsAllElseDoes) {
-  Destination destination{.shadow_skip = ShadowSkip::none, .route = 0};
+  Destination destination{.shadow_skip = ShadowSkip::none, .route = 0, .routing = routing_of({})};
   RequestHead request{.method = "GET", .target = "/a", .host = "h"};
   std::string large(3000, 'x');
   request.fields = {{"Cookie", large}};

@@ -110,7 +110,8 @@ struct Upstream::Address {
   int failures = 0;  // in a row
   Duration left_alone = kLeftAloneMin;
   std::atomic<Instant> left_alone_until{};
-  int unhealthy_answers = 0;  // in a row
+  std::atomic<bool> was_left_alone = false;  // and has not answered since
+  int unhealthy_answers = 0;                 // in a row
   std::atomic<bool> is_healthy = true;
 
   bool is_available(Instant now) const { return is_healthy && left_alone_until.load() <= now; }
@@ -146,6 +147,7 @@ void Upstream::Lease::keep() {
 void Upstream::Lease::succeeded() {
   address_->failures = 0;
   address_->left_alone = kLeftAloneMin;
+  address_->was_left_alone.store(false, std::memory_order_relaxed);
 }
 
 // Who fails while it is left alone was asked before, and one moment makes it no sicker than it is.
@@ -155,6 +157,7 @@ void Upstream::Lease::failed(Instant now) {
   log_warn("{} failed {} times in a row; {} leave it alone for {}", to_string(address_->service),
            address_->failures, upstream_->limits_.user, human_duration(address_->left_alone));
   address_->left_alone_until = now + address_->left_alone;
+  address_->was_left_alone = true;
   address_->left_alone = std::min(2 * address_->left_alone, upstream_->limits_.left_alone_max);
   address_->failures = upstream_->limits_.failures_max - 1;  // one more try decides
   address_->idle.clear();
@@ -168,7 +171,9 @@ bool Upstream::is_available() const {
 std::vector<Upstream::AddressState> Upstream::addresses() const {
   std::vector<AddressState> states;
   for (const auto& each : addresses_)
-    states.push_back({to_string(each->service), !each->is_available(monotonic_now())});
+    states.push_back({.address = to_string(each->service),
+                      .is_left_alone = !each->is_available(monotonic_now()),
+                      .is_failing = each->was_left_alone || !each->is_healthy});
   return states;
 }
 

@@ -113,10 +113,11 @@ class Upstream {
 
   bool is_available() const;  // some address is not left alone
 
-  // All of them, and whether they are left alone now. Any thread.
+  // All of them. Any thread.
   struct AddressState {
     std::string address;
-    bool is_left_alone;
+    bool is_left_alone;  // now
+    bool is_failing;     // it was left alone and has not answered since, or its health answers are bad
   };
   std::vector<AddressState> addresses() const;
 
