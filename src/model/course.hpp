@@ -2,6 +2,7 @@
 // name themselves in the log (PostgreSQL: replication origins), so that each knows the writes of the other.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,14 @@ constexpr Side target_of(Course course) {
 // What a stream calls itself and all that is its own. A blank stands in no migration's name.
 inline std::string stream_name(std::string_view migration, Course course) {
   return std::string(migration) + (course == Course::there ? "" : " back");
+}
+
+// How a beat of the source stands in its log.
+inline std::string beat_prefix(std::string_view stream) {
+  return "beat " + std::string(stream) + " ";
+}
+inline std::string beat_marker(std::string_view stream, std::uint64_t number) {
+  return beat_prefix(stream) + std::to_string(number);
 }
 
 inline std::string origin_prefix(std::string_view stream) {

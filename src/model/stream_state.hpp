@@ -17,6 +17,7 @@ namespace oxbow {
 struct StreamPosition {
   Lsn lsn;
   std::vector<Xid> unproven;  // decoded, not yet known to be visible on the source
+  std::uint64_t beat = 0;     // the newest one of the source that was applied, see SourceAdmin::beat()
 
   friend bool operator==(const StreamPosition&, const StreamPosition&) = default;
 };

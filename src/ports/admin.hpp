@@ -65,6 +65,12 @@ class SourceAdmin : public Admin {
   // synchronous standby.
   virtual Task<Lsn> emit_marker(std::string content) = 0;
 
+  // Puts a number into the log that the source remembers as well. A target that knows of a larger one than its
+  // source does has applied what the source has forgotten: a server that came back without its last
+  // transactions. REQUIRES: ensure_stream()
+  virtual Task<void> beat(std::uint64_t number) = 0;
+  virtual Task<std::uint64_t> last_beat() = 0;  // 0: none yet
+
   virtual Task<PartsLook> look_at_parts(std::vector<TableName> tables) = 0;
 
   // Whether this part holds rows that were written before a transaction began to write, or by it before one

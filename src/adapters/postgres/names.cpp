@@ -39,6 +39,10 @@ std::string watch_name(std::string_view migration) {
 std::string watch_truncate_name(std::string_view migration) {
   return identifier_for("oxbow_watch_truncate_", migration);
 }
+std::string beat_name(std::string_view migration) {
+  return "oxbow." + identifier_for("beat_", migration);
+}
+
 std::string identity_trigger_name(std::string_view migration) {
   return identifier_for("oxbow_identity_", migration);
 }

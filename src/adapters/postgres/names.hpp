@@ -16,6 +16,7 @@ std::string identifier_for(std::string_view prefix, std::string_view migration,
 std::string slot_name(std::string_view migration);   // oxbow_payments; of the publication, too
 std::string watch_name(std::string_view migration);  // oxbow_watch_payments: the triggers
 std::string watch_truncate_name(std::string_view migration);
+std::string beat_name(std::string_view migration);  // the sequence
 std::string identity_trigger_name(std::string_view migration);
 std::string origin_name(std::string_view migration, int lane);                    // oxbow:payments:fwd:0
 std::string application_name(std::string_view migration, std::string_view role);  // oxbow:payments:lane 0

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "adapters/postgres/array_text.hpp"
+#include "adapters/postgres/names.hpp"
 
 namespace oxbow::postgres {
 namespace {
@@ -63,6 +64,7 @@ $give$;
 constexpr std::string_view kInstallTargetSql = R"sql(
 CREATE TABLE IF NOT EXISTS oxbow.stream (
   migration text PRIMARY KEY, lsn pg_lsn NOT NULL, unproven xid8[] NOT NULL);
+ALTER TABLE oxbow.stream ADD COLUMN IF NOT EXISTS beat bigint NOT NULL DEFAULT 0;
 COMMENT ON TABLE oxbow.stream IS 'How far the rows here follow the log of the other side.';
 CREATE TABLE IF NOT EXISTS oxbow.range (
   migration text, id bigint, table_number bigint NOT NULL, job bigint NOT NULL,
@@ -198,6 +200,7 @@ Task<std::vector<std::string>> remove_schema(Connection& connection, std::string
   std::string sql = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('oxbow schema', 0));";
   if (role == Role::source) {
     for (auto table : {"identity", "leaf_identity"}) forget(sql, table);
+    sql += fmt::format("DROP SEQUENCE IF EXISTS {};", beat_name(migration));
   } else {
     for (auto table : {"stream", "range", "quarantine", "rogue_write", "part", "truncation"})
       forget(sql, table);
@@ -218,9 +221,13 @@ Task<std::vector<std::string>> remove_schema(Connection& connection, std::string
 
 Statement save_position_statement(const std::string& migration, const StreamPosition& position) {
   return {
-      "INSERT INTO oxbow.stream (migration, lsn, unproven) VALUES ($1, $2, $3) "
-      "ON CONFLICT (migration) DO UPDATE SET lsn = excluded.lsn, unproven = excluded.unproven",
-      {{migration}, {to_string(position.lsn)}, {to_text_array(numbers_of(position.unproven))}}};
+      "INSERT INTO oxbow.stream (migration, lsn, unproven, beat) VALUES ($1, $2, $3, $4) "
+      "ON CONFLICT (migration) DO UPDATE SET lsn = excluded.lsn, unproven = excluded.unproven, beat = "
+      "excluded.beat",
+      {{migration},
+       {to_string(position.lsn)},
+       {to_text_array(numbers_of(position.unproven))},
+       {std::to_string(position.beat)}}};
 }
 
 Statement save_range_statement(const std::string& migration, const RangeRecord& record) {
@@ -318,11 +325,12 @@ Statement release_statement(const std::string& migration, const QuarantineReleas
 
 Task<std::optional<StreamPosition>> load_position(Connection& connection, std::string migration) {
   Rows rows = CO_TRY(co_await connection.exec_params(
-      "SELECT lsn, unproven FROM oxbow.stream WHERE migration = $1", {{migration}}));
+      "SELECT lsn, unproven, beat FROM oxbow.stream WHERE migration = $1", {{migration}}));
   if (rows.empty()) co_return std::optional<StreamPosition>();
   StreamPosition position;
   position.lsn = CO_TRY(parse_lsn(rows.view(0, 0)));
   position.unproven = parse_numbers<Xid>(rows.view(0, 1));
+  position.beat = rows.number<std::uint64_t>(0, 2);
   co_return position;
 }
 

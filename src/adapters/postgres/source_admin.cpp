@@ -11,6 +11,7 @@
 #include "adapters/postgres/range_planner.hpp"
 #include "adapters/postgres/schema.hpp"
 #include "adapters/postgres/session.hpp"
+#include "model/course.hpp"
 #include "runtime/failpoint.hpp"
 
 namespace oxbow::postgres {
@@ -118,6 +119,8 @@ Task<void> PgSourceAdmin::change_identity(IdentityChange change) {
 Task<Lsn> PgSourceAdmin::ensure_stream(std::vector<TableName> tables) {
   auto* connection = CO_TRY(co_await session());
   CO_TRY(co_await install_schema(*connection, migration_, Role::source));
+  CO_TRY(co_await connection->exec(
+      fmt::format("CREATE SEQUENCE IF NOT EXISTS {} MINVALUE 0 START 0", beat_name(migration_))));
   CO_TRY(co_await ensure_publication(*connection, std::move(tables)));
   failpoint("set_up_before_slot");
   co_return co_await ensure_slot(*connection);
@@ -197,6 +200,22 @@ Task<Lsn> PgSourceAdmin::emit_marker(std::string content) {
       "BEGIN; SELECT pg_logical_emit_message(true, '{}', {}); COMMIT; SELECT pg_current_wal_flush_lsn()",
       kMarkerPrefix, quote_literal(content))));
   co_return CO_TRY(parse_lsn(rows.view(0, 0)));
+}
+
+// The number is in the log before the message that tells of it.
+Task<void> PgSourceAdmin::beat(std::uint64_t number) {
+  auto* connection = CO_TRY(co_await session());
+  CO_TRY(co_await connection->exec(fmt::format(
+      "BEGIN; SELECT setval('{}', {}); SELECT pg_logical_emit_message(true, '{}', {}); COMMIT",
+      beat_name(migration_), number, kMarkerPrefix, quote_literal(beat_marker(migration_, number)))));
+  co_return Status{};
+}
+
+Task<std::uint64_t> PgSourceAdmin::last_beat() {
+  auto* connection = CO_TRY(co_await session());
+  Rows rows = CO_TRY(co_await connection->exec_params(
+      "SELECT coalesce(pg_sequence_last_value(to_regclass($1)), 0)", {{beat_name(migration_)}}));
+  co_return rows.number<std::uint64_t>(0, 0);
 }
 
 Task<PartsLook> PgSourceAdmin::look_at_parts(std::vector<TableName> tables) {

@@ -15,6 +15,8 @@ class PgSourceAdmin final : public AdminBase<SourceAdmin> {
   Task<Lsn> ensure_stream(std::vector<TableName> tables) override;
   Task<void> give_up_stream() override;
   Task<Lsn> emit_marker(std::string content) override;
+  Task<void> beat(std::uint64_t number) override;
+  Task<std::uint64_t> last_beat() override;
   Task<PartsLook> look_at_parts(std::vector<TableName> tables) override;
   Task<OldRows> find_old_rows(TableName part, std::uint32_t xid, std::uint32_t command) override;
   Task<std::vector<KeyBound>> plan_ranges(TableName table, std::vector<KeyColumn> key,

@@ -113,6 +113,7 @@ class Applier {
   std::optional<Lsn> confirmable() const;
 
   // Markers of ours whose transaction has been read to its end, oldest first; the group is then due at once.
+  const std::vector<std::string>& markers() const { return markers_; }
   std::vector<std::string> take_markers();
   bool has_markers() const { return !markers_.empty(); }
 

@@ -2,6 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
+#include "model/course.hpp"
 #include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
 
@@ -31,6 +34,7 @@ LogFollower::~LogFollower() = default;
 Task<void> LogFollower::begin(StreamPosition position, Lsn log_end) {
   stored_ = parts_.status.applied = position.lsn;
   stored_at_ = monotonic_now();
+  beat_ = position.beat;
   CO_TRY(co_await writer_->begin());
   CO_TRY(co_await writer_->commit(std::move(position)));
   bool is_behind = log_end.value() > stored_.value() + kBacklogBytes;
@@ -144,6 +148,7 @@ Task<void> LogFollower::commit_group() {
   CO_TRY(co_await end_writing());
   auto on_reject = applier.group_came_in_parts() ? OnReject::give_up : OnReject::quarantine;
   CO_TRY(co_await write(applier.take_steps(), on_reject));
+  hear_beats();
   // A group that held nothing of ours is worth a commit only from time to time, so that the source may forget
   // it.
   bool touched_us = applier.counters().changes != changes_committed_;
@@ -167,6 +172,7 @@ Task<void> LogFollower::store_position() {
     applier.prove(snapshot);
     position = applier.position();
   }
+  position.beat = beat_;
   auto lsn = position.lsn;
   CO_TRY(co_await writer_->commit(std::move(position)));
   failpoint("after_group_commit");
@@ -175,6 +181,14 @@ Task<void> LogFollower::store_position() {
   stored_at_ = monotonic_now();
   changes_committed_ = applier.counters().changes;
   co_return Status{};
+}
+
+void LogFollower::hear_beats() {
+  const auto& context = parts_.context;
+  auto prefix = beat_prefix(stream_name(context.spec.migration, context.plan.course));
+  for (const auto& content : parts_.applier->markers())
+    if (content.starts_with(prefix))
+      beat_ = std::max<std::uint64_t>(beat_, std::stoull(content.substr(prefix.size())));
 }
 
 Task<void> LogFollower::reach_markers() {

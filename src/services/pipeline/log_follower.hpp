@@ -70,6 +70,7 @@ class LogFollower {
   Task<void> write(std::vector<WriteStep> steps, OnReject on_reject);
   Task<void> commit_group();
   Task<void> store_position();
+  void hear_beats();
   Task<void> reach_markers();
 
   SessionParts& parts_;
@@ -85,6 +86,7 @@ class LogFollower {
   std::optional<TaskGroup> writing_;
   std::uint64_t changes_committed_ = 0;
   Lsn stored_;  // the position that the target remembers
+  std::uint64_t beat_ = 0;
   Instant stored_at_{};
   std::map<std::string, std::shared_ptr<Marker>> markers_;  // not reached yet
   std::string marker_prefix_;                               // no other session uses it

@@ -81,6 +81,7 @@ Task<void> StreamSession::set_up() {
                   name(target_of(parts_.context.plan.course)), to_string(stored.position->lsn),
                   name(source_of(parts_.context.plan.course)), begin_again());
   }
+  if (stored.position) CO_TRY(co_await refuse_what_went_back(*stored.position, health.log_end));
   CO_TRY(co_await compare_parts(stored));
   doing = health.slot_wal_status.empty()
               ? "the slot is being made, which waits for all transactions that write at this moment"
@@ -145,6 +146,20 @@ Task<void> StreamSession::end_strange_stream() {
   CO_TRY(co_await parts_.context.target.forget_stream());
   parts_.context.begins_anew = false;
   co_return Status{};
+}
+
+// A server that was brought back from a copy, or a standby that was promoted before it had everything. Its
+// log goes on from an earlier place, with other transactions than those that the target has applied.
+Task<void> StreamSession::refuse_what_went_back(const StreamPosition& position, Lsn log_end) {
+  auto beat = CO_TRY(co_await parts_.context.source.last_beat());
+  if (position.lsn <= log_end && position.beat <= beat) co_return Status{};
+  auto source = name(source_of(parts_.context.plan.course));
+  co_return Err(
+      ErrorCode::lost_position,
+      "the {} server has come back without its last transactions: the {} side has applied its log to {} and "
+      "its beat {}, it knows of {} and {}; what it has forgotten is still on the {} side; {}",
+      source, name(target_of(parts_.context.plan.course)), to_string(position.lsn), position.beat,
+      to_string(log_end), beat, name(target_of(parts_.context.plan.course)), begin_again());
 }
 
 // Before the publication takes a table in that has only the name of the one that was copied.
@@ -410,7 +425,7 @@ Task<void> StreamSession::keep_house() {
     auto now = monotonic_now();
     if (now - last_heartbeat >= (parts_.waiting_for_log > 0 ? kHeartbeatWhileWaiting : kHeartbeat)) {
       last_heartbeat = now;
-      CO_TRY(co_await source->emit_marker("heartbeat"));
+      CO_TRY(co_await source->beat(static_cast<std::uint64_t>(wall_now().time_since_epoch().count())));
     }
     if (now - last_round < kHousekeeping) continue;
     last_round = now;

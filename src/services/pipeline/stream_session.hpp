@@ -73,6 +73,7 @@ class StreamSession {
  private:
   Task<void> set_up();
   Task<void> end_strange_stream();
+  Task<void> refuse_what_went_back(const StreamPosition& position, Lsn log_end);
   std::string begin_again() const;  // where the log is lost
   Task<void> compare_parts(const StoredStream& stored);
   Status refuse_newly_mapped(const StoredStream& stored) const;
