@@ -51,7 +51,8 @@ class Guards {
   virtual Task<std::vector<GuardState>> read(std::string entity) = 0;
 
   // When this returns it is durable, and every row written from then on meets it. `illegal_transition` if the
-  // epoch would fall, or a later order has been carried out; `not_found` if the entity has no guards.
+  // epoch would fall, a later order has been carried out, or a guard shall be fenced that is not near;
+  // `not_found` if the entity has no guards.
   virtual Task<void> set(std::string entity, CohortId cohort, GuardState state) = 0;
 
   // Others that have written any row of the entity's tables, or hold the lock for it. Who is not among them

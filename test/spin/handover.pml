@@ -428,6 +428,13 @@ inline carry_out() {
 #define misses_fence (act == CONFIRM_FENCE && mode[old_home] != FENCED)
 #endif
 
+/* Where nothing is announced, a fence is refused; without any announcement the rule has to go with it. */
+#if defined(WITHOUT_NEAR_BEFORE_FENCE) || defined(WITHOUT_ANNOUNCEMENT)
+#define misses_announcement false
+#else
+#define misses_announcement (act == FENCE && mode[old_home] != NEAR)
+#endif
+
 #ifdef GAP_FORGETTING
 #define FORGETS_UNTIL CLOSE_OLD
 #else
@@ -526,7 +533,7 @@ again:
   do
   :: act == OVER -> break
   :: atomic { act == AWAIT_OTHERS && !has_looked -> has_looked = true; others = table_lock[old_home] }
-  :: atomic { act < OVER && is_ready && !finds_difference && !misses_fence ->
+  :: atomic { act < OVER && is_ready && !finds_difference && !misses_fence && !misses_announcement ->
       carry_out();
       if
       :: act == END || act == END_WITHOUT_CHANGE -> next_try()
@@ -537,6 +544,7 @@ again:
   :: atomic { troubles > 0 && act < OVER -> lose_order(); goto trouble } /* it took none, or not yet */
   :: atomic { finds_difference -> give_up(); witness(a_difference_is_found) }
   :: atomic { misses_fence -> give_up(); witness(a_forgotten_fence_is_noticed) }
+  :: atomic { misses_announcement -> give_up(); witness(a_forgotten_announcement_is_noticed) }
 #ifndef WITHOUT_DEADLINE
   :: atomic { act < FLIP && !is_ready ->
       if
@@ -554,6 +562,11 @@ again:
       :: mode[old_home] = NEAR
       :: mode[old_home] = OPEN
       fi
+    }
+  :: atomic { troubles > 0 && mode[old_home] == NEAR && act > ANNOUNCE && act <= FENCE ->
+      troubles--;
+      mode[old_home] = OPEN;
+      late = late && late_side != old_home /* no session outlives its server */
     }
   od;
   goto over;

@@ -55,6 +55,7 @@ PROTECTIONS = {
     "ANNOUNCEMENT": (world(1, 2, 0, 0), "the authority moves while something is on its way"),
     "AWAITING": (world(1, 2, 0, 0), "the authority moves while something is on its way"),
     "HOLD": (world(1, 0, 1, 0), "the gateway sends a write where it is refused"),
+    "NEAR_BEFORE_FENCE": (world(1, 1, 0, 1), "the authority moves while something is on its way"),
     "DRAIN": (world(1, 2, 0, 0), "the authority moves while something is on its way"),
     "DRAIN_BEFORE_MARK": (SMALL, "the authority moves while something is on its way"),
     "OWN_MARKER": (world(2, 2, 0, 1), "the authority moves while something is on its way"),

@@ -168,14 +168,19 @@ GuardState parse_guard_word(std::int64_t word) {
           GuardOrder(order_and_epoch >> kEpochBits)};
 }
 
-// The same order again changes nothing, so its answer may be lost.
+// The same order again changes nothing, so its answer may be lost. A fence comes only where a handover was
+// announced: where the server has lost the announcement, who writes shares no lock, and nobody would wait for
+// him.
 std::string may_follow_sql(std::string_view before_sql, std::int64_t word) {
   auto epoch_of = [](std::string_view of) {
     return fmt::format("({} >> {} & {})", of, kModeBits, kEpochMask);
   };
   auto text = fmt::format("{}::bigint", word);
-  return fmt::format("coalesce({0} = {1} OR {0} >> {2} < {1} >> {2} AND {3} <= {4}, true)", before_sql, text,
-                     kModeBits + kEpochBits, epoch_of(before_sql), epoch_of(text));
+  bool is_fence = parse_guard_word(word).mode == GuardMode::fenced;
+  auto announced =
+      is_fence ? fmt::format(" AND {} & 3 = {}", before_sql, static_cast<int>(GuardMode::near)) : "";
+  return fmt::format("coalesce({0} = {1} OR {0} >> {2} < {1} >> {2} AND {3} <= {4}{5}, true)", before_sql,
+                     text, kModeBits + kEpochBits, epoch_of(before_sql), epoch_of(text), announced);
 }
 
 std::string guard_lock_sql(std::string_view cell_sql) {

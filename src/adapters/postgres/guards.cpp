@@ -180,9 +180,11 @@ Task<void> PgGuards::set(std::string entity, CohortId cohort, GuardState state) 
   if (is_missing) co_return Err(ErrorCode::not_found, "{} has no guard on the {} side", entity, name(side_));
   Rows done = CO_TRY(std::move(set));
   if (!done.empty()) co_return Status{};
-  co_return Err(ErrorCode::illegal_transition,
-                "the guard of {} on the {} side has carried out a later order than {} of epoch {}", entity,
-                name(side_), state.order.value(), state.epoch);
+  co_return Err(
+      ErrorCode::illegal_transition,
+      "the guard of {} on the {} side does not become {} by order {} of epoch {}: it has carried out "
+      "a later one, or has lost the announcement",
+      entity, name(side_), name(state.mode), state.order.value(), state.epoch);
 }
 
 Task<std::vector<WriterAtWork>> PgGuards::writers(std::string entity) {

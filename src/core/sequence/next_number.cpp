@@ -28,13 +28,14 @@ Result<std::int64_t> next_number(const NumberedColumn& from, const NumberedColum
                  "{} is numbered downwards by {}, and a handover continues only numbers that grow",
                  name_of(*column), column->sequence);
   auto used = std::max(used_by(from), used_by(to));
-  if (used > to.largest_possible - kNumbersApart - 1)
+  if (used > to.largest_possible - kNumbersApartMin - 1)
     return Err(
         ErrorCode::unsupported,
         "{} can be numbered up to {}, and {} is used already: give it a larger type, or its sequence a "
         "larger bound, before the handover",
         name_of(to), to.largest_possible, used);
-  return used + kNumbersApart + 1;
+  auto left = to.largest_possible - std::max<std::int64_t>(used, 0);
+  return used + std::clamp(left / 1000, kNumbersApartMin, kNumbersApartMax) + 1;
 }
 
 std::optional<std::string> warning_of_head_room(const NumberedColumn& column, std::int64_t next) {

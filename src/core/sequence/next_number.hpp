@@ -11,9 +11,11 @@
 
 namespace oxbow {
 
-// Numbers that stay unused between the two homes: for rows that somebody writes with numbers of his own while
-// authority changes hands.
-inline constexpr std::int64_t kNumbersApart = 1000;
+// How far a new home stays away from every number that is used: a thousandth of those that are left, within
+// these bounds. The old home may stay the home of other cohorts and go on with its numbers, sessions of
+// either side may keep numbers that they took long before, and somebody may write rows with numbers of his
+// own. As long as all that is less than this, until the next handover, no number is used twice.
+inline constexpr std::int64_t kNumbersApartMin = 1000, kNumbersApartMax = 1'000'000'000;
 
 // The next number that `to` shall give out, when the rows of `from` have all come over. `unsupported` if it
 // would not fit, or if a sequence counts downwards.

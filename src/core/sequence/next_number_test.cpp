@@ -23,36 +23,60 @@ NumberedColumn given_up_to(std::int64_t last) {
   return column;
 }
 
+NumberedColumn int4(NumberedColumn column) {
+  column.largest_possible = std::numeric_limits<std::int32_t>::max();
+  return column;
+}
+
 TEST(NextNumber, StandsBehindEverythingThatTheOldHomeHasGivenOut) {
-  EXPECT_EQ(next_number(given_up_to(4711), ids("ledger")), 4711 + kNumbersApart + 1);
+  EXPECT_EQ(next_number(given_up_to(4711), ids("ledger")), 4711 + kNumbersApartMax + 1);
+}
+
+// The old home stays the home of other cohorts and goes on with its numbers, and sessions of either side keep
+// numbers that they took before.
+TEST(NextNumber, LeavesRoomForANeighbourThatGoesOnNumberingRows) {
+  auto room = [](const NumberedColumn& from, const NumberedColumn& to) {
+    return *next_number(from, to) - *from.last_given;
+  };
+  EXPECT_GT(room(given_up_to(4711), ids("ledger")), 100'000'000);
+  EXPECT_GT(room(int4(given_up_to(4711)), int4(ids("ledger"))), 2'000'000);
+}
+
+TEST(NextNumber, LetsAuthorityGoThereAndBackHundredsOfTimesBeforeAnIntegerIsUsedUp) {
+  auto here = int4(given_up_to(1'000'000)), there = int4(ids("ledger"));
+  for (int i = 0; i < 800; ++i) {
+    auto next = next_number(here, there);
+    ASSERT_TRUE(next) << i;
+    there.last_given = *next + 1000;
+    std::swap(here, there);
+  }
 }
 
 TEST(NextNumber, StandsBehindRowsThatWereNumberedByHand) {
   auto from = given_up_to(10), to = ids("ledger");
   from.largest_row = 90'000;
-  EXPECT_EQ(next_number(from, to), 90'000 + kNumbersApart + 1);
+  EXPECT_EQ(next_number(from, to), 90'000 + kNumbersApartMax + 1);
   to.largest_row = 95'000;
-  EXPECT_EQ(next_number(from, to), 95'000 + kNumbersApart + 1);
+  EXPECT_EQ(next_number(from, to), 95'000 + kNumbersApartMax + 1);
 }
 
 // On the way back the old home may have been ahead: its numbers were never rows, but somebody may know them.
 TEST(NextNumber, NeverFalls) {
   auto to = ids("ledger");
   to.last_given = 7'000;
-  EXPECT_EQ(next_number(given_up_to(20), to), 7'000 + kNumbersApart + 1);
+  EXPECT_EQ(next_number(given_up_to(20), to), 7'000 + kNumbersApartMax + 1);
 }
 
 TEST(NextNumber, OfNothingBeginsWhereTheSequenceDoes) {
   auto to = ids("ledger");
   to.first = 100'000;
-  EXPECT_EQ(next_number(ids("public"), to), 100'000 + kNumbersApart);
+  EXPECT_EQ(next_number(ids("public"), to), 100'000 + kNumbersApartMax);
 }
 
 TEST(NextNumber, IsRefusedWhereItWouldNotFit) {
-  auto to = ids("ledger");
-  to.largest_possible = std::numeric_limits<std::int32_t>::max();
-  EXPECT_TRUE(next_number(given_up_to(to.largest_possible - kNumbersApart - 1), to));
-  auto refused = next_number(given_up_to(to.largest_possible - kNumbersApart), to);
+  auto to = int4(ids("ledger"));
+  EXPECT_TRUE(next_number(given_up_to(to.largest_possible - kNumbersApartMin - 1), to));
+  auto refused = next_number(given_up_to(to.largest_possible - kNumbersApartMin), to);
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().detail, HasSubstr("ledger.payment.id can be numbered up to 2147483647"));
 }

@@ -28,7 +28,7 @@ enum class HandoverAction {
   announce,            // the old home's guard: near
   await_others,        // everybody who wrote there before the announcement has ended
   hold,                // the gateway keeps new writes of the cohort
-  fence,               // the old home's guard: fenced
+  fence,               // the old home's guard, which must still be near: fenced
   drain,               // everybody who has written rows of the cohort has ended
   mark,                // a marker in the old home's log
   catch_up,            // the new home has everything before the marker

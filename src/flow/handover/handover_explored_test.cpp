@@ -37,11 +37,12 @@ enum class Without {
   fence,
   drain,
   catch_up,
-  confirmation,  // that the old home still knows of the fence
-  closing,       // of the old home
-  joining,       // of the stream back
-  second_look,   // of a writer at a near guard, when it has the lock
-  order_numbers  // so a guard carries out an order that comes late
+  confirmation,       // that the old home still knows of the fence
+  closing,            // of the old home
+  joining,            // of the stream back
+  second_look,        // of a writer at a near guard, when it has the lock
+  near_before_fence,  // so a guard that has lost the announcement obeys the fence
+  order_numbers       // so a guard carries out an order that comes late
 };
 
 // One transaction of somebody who knows nothing of gateways.
@@ -151,7 +152,7 @@ class Explorer {
     for (std::size_t side : {kOld, kNew}) read_log(world, side);
     arrive(world);
     if (world.ended) return;
-    forget_fence(world);
+    forget_last_order(world);
     step_plane(world);
   }
 
@@ -218,8 +219,10 @@ class Explorer {
       marks_.insert("a forgotten fence is noticed");
       next.plane.failed({ErrorCode::lost_position, "forgotten"});
       return reach(std::move(next));
+    } else if (!carry_out(next, action)) {
+      next.plane.failed({ErrorCode::illegal_transition, "the guard does not obey"});
+      return reach(std::move(next));
     } else {
-      carry_out(next, action);
       crash(next);
       if (action != A::flip) fail(next);
       next.plane.succeeded(kNow);
@@ -253,13 +256,15 @@ class Explorer {
   }
 
   // As may_follow_sql() says.
-  void obey(Side& side, GuardState state) {
+  bool obey(Side& side, GuardState state) {
     bool is_late = state.order < side.guard.order && without_ != Without::order_numbers;
-    if (is_late || state.epoch < side.guard.epoch) {
-      marks_.insert("an order comes too late");
-      return;
-    }
+    bool is_unannounced = state.mode == GuardMode::fenced && side.guard.mode != GuardMode::near &&
+                          side.guard != state && without_ != Without::near_before_fence;
+    if (is_unannounced) marks_.insert("a fence is refused where nothing was announced");
+    if (is_late || state.epoch < side.guard.epoch) marks_.insert("an order comes too late");
+    if (is_late || is_unannounced || state.epoch < side.guard.epoch) return false;
     side.guard = state;
+    return true;
   }
 
   static std::optional<std::pair<std::size_t, GuardState>> order_to_guard(A action) {
@@ -292,13 +297,19 @@ class Explorer {
     reach(std::move(world));
   }
 
-  // Beyond the confirmation nothing but the new epoch tells; docs say what that means.
-  void forget_fence(const World& world) {
-    bool is_fenced = world.sides[kOld].guard.mode == GuardMode::fenced;
-    if (!world.may_forget || !is_fenced || world.action() > A::confirm_fence) return;
+  // Beyond the confirmation nothing but the new epoch tells; docs say what that means. Who was at work on
+  // that server has ended with it.
+  void forget_last_order(const World& world) {
+    const auto& guard = world.sides[kOld].guard;
+    bool is_fenced = guard.mode == GuardMode::fenced;
+    bool has_order = is_fenced || guard.mode == GuardMode::near;
+    if (!world.may_forget || !has_order || world.action() > A::confirm_fence) return;
     auto next = world;
     next.may_forget = false;
-    next.sides[kOld].guard.mode = GuardMode::near;
+    next.sides[kOld].guard = is_fenced ? GuardState{GuardMode::near, kEpoch, order_of(A::announce, 1)}
+                                       : GuardState{GuardMode::open, kEpoch, {}};
+    for (auto& writer : next.writers)
+      if (writer.side == kOld && writer.is_at_work()) writer.phase = Writer::over;
     reach(std::move(next));
   }
 
@@ -334,32 +345,33 @@ class Explorer {
     }
   }
 
-  void carry_out(World& world, A action) {
+  // False: a guard does not obey.
+  bool carry_out(World& world, A action) {
     auto& [old_home, new_home] = world.sides;
     bool is_left_out = (action == A::fence && without_ == Without::fence) ||
                        (action == A::close_old && without_ == Without::closing);
-    if (auto order = order_to_guard(action); order && !is_left_out)
-      obey(world.sides[order->first], order->second);
+    auto order = order_to_guard(action);
+    if (order && !is_left_out && !obey(world.sides[order->first], order->second)) return false;
     switch (action) {
       case A::mark:
         old_home.log += kMarker;
         world.marked_to = old_home.log.size();
-        return;
+        return true;
       case A::flip:
         world.flipped = true;
-        return;
+        return true;
       case A::leave_stream:
         old_home.carries = false;
-        return;
+        return true;
       case A::join_stream_back:
         new_home.carries = without_ != Without::joining;
-        return;
+        return true;
       case A::end:
       case A::end_without_change:
         world.ended = true;
-        return;
+        return true;
       default:
-        return;
+        return true;
     }
   }
 
@@ -389,17 +401,19 @@ TEST(HandoverExplored, NoWriteIsLostAndNoTwoSidesAdmitWritesWhateverHappensWhen)
                     Contains("an order comes too late")));
 }
 
-TEST(HandoverExplored, AFenceThatTheServerForgetsIsNoticed) {
+TEST(HandoverExplored, AnAnnouncementOrAFenceThatTheServerForgetsIsNoticed) {
   Explorer explorer(Without::nothing, forgetful());
   EXPECT_EQ(explorer.explore(), "");
-  EXPECT_THAT(explorer.marks(), Contains("a forgotten fence is noticed"));
+  EXPECT_THAT(explorer.marks(), AllOf(Contains("a forgotten fence is noticed"),
+                                      Contains("a fence is refused where nothing was announced")));
 }
 
 TEST(HandoverExplored, EachProtectionIsMissedWhereItIsTakenAway) {
   for (auto without :
        {Without::awaiting_others, Without::drain, Without::catch_up, Without::joining, Without::second_look})
     EXPECT_THAT(Explorer(without, {}).explore(), HasSubstr("a write is lost")) << static_cast<int>(without);
-  EXPECT_THAT(Explorer(Without::confirmation, forgetful()).explore(), HasSubstr("a write is lost"));
+  for (auto without : {Without::confirmation, Without::near_before_fence})
+    EXPECT_THAT(Explorer(without, forgetful()).explore(), HasSubstr("a write is lost"));
   EXPECT_THAT(Explorer(Without::closing, {}).explore(), HasSubstr("the guards say something else"));
   EXPECT_THAT(Explorer(Without::order_numbers, {}).explore(), HasSubstr("the old home is not open"));
 }

@@ -420,6 +420,11 @@ Task<HandoverRunner::Done> HandoverRunner::recheck() {
                     "too much of {} has changed since it was verified; verify again", scope());
     }
     auto keys = take_changed(session);
+    // The older version of a row that was refused may still stand on the new home, even as another cohort's.
+    for (const auto& table : session.plan().tables) {
+      if (table.entity != entity_.name) continue;
+      for (const auto& [key, shown] : session.applier().quarantined(table.id)) keys[table.id].insert(key);
+    }
     for (const auto& [table, of_table] : keys) report_.keys_rechecked += of_table.size();
     co_return co_await compare(session, keys, true);
   }));
@@ -447,7 +452,9 @@ Task<void> HandoverRunner::pair_numbers_ahead() {
       const auto& from = from_legacy ? pair.legacy : pair.new_side;
       const auto& to = from_legacy ? pair.new_side : pair.legacy;
       if (!from || !to) continue;
-      CO_TRY(next_number(*from, *to));  // better refused before anybody waits
+      // Better refused before anybody waits; and sessions that cache numbers stay apart from now on.
+      auto next = CO_TRY(next_number(*from, *to));
+      CO_TRY(co_await new_numbers_->advance(*to, next));
       numbers_from_.push_back(*from);
       numbers_to_.push_back(*to);
     }

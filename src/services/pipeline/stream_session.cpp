@@ -347,6 +347,8 @@ Task<void> StreamSession::add_job(const PlannedTable& table, std::vector<CohortI
   co_return Status{};
 }
 
+// Neither waits for the gate: whoever holds it may wait for a lock of some user, and nothing of the cohort is
+// on its way while its authority changes hands.
 Task<void> StreamSession::join(const std::string& entity, CohortId cohort) {
   for (const auto& table : parts_.context.plan.tables) {
     auto& fences = parts_.applier->fences(table.id);
@@ -358,28 +360,18 @@ Task<void> StreamSession::join(const std::string& entity, CohortId cohort) {
                                       .range = {},
                                       .phase = RangePhase::settled,
                                       .read_columns = table.mapping.source_columns}};
-    CO_TRY(co_await parts_.gate.enter());
-    auto saved = co_await parts_.context.target.save_ranges(records);
+    CO_TRY(co_await parts_.context.target.save_ranges(records));
     auto job = records.front().job;
-    if (saved) {
-      fences.add_job(job, {cohort}, std::move(records), parts_.applier->unproven());
-      parts_.applier->changed(table.id).is_equal_now(cohort);
-    }
-    parts_.gate.leave();
-    CO_TRY(std::move(saved));
+    fences.add_job(job, {cohort}, std::move(records), parts_.applier->unproven());
+    parts_.applier->changed(table.id).is_equal_now(cohort);
   }
   co_return Status{};
 }
 
-// Inside the gate the target stands exactly at the stream's position, so no change of the cohort is halfway.
 Task<void> StreamSession::leave(const std::string& entity, CohortId cohort) {
   auto tables = table_numbers(parts_.context.spec, entity);
-  CO_TRY(co_await parts_.gate.enter());
-  auto forgotten = co_await parts_.context.target.forget_cohorts(tables, {cohort});
-  if (forgotten)
-    for (auto table : tables) parts_.applier->fences(table).remove_members({cohort});
-  parts_.gate.leave();
-  co_return forgotten;
+  for (auto table : tables) parts_.applier->fences(table).remove_members({cohort});
+  co_return co_await parts_.context.target.forget_cohorts(tables, {cohort});
 }
 
 Status StreamSession::is_complete(const std::string& entity, CohortId cohort) const {

@@ -55,6 +55,7 @@ class GuardsTest : public DatabaseTest {
   }
   GuardState next(GuardMode mode, std::uint64_t epoch = 1) { return {mode, epoch, GuardOrder(++order_)}; }
   void set(CohortId cohort, GuardMode mode, std::uint64_t epoch = 1) {
+    if (mode == GuardMode::fenced) must(guards_->set("payment", cohort, next(GuardMode::near, epoch)));
     must(guards_->set("payment", cohort, next(mode, epoch)));
   }
 
@@ -413,6 +414,16 @@ TEST_F(GuardsTest, AnOrderThatArrivesBehindALaterOneIsRefusedAndTheSameOneAgainI
   EXPECT_FALSE(run(guards_->set("payment", kPilot, {GuardMode::open, 1, GuardOrder(8)})));
   must(guards_->set("payment", kPilot, fenced));
   EXPECT_EQ(must(guards_->read("payment")).front(), fenced);
+}
+
+// A standby that took over without having heard of the announcement: who writes there shares no lock.
+TEST_F(GuardsTest, AFenceIsRefusedWhereTheGuardIsNotNear) {
+  install();
+  GuardState fenced{GuardMode::fenced, 1, GuardOrder(8)};
+  auto refused = run(guards_->set("payment", kPilot, fenced));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::illegal_transition);
+  EXPECT_EQ(must(guards_->read("payment")).front().mode, GuardMode::open);
 }
 
 TEST_F(GuardsTest, InstallingAgainKeepsTheStateAndGuardsWhatIsNew) {
