@@ -11,7 +11,7 @@ namespace {
 // Locks that pass in a moment are nobody's business, and what our own sessions hold is ours to sort out. A
 // prepared transaction holds locks without a session, which pg_blocking_pids() calls 0.
 constexpr std::string_view kWaitsSql = R"sql(
-  SELECT DISTINCT substr(w.application_name, length($1) + 1), blocker.pid, s.application_name, s.usename,
+  SELECT DISTINCT DISTINCT substr(w.application_name, length($1) + 1), blocker.pid, s.application_name, s.usename,
          p.gid,
          (extract(epoch FROM clock_timestamp() - coalesce(s.xact_start, p.prepared)) * 1000000)::bigint,
          coalesce(starts_with(s.state, 'idle in transaction'), false)
@@ -19,7 +19,11 @@ constexpr std::string_view kWaitsSql = R"sql(
   JOIN pg_locks l ON l.pid = w.pid AND NOT l.granted AND l.waitstart < clock_timestamp() - interval '0.5 s'
   CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS blocker(pid)
   LEFT JOIN pg_stat_activity s ON s.pid = blocker.pid
-  LEFT JOIN pg_prepared_xacts p ON blocker.pid = 0 AND p.transaction = l.transactionid
+  LEFT JOIN pg_locks h ON blocker.pid = 0 AND h.pid IS NULL AND h.granted AND h.locktype = l.locktype
+                      AND h.relation IS NOT DISTINCT FROM l.relation AND h.database IS NOT DISTINCT FROM l.database
+  LEFT JOIN pg_locks own ON own.pid IS NULL AND own.locktype = 'transactionid'
+                        AND own.virtualtransaction = h.virtualtransaction
+  LEFT JOIN pg_prepared_xacts p ON blocker.pid = 0 AND p.transaction = coalesce(l.transactionid, own.transactionid)
   WHERE starts_with(w.application_name, $1) AND w.datname = current_database()
     AND coalesce(NOT starts_with(s.application_name, $1), true)
   ORDER BY 1, 2

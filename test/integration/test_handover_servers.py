@@ -1,0 +1,99 @@
+"""Servers and networks that fail around a handover: it is given up or goes forward, and what a server forgot is noticed."""
+
+import os
+import shutil
+import subprocess
+import threading
+import time
+
+import psycopg2
+import pytest
+
+from chaos_proxy import ChaosProxy
+from cluster import execute
+from handover import COHORTS, PILOT, move, state_of, write_legacy, write_new
+
+
+def proven_shop(make_shop, legacy, new, **urls):
+    migration = make_shop(legacy, new, cohorts=COHORTS, **urls)
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    migration.prove_equal()
+    return migration
+
+
+def wait_for_the_end(migration, seconds=90):
+    migration.wait_until(lambda: not state_of(migration, "pilot")["moving_to"], seconds, "the handover has ended")
+    return state_of(migration, "pilot")
+
+
+@pytest.mark.parametrize("side", ["legacy", "new"])
+def test_a_network_that_is_cut_again_and_again_leaves_one_home_and_nothing_lost(databases, make_shop, legacy_cluster, new_cluster,
+                                                                              side):
+    """Connections break at whatever step a handover is; it ends in one state or the other, and can be begun again."""
+    cluster = legacy_cluster if side == "legacy" else new_cluster
+    with ChaosProxy(cluster.port) as proxy:
+        urls = {f"{side}_url": cluster.url(databases.names[side == "new"], port=proxy.port)}
+        migration = proven_shop(make_shop, databases.legacy, databases.new, **urls)
+        stop = threading.Event()
+
+        def cutter():
+            pause = 0.05
+            while not stop.wait(pause):
+                proxy.cut()
+                pause = 0.05 + (pause * 7.3) % 0.4
+
+        thread = threading.Thread(target=cutter)
+        thread.start()
+        command = [migration.binary, "advance", "customer", "--cohort", "pilot", "--to", "new-write"]
+        for _ in range(3):
+            subprocess.run(command, cwd=migration.directory, timeout=120, check=False, capture_output=True)
+            time.sleep(0.5)
+        stop.set()
+        thread.join()
+        ended = wait_for_the_end(migration)
+        if ended["state"] == "mirrored":
+            write_legacy(migration, PILOT, "still at home")
+            migration.wait_until(lambda: migration.status()["stream"]["phase"] == "running", 30, "the stream runs again")
+            migration.prove_equal()
+            move(migration, "advance", "pilot", "new-write")
+        write_new(migration, PILOT, "moved")
+        with pytest.raises(psycopg2.Error):
+            write_legacy(migration, PILOT, "too late")
+        migration.wait_until_equal()
+
+
+def copy_of(cluster):
+    """What a backup, or a standby that lags, has of a server. It is stopped meanwhile."""
+    cluster.stop()
+    subprocess.run(["cp", "-a", cluster.data, cluster.data + ".copy"], check=True)
+    cluster.start()
+
+
+def come_back_from_copy(cluster):
+    cluster.stop()
+    shutil.rmtree(cluster.data)
+    os.rename(cluster.data + ".copy", cluster.data)
+    cluster.start()
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_source_that_comes_back_without_its_last_transactions_is_noticed(own_clusters, make_shop, goes_on):
+    """Also when it has written more since than it had lost, so that no position tells."""
+    legacy, new = own_clusters
+    migration = proven_shop(make_shop, legacy.create_database("shop"), new.create_database("shop"))
+    migration.stop()
+    copy_of(legacy)
+    migration.up()
+    write_legacy(migration, PILOT, "soon forgotten")
+    note = f"SELECT note FROM shop.customer WHERE id = {PILOT}"
+    migration.wait_until(lambda: execute(migration.new, note) == [("soon forgotten",)], 30, "it was applied")
+    time.sleep(2.5)  # a beat of the source has come, too
+    migration.stop()
+    come_back_from_copy(legacy)
+    if goes_on:
+        execute(migration.legacy, "CREATE TABLE filler AS SELECT repeat('x', 1000) AS x FROM generate_series(1, 20000)")
+    migration.up()
+    migration.wait_until(lambda: migration.status()["stream"]["phase"] == "failed", 30, "the stream stops")
+    assert "without its last transactions" in migration.status()["stream"]["reason"], migration.status()["stream"]
+    assert execute(migration.new, note) == [("soon forgotten",)], "nothing was assumed away"
