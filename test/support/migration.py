@@ -139,7 +139,7 @@ class Migration:
     def prove_equal(self, *arguments):
         """What oxbow must say of equal sides; returns its report."""
         report, code = self.verify(*arguments)
-        assert (report["state"], code) == ("equal", 0), json.dumps(report, indent=1, ensure_ascii=False)[:4000]
+        assert (report.get("state"), code) == ("equal", 0), json.dumps(report, indent=1, ensure_ascii=False)[:4000]
         return report
 
     # Waiting, always for a fact and never for a while.

@@ -11,7 +11,7 @@ namespace {
 // Locks that pass in a moment are nobody's business, and what our own sessions hold is ours to sort out. A
 // prepared transaction holds locks without a session, which pg_blocking_pids() calls 0.
 constexpr std::string_view kWaitsSql = R"sql(
-  SELECT DISTINCT DISTINCT substr(w.application_name, length($1) + 1), blocker.pid, s.application_name, s.usename,
+  SELECT DISTINCT substr(w.application_name, length($1) + 1), blocker.pid, s.application_name, s.usename,
          p.gid,
          (extract(epoch FROM clock_timestamp() - coalesce(s.xact_start, p.prepared)) * 1000000)::bigint,
          coalesce(starts_with(s.state, 'idle in transaction'), false)

@@ -402,6 +402,7 @@ struct ControlService::Impl {
     if (!report->given_up) running.insert(scope);
     while (!execute({kOurselves, describe(*report), EndTransition{scope, report->given_up}}))
       CO_TRY(co_await sleep_for(kJournalAgainAfter));
+    if (report->was_stopped) co_return Err(ErrorCode::cancelled);
     co_return Status{};
   }
 

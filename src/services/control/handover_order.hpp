@@ -38,8 +38,8 @@ struct HandoverReport {
   };
 
   std::optional<Error> given_up;  // why, if nothing has moved
-  std::optional<Duration>
-      pause;  // how long writes waited; none: they never did, or a restart came in between
+  bool was_stopped = false;       // the task was asked to stop, and has led back first
+  std::optional<Duration> pause;  // of writes; none: there was none, or a restart came in between
   std::vector<Step> steps;
   std::uint64_t keys_rechecked = 0;  // while writes waited
 };

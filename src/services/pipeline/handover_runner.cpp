@@ -94,6 +94,7 @@ Task<void> HandoverRunner::lead(Handover& handover) {
       if (!goes_back) co_return Err(ErrorCode::cancelled);
       // What was put in the users' way is taken out of it before we go.
       co_await boost::asio::this_coro::reset_cancellation_state(boost::asio::disable_cancellation());
+      report_.was_stopped = true;
       if (handover.is_before_flip()) handover.failed({ErrorCode::cancelled, "oxbow ends"});
       continue;
     }
@@ -192,7 +193,7 @@ Task<HandoverRunner::Done> HandoverRunner::order(Guards& guards, HandoverAction 
 }
 
 GuardedEntity HandoverRunner::guarded(Side side) const {
-  const auto& plan = *parts_.there.plan();
+  const auto& plan = *plan_;
   GuardedEntity guarded{
       .name = entity_.name, .tables = {}, .cohorts = {}, .cohort_names = {}, .home = {}, .owner = {}};
   for (const auto& table : plan.tables) {
@@ -233,6 +234,7 @@ Task<HandoverRunner::Done> HandoverRunner::install_guards() {
 // Whoever is not at home on the new side cannot write there any more, so nobody has to be watched.
 Task<void> HandoverRunner::put_guards_on() {
   CO_TRY(co_await parts_.there.wait_until_following(order_.limits.prepare_max));
+  plan_ = parts_.there.plan();
   for (auto side : {new_home_, old_home_}) {
     auto& guards = side == old_home_ ? *old_guards_ : *new_guards_;
     auto entity = guarded(side);
@@ -393,9 +395,10 @@ Task<void> HandoverRunner::refuse_quarantined() {
   auto target = to_new_home_.parts().ports.target_admin();
   auto stored = CO_TRY(co_await target->load_stream());
   std::size_t waiting = 0;
-  const auto& plan = *to_new_home_.plan();
+  auto plan = to_new_home_.plan();
+  if (!plan) co_return Err(ErrorCode::connection_lost, "the stream ended meanwhile");
   for (const auto& record : stored.quarantine) {
-    const auto& table = plan.tables[record.table];
+    const auto& table = plan->tables[record.table];
     if (table.entity != entity_.name) continue;
     auto cohort = cohort_of_row(table.mapping, *table.cohorts, record.row);
     if (!cohort || !*cohort || **cohort == order_.cohort) ++waiting;
@@ -433,7 +436,7 @@ Task<HandoverRunner::Done> HandoverRunner::recheck() {
 }
 
 Task<void> HandoverRunner::pair_numbers_ahead() {
-  const auto& plan = *parts_.there.plan();
+  const auto& plan = *plan_;
   bool from_legacy = old_home_ == Side::legacy;
   std::vector<TableName> old_tables, new_tables;
   for (const auto& table : plan.tables) {

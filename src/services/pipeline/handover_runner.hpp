@@ -75,6 +75,7 @@ class HandoverRunner {
   HandoverHost& host_;
   const EntitySpec& entity_;
   Side old_home_, new_home_;
+  std::shared_ptr<const Plan> plan_;  // from legacy to the new side; also when its stream has ended meanwhile
   Stream& to_new_home_;
   Stream& to_old_home_;
   std::unique_ptr<Guards> old_guards_, new_guards_;

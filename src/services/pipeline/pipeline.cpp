@@ -216,7 +216,8 @@ Task<void> Pipeline::end_way_back(MirrorScope scope) {
 
 // Rows of one cohort are taken back alone only where the new side tells which ones they are.
 Status Pipeline::may_part(const MirrorScope& scope) const {
-  for (const auto& table : there_.plan()->tables) {
+  auto plan = there_.plan();
+  for (const auto& table : plan->tables) {
     if (table.entity != scope.entity || !table.mapping.new_entity_key.empty()) continue;
     return Err(
         ErrorCode::illegal_transition,
@@ -239,14 +240,15 @@ Task<void> Pipeline::remove_rows_of(const MirrorScope& scope,
                                     const std::vector<QuarantineRecord>& quarantine) {
   auto writer = there_.parts().ports.target_writer(0);
   CO_TRY(co_await writer->begin());
-  for (const auto& table : there_.plan()->tables) {
+  auto plan = there_.plan();
+  for (const auto& table : plan->tables) {
     if (table.entity != scope.entity) continue;
     RangeRead rows{.table = table.mapping.target.name, .cohorts = filter_on_target(table, scope.cohorts)};
     std::ranges::sort(rows.cohorts->members);
     CO_TRY(co_await writer->remove_rows(std::move(rows)));
   }
   for (const auto& record : quarantine) {
-    const auto& table = there_.plan()->tables[record.table];
+    const auto& table = plan->tables[record.table];
     if (table.entity != scope.entity) continue;
     auto cohort = CO_TRY(cohort_of_row(table.mapping, *table.cohorts, record.row));
     if (cohort && std::ranges::find(scope.cohorts, *cohort) != scope.cohorts.end())
@@ -452,7 +454,8 @@ Task<KeyExplanation> Pipeline::explain_key(std::string key) {
   if (there_.following() == nullptr)
     co_return Err(ErrorCode::illegal_transition,
                   "nothing is known of a key while the stream does not run: {}", what_to_do_first());
-  KeySearch search(*there_.plan(), key);
+  auto plan = there_.plan();
+  KeySearch search(*plan, key);
   CO_TRY(co_await search.look(there_.parts().ports));
   auto* session = there_.following();
   if (session == nullptr)

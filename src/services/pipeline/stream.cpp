@@ -137,7 +137,7 @@ Task<void> Stream::make_ready() {
   auto target = CO_TRY(co_await target_->read_catalog());
   auto health = CO_TRY(co_await source_->read_health());
   bool has_stream = !begins_anew_ && !health.slot_wal_status.empty();
-  plan_ = CO_TRY(co_await plan_for(source, target, has_stream));
+  plan_ = std::make_shared<const Plan>(CO_TRY(co_await plan_for(source, target, has_stream)));
   co_return Status{};
 }
 

@@ -65,14 +65,15 @@ class Stream {
   // Whatever the databases hold of a stream is nobody's any more.
   void begin_anew() { begins_anew_ = true; }
 
-  // Connections, the migration's lock and the plan. The plan lives as long as the connections.
+  // Connections, the migration's lock and the plan. The plan lives as long as the
+  // connections; whoever needs it longer keeps it.
   Task<void> connect();
   Task<void> make_ready();
   bool is_in_session() const { return in_session_; }
   SourceAdmin& source() { return *source_; }  // REQUIRES: connect()
   TargetAdmin& target() { return *target_; }
-  const std::optional<Plan>& plan() const { return plan_; }
-  Task<void> end_session();  // and waits for it
+  std::shared_ptr<const Plan> plan() const { return plan_; }  // null: there is none at this moment
+  Task<void> end_session();                                   // and waits for it
 
   // The stream is gone from both databases.
   void forgotten();
@@ -112,7 +113,7 @@ class Stream {
   CohortSets carried_, at_home_on_target_;
   std::unique_ptr<SourceAdmin> source_;
   std::unique_ptr<TargetAdmin> target_;
-  std::optional<Plan> plan_;
+  std::shared_ptr<const Plan> plan_;
   std::unique_ptr<StreamSession> session_;
   std::unique_ptr<TaskGroup> session_tasks_;
   std::list<TaskGroup*> guests_;
