@@ -23,8 +23,8 @@ ROUNDS = 200  # there and back
 BLOCKS = 10  # of rounds; the neighbours' ratio is the median over them
 WHOLE_ROUNDS = 4
 GUARD_SCALE = 10
-GUARD_ROUNDS = 6
-GUARD_S = 3
+GUARD_ROUNDS = 15
+GUARD_S = 1  # short, so that both runs of a pair find the machine in the same mood
 
 WORDS = {"lost": "lost", "doubled": "doubled", "reused": "with a number given out twice", "failures": "without an answer",
          "strange": "that nobody knows of"}
@@ -178,6 +178,7 @@ def cost_of_guards(source, what, script, rounds):
                  for with_guards in ((False, True) if number % 2 == 0 else (True, False))}
         ratios.append(rates[True] / rates[False])
         say(f"  {what}: {rates[False]:,.0f} tx/s without guards, {rates[True]:,.0f} with")
+    say(f"  {what}, {rounds} pairs: {min(ratios):.2f} x to {max(ratios):.2f} x the transactions without guards")
     return 100 * (1 - statistics.median(ratios))
 
 
@@ -194,7 +195,7 @@ def measure(share):
         source = guarded_bank(clusters)
         update.write(UPDATE)
         update.flush()
-        guard_rounds = max(2, round(GUARD_ROUNDS * min(1, 2 * share)))
+        guard_rounds = max(3, round(GUARD_ROUNDS * share))
         default_cost = cost_of_guards(source, "default script", [], guard_rounds)
         update_cost = cost_of_guards(source, "update of one row", ["-f", update.name], guard_rounds)
     for what, figures in (("write pause", cohort.pauses_ms), ("gap between answers", cohort.gaps_ms)):
