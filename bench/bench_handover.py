@@ -76,13 +76,14 @@ class Moves:
 
     def __init__(self, migration, cohort, rounds, turns):
         moving, quiet = Spans(), Spans()
+        self.given_up = 0
         with Load(migration, PER_SECOND, turns) as load:
             time.sleep(2)  # connections are opened, and the load has come to its rate
             for number in range(rounds):
                 took_s = 0
                 for verb, to in (("advance", "new-write"), ("rollback", "mirrored")):
                     since = time.monotonic()
-                    migration.oxbow(verb, "account", "--cohort", cohort, "--to", to)
+                    self.given_up += migration.hand_over(verb, "account", cohort, to)[1]
                     took_s += moving.add(since)
                 since = time.monotonic()
                 time.sleep(min(max(took_s / 2, 0.1), 0.5))  # as a neighbour feels it without a handover
@@ -209,6 +210,7 @@ def measure(share):
     for what in ("lost", "doubled", "reused", "failures", "strange"):
         board.at_most(f"writes {WORDS[what]}", sum(len(getattr(each.books, what)) for each in (cohort, whole)), 0, f"of {cohort.writes + whole.writes:,}")
     board.at_most("rows that differ", cohort.equal.differing + whole.equal.differing, 0, f"of {cohort.equal.rows + whole.equal.rows:,}")
+    board.at_most("handovers given up", cohort.given_up + whole.given_up, 0, f"of {2 * (rounds + WHOLE_ROUNDS)}")
     board.at_least("writes begun", min(cohort.per_second, whole.per_second), 0.95 * PER_SECOND, "a second")
     return board.close()
 

@@ -78,10 +78,12 @@ class PilotMoves:
         quiet_since = time.monotonic()
         time.sleep(1)
         since = time.monotonic()
-        said = self.migration.oxbow(verb, "customer", "--cohort", "pilot", "--to", to)
+        said, given_up = self.migration.hand_over(verb, "customer", "pilot", to)
         until = time.monotonic()
         time.sleep(0.5)  # whoever waited has his answer
-        say(indented(said.stdout))
+        say(indented(said))
+        if given_up:
+            say(f"  (This machine is busy: oxbow gave up {given_up} times, because writes would have waited too long.)")
         say(f"  It took {until - since:.1f} s. Meanwhile no buyer waited longer than {self.buyers.longest_ms(since, until):.0f} ms; "
             f"in the second before, {self.buyers.longest_ms(quiet_since, since):.0f} ms.")
 

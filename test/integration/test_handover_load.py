@@ -18,8 +18,8 @@ def moving_bank(databases, tmp_path):
         yield migration
 
 
-def move(migration, verb, to, cohort="pilot"):
-    migration.oxbow(verb, "account", "--cohort", cohort, "--to", to)
+def move(migration, verb, to):
+    migration.hand_over(verb, "account", "pilot", to)
 
 
 def goes_there_and_back(migration, times):
