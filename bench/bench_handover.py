@@ -16,6 +16,7 @@ from common import DISK, OXBOW, SPEC, TABLES, Scoreboard, bank_migration, binary
 from postings import Books, Load, bank
 
 PER_SECOND = 500
+DEADLINE_S = 10  # of a client
 ACCOUNTS = 100_000
 COHORTS = {"pilot": 25, "second": 25, "third": 25, "rest": 25}
 TURNS = ["pilot", "second", "pilot", "third", "pilot", "rest"]  # half of all writes are of the cohort that moves
@@ -58,7 +59,7 @@ class Writes:
     def touching(self, since, until):
         """Those that were under way at some moment of the span."""
         first = bisect.bisect_left(self._ends, since)
-        last = bisect.bisect_right(self._ends, until + 5)  # who began in the span may have ended long behind it
+        last = bisect.bisect_right(self._ends, until + DEADLINE_S)  # who began in the span may have ended long behind it
         return [write for write in self.all[first:last] if write["began"] <= until]
 
     def latencies_ms(self, spans):
@@ -77,7 +78,7 @@ class Moves:
     def __init__(self, migration, cohort, rounds, turns):
         moving, quiet = Spans(), Spans()
         self.given_up = 0
-        with Load(migration, PER_SECOND, turns) as load:
+        with Load(migration, PER_SECOND, turns, deadline_s=DEADLINE_S) as load:
             time.sleep(2)  # connections are opened, and the load has come to its rate
             for number in range(rounds):
                 took_s = 0
@@ -86,7 +87,7 @@ class Moves:
                     self.given_up += migration.hand_over(verb, "account", cohort, to)[1]
                     took_s += moving.add(since)
                 since = time.monotonic()
-                time.sleep(min(max(took_s / 2, 0.1), 0.5))  # as a neighbour feels it without a handover
+                time.sleep(min(max(took_s / 3, 0.1), 0.5))  # as a neighbour feels it without a handover
                 quiet.add(since)
                 if (number + 1) % max(rounds // 5, 1) == 0:
                     say(f"  {number + 1} there and back; the last took {took_s:.2f} s")

@@ -43,6 +43,7 @@ class PilotMoves:
             for number, (verb, to, comment) in enumerate(WAY):
                 self._move(verb, to, comment)
                 if number == 0:
+                    self.migration.wait_until(lambda: self.script.refusals, 30, "the script was refused")
                     say(f"  The script was refused by legacy, and goes where it was sent:\n    {self.script.refusals[0]}")
 
     def judge(self, cohorts):

@@ -90,19 +90,27 @@ class People:
     """Threads that do something again and again while the block lasts, each with its own choices."""
 
     def __init__(self, people):
-        self._people, self.stopping = people, threading.Event()
+        self._people, self.stopping, self._failure = people, threading.Event(), None
 
     def __enter__(self):
         self.stopping.clear()
-        self._threads = [threading.Thread(target=self.live, args=(random.Random(seed),), daemon=True) for seed in range(self._people)]
+        self._threads = [threading.Thread(target=self._guarded, args=(random.Random(seed),), daemon=True) for seed in range(self._people)]
         for thread in self._threads:
             thread.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         self.stopping.set()
         for thread in self._threads:
             thread.join()
+        if self._failure and kind is None:
+            raise self._failure
+
+    def _guarded(self, chance):
+        try:
+            self.live(chance)
+        except Exception as failure:  # raised by whoever ends the block
+            self._failure = failure
 
 
 class Readers(People):
