@@ -86,6 +86,7 @@ class Moves:
                     since = time.monotonic()
                     self.given_up += migration.hand_over(verb, "account", cohort, to)[1]
                     took_s += moving.add(since)
+                time.sleep(0.05)  # what the handover has held up has been caught up on
                 since = time.monotonic()
                 time.sleep(min(max(took_s / 3, 0.1), 0.5))  # as a neighbour feels it without a handover
                 quiet.add(since)
@@ -156,13 +157,19 @@ def guarded_bank(clusters):
     with bank_migration(source, target, spec=SPEC + "    cohorts: [ {{ name: pilot, percent: 20 }}, {{ name: rest }} ]\n") as migration:
         migration.up().oxbow("advance", "branch", "--to", "mirrored", "--wait", timeout=600)
         migration.prove_equal()
+        assert not guards_on(source), "there are guards before any handover"
         for verb, to in (("advance", "new-write"), ("rollback", "mirrored")):
             migration.oxbow(verb, "branch", "--cohort", "pilot", "--to", to)
         migration.stop()
-    guards = execute(source, "SELECT tgrelid::regclass::text, count(*) FROM pg_trigger WHERE tgname LIKE '~oxbow%' GROUP BY 1")
+    guards = guards_on(source)
     assert len(guards) == 4 and all(count >= 3 for _, count in guards), f"not every table has its guards: {guards}"
     settle(*clusters)
     return source
+
+
+def guards_on(url):
+    """Each guarded table, and how many triggers it has for that."""
+    return execute(url, "SELECT tgrelid::regclass::text, count(*) FROM pg_trigger WHERE tgname LIKE '~oxbow%' GROUP BY 1")
 
 
 def transactions_per_second(source, script, with_guards):
