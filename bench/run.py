@@ -5,7 +5,7 @@ import importlib
 import signal
 import sys
 
-NAMES = ["copy", "capture", "verify", "growth", "gateway"]
+NAMES = ["copy", "capture", "verify", "growth", "gateway", "handover"]
 
 
 def main():

@@ -1,5 +1,5 @@
-"""./dev demo: a web shop moves, while it sells, into a database of another shape, and the two are proven equal. Then people
-read through the gateway, and the answers of both services are compared."""
+"""./dev demo: a web shop moves, while it sells, into a database of another shape, and the two are proven equal. People read
+through the gateway, and the answers of both services are compared. Then the authority over some customers moves."""
 
 import os
 import signal
@@ -13,7 +13,9 @@ for folder in ("support", "oracle"):
 
 import shop  # noqa: E402  (needs the path above)
 from cluster import Cluster, execute, free_port  # noqa: E402
+from demo_handover import COHORTS, PilotMoves  # noqa: E402
 from demo_services import LEGACY, NEW, Readers, ShopService  # noqa: E402
+from demo_text import indented, say, step  # noqa: E402
 from migration import Migration  # noqa: E402
 
 OXBOW = os.path.join(ROOT, "build", "release", "src", "apps", "oxbow")
@@ -22,19 +24,12 @@ ROUTES = """
     reads: { latency: new-read }
     routes:
       - { route: "GET /customers/{customer_id}", read: latency, compare: [ { shape: public.customers, at: $ } ] }
+      - { route: "POST /customers/{customer_id}/orders", write: true, operation_key: [ header.Operation-Key ] }
 """
 GATEWAY = """
 gateway: { listen: [ "127.0.0.1:%d" ] }
 """
 ON_TERMINAL = sys.stdout.isatty() and not os.environ.get("CI")
-
-
-def say(text=""):
-    print(text, flush=True)
-
-
-def step(command, comment=""):
-    say(f"\n$ {command}" + (f"    # {comment}" if comment else ""))
 
 
 def show_progress(migration):
@@ -71,7 +66,7 @@ def main():
         execute(new_url, shop.NEW_SCHEMA)
         with ShopService(legacy_url, LEGACY) as legacy_service, ShopService(new_url, NEW) as new_service:
             port = free_port()
-            spec = shop.SPEC.format(legacy=legacy_url, new=new_url, cohorts=ROUTES, extra=GATEWAY % port)
+            spec = shop.SPEC.format(legacy=legacy_url, new=new_url, cohorts=COHORTS + ROUTES, extra=GATEWAY % port)
             for url, service in ((legacy_url, legacy_service), (new_url, new_service)):
                 spec = spec.replace(f'database: "{url}"', f'database: "{url}", service: "{service.url}"')
             with Migration(directory, spec, legacy_url, new_url, shop.COMPARISONS, binary=OXBOW) as migration:
@@ -81,23 +76,30 @@ def main():
 def play(migration, port):
     say("A web shop: four tables, a quarter of a million rows, people buying. Its new database has other names, other units,")
     say("other codes. Each has an HTTP service before it. All of it is private and disappears when this ends.")
+    readers = Readers(port, CUSTOMERS)
     with shop.Workload(migration.legacy, rows=CUSTOMERS) as work:
         step("oxbow check --connect", "are both databases ready?")
         say(indented(migration.oxbow("check", "--connect").stdout))
         step("oxbow up", "in the background")
         migration.up()
-        readers = Readers(port, CUSTOMERS)
         move(migration)
         with readers:
             show_differences(migration)
         verified = prove(migration)
-        committed = work.committed
+        pilot = PilotMoves(migration, port)
+        with readers:
+            pilot.go_forward_and_back()
     say(f"\nPeople read {readers.answered:,} customers through the gateway meanwhile; {readers.failed} got no answer.")
-    say(f"The shop made {committed:,} transactions. Now it pauses, and a script that shares no code with oxbow")
-    say("compares every row:")
-    verdict = migration.wait_until_equal()
-    say(f"  the oracle says: {verdict}")
-    return verified.returncode or int(readers.failed > 0)
+    say(f"The shop made {work.committed:,} transactions. Now it pauses, and a script that shares no code with oxbow compares every")
+    say("row. The oracle says:")
+    pilot.judge(["pilot", "rest"])
+    more = shop.Workload(migration.legacy, rows=CUSTOMERS, seed=2)
+    more.next_key = work.next_key
+    with more:
+        pilot.cut_over()
+    say("The others have not moved, and legacy went on selling to them. The oracle says:")
+    pilot.judge(["rest"])
+    return verified.returncode or int(readers.failed > 0 or pilot.failed)
 
 
 def move(migration):
@@ -124,10 +126,6 @@ def prove(migration):
     verified = migration.oxbow("verify", check=False)
     say(indented(verified.stdout or verified.stderr))
     return verified
-
-
-def indented(text):
-    return "\n".join(f"  {line}" for line in text.strip().splitlines())
 
 
 if __name__ == "__main__":

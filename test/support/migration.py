@@ -15,6 +15,7 @@ from oracle import compare
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.environ.get("OXBOW_BINARY", os.path.join(ROOT, "build", "dev", "src", "apps", "oxbow"))
+TIMEOUT = 23  # the exit code for what was not over in time
 
 
 def _die_with_parent():
@@ -126,6 +127,15 @@ class Migration:
             return all(cohort["state"] == "legacy" for cohort in self.status()["cohorts"] if cohort["entity"] in entities)
 
         self.wait_until(is_back, 30, f"{', '.join(entities)} is back in legacy")
+
+    def hand_over(self, verb, entity, cohort, to, tries=5):
+        """What oxbow said, and how often it gave up before: a handover that takes too long leads back, and nothing has moved."""
+        for given_up in range(tries):
+            done = self.oxbow(verb, entity, "--cohort", cohort, "--to", to, check=False)
+            if done.returncode != TIMEOUT:
+                break
+        assert done.returncode == 0, f"oxbow {verb} --to {to} ended with {done.returncode}:\n{done.stdout}{done.stderr}\n{self.describe()}"
+        return done.stdout, given_up
 
     def set_rate(self, rows_per_second):
         """0: no limit."""

@@ -11,6 +11,8 @@ import time
 import psycopg2
 import pytest
 
+import posting_service
+import postings
 import shop
 from chaos_proxy import ChaosProxy
 from cluster import Cluster, execute
@@ -123,3 +125,29 @@ def test_a_cut_connection_is_lost_at_once_and_a_new_one_works(cluster):
         with pytest.raises(psycopg2.OperationalError):
             connection.cursor().execute("SELECT 1")
         assert execute(url, "SELECT 1") == [(1,)]
+
+
+def test_the_books_of_postings_see_what_is_lost_doubled_and_numbered_twice(cluster):
+    legacy, new = (cluster.create_database(name) for name in ("books_legacy", "books_new"))
+    execute(legacy, postings.LEGACY_SCHEMA + postings.FILL.format(accounts=2))
+    execute(new, postings.NEW_SCHEMA)
+    execute(new, "INSERT INTO ledger.account VALUES (1, 'Owner 1', 1), (2, 'Owner 2', 1)")
+    execute(new, "INSERT INTO ledger.posting (account_id, operation, amount_minor) VALUES (1, 'first/1', 1), (2, 'first/2', 1)")
+    writes = []
+
+    def write(operation, *sides):
+        values = {"account": 1, "operation": operation, "cents": 5}
+        numbers = [execute({"legacy": legacy, "new": new}[side], posting_service.WRITE[side], values)[0][0] for side in sides]
+        writes.append({**values, "posting": numbers[0] if numbers else 999, "refused": 0})
+        return postings.Books(writes, legacy, new)
+
+    assert write("well", "legacy", "new").are_clean
+    assert write("on one side", "legacy").lost == {"on one side"}
+    assert write("nowhere").lost == {"on one side", "nowhere"}
+    assert write("twice", "legacy", "legacy", "new").doubled == {"twice"}
+    writes[-1]["posting"] = writes[0]["posting"]
+    assert writes[0]["posting"] in postings.Books(writes, legacy, new).reused
+    execute(new, "UPDATE ledger.account SET balance_minor = 7 WHERE id = 2")
+    execute(legacy, "INSERT INTO postings (account_id, operation, amount) VALUES (2, 'of nobody', 0)")
+    strange = postings.Books(writes, legacy, new).strange
+    assert "new: account 2 has 7 and its postings say 1" in strange and "legacy: nobody wrote of nobody" in strange
