@@ -95,11 +95,24 @@ Task<void> PgGuards::install(GuardedEntity entity, std::vector<GuardState> initi
       co_await install_schema(*connection, migration_, side_ == Side::legacy ? Role::source : Role::target));
   auto guard = guard_of(entity.name);
   CO_TRY(co_await make_cells(*connection, guard, entity, initial));
-  CO_TRY(co_await connection->exec(guard_functions_sql(guard, entity)));
-  for (const auto& table : entity.tables) {
-    CO_TRY(co_await connection->exec(guard_table_functions_sql(guard, entity, table)));
-    CO_TRY(co_await make_triggers(*connection, guard, table));
-  }
+  CO_TRY(co_await make_functions(*connection, guard, entity));
+  for (const auto& table : entity.tables) CO_TRY(co_await make_triggers(*connection, guard, table));
+  co_return Status{};
+}
+
+// Every session compiles a function anew that was replaced, so what is the same stays.
+Task<void> PgGuards::make_functions(Connection& connection, const std::string& guard,
+                                    const GuardedEntity& entity) {
+  auto sql = guard_functions_sql(guard, entity);
+  for (const auto& table : entity.tables) sql += guard_table_functions_sql(guard, entity, table);
+  auto judge = fmt::format("oxbow.{}_judge(int, text)", guard);
+  Rows same = CO_TRY(co_await connection.exec_params(
+      "SELECT coalesce(obj_description(to_regprocedure($1), 'pg_proc') = md5($2), false)", {{judge}, {sql}}));
+  if (same.boolean(0, 0)) co_return Status{};
+  CO_TRY(co_await connection.exec(sql));
+  Rows sum = CO_TRY(co_await connection.exec_params("SELECT md5($1)", {{sql}}));
+  CO_TRY(co_await connection.exec(
+      fmt::format("COMMENT ON FUNCTION {} IS {}", judge, quote_literal(sum.view(0, 0)))));
   co_return Status{};
 }
 

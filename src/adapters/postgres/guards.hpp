@@ -28,6 +28,8 @@ class PgGuards final : public Guards {
   std::string guard_of(const std::string& entity) const;
   static Task<void> make_cells(Connection& connection, const std::string& guard, const GuardedEntity& entity,
                                const std::vector<GuardState>& initial);
+  static Task<void> make_functions(Connection& connection, const std::string& guard,
+                                   const GuardedEntity& entity);
   static Task<void> refuse_triggers_behind(Connection& connection, const std::string& guard,
                                            const GuardedTable& table);
   static Task<void> make_triggers(Connection& connection, const std::string& guard,
