@@ -26,6 +26,10 @@ inline std::string stream_name(std::string_view migration, Course course) {
   return std::string(migration) + (course == Course::there ? "" : " back");
 }
 
+constexpr std::string_view migration_of(std::string_view stream) {
+  return stream.substr(0, stream.find(' '));
+}
+
 inline std::string origin_prefix(std::string_view stream) {
   return "oxbow:" + std::string(stream) + ":";
 }
