@@ -1,4 +1,5 @@
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <boost/json.hpp>
 
@@ -8,6 +9,7 @@
 #include "apps/cli.hpp"
 #include "apps/load_spec.hpp"
 #include "apps/preflight.hpp"
+#include "apps/removal.hpp"
 #include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
 #include "services/control/journal.hpp"
@@ -15,79 +17,93 @@
 namespace oxbow {
 namespace {
 
-struct Removed {
-  std::string side;
-  std::vector<std::string> done;
+namespace json = boost::json;
+
+struct Trace {
+  Side side = Side::legacy;
+  std::string what;
 };
 
-// What is gone from the databases is written down as rolled back, so that the journal stays true.
-Status journal_removal(EventStore& store) {
-  auto journal = TRY(Journal::open(store));
-  auto cohorts = journal.lifecycle().cohorts;
-  for (const auto& [scope, life] : cohorts) {
-    Command rollback{"oxbow", "doctor --remove", Rollback{scope.entity, scope.cohort, State::legacy}};
-    auto began = TRY(journal.execute(rollback, wall_now()));
-    if (began.empty()) continue;
-    TRY(journal.execute({"oxbow", "doctor --remove", EndTransition{scope, std::nullopt}}, wall_now()));
+Task<std::vector<Trace>> find_traces(const Spec& spec) {
+  std::vector<std::string> entities;
+  for (const auto& entity : spec.entities) entities.push_back(entity.name);
+  std::vector<Trace> traces;
+  for (auto side : {Side::legacy, Side::new_side}) {
+    const auto& database = side == Side::legacy ? spec.legacy.database : spec.new_side.database;
+    auto found = co_await postgres::list_traces(database, spec.migration, side, entities);
+    if (!found) co_return std::unexpected(on_side(side, found.error()));
+    for (auto& what : *found) traces.push_back({side, std::move(what)});
   }
-  return {};
-}
-
-Task<std::vector<Removed>> remove_from(std::unique_ptr<TargetAdmin> target,
-                                       std::unique_ptr<SourceAdmin> source) {
-  CO_TRY(co_await target->lock());
-  auto from_new = CO_TRY(co_await target->remove());
-  failpoint("remove_after_new");
-  auto from_legacy = CO_TRY(co_await source->remove());
-  co_return std::vector<Removed>{{"new", std::move(from_new)}, {"legacy", std::move(from_legacy)}};
+  co_return traces;
 }
 
 struct DoctorCommand {
   const Settings& settings;
   bool remove = false;
+  bool open_both_sides = false;
 
   Result<int> operator()() const {
     auto spec = TRY(load_spec(settings));
-    return remove ? take_away(spec) : examine(spec);
+    if (remove) return take_away(spec);
+    if (open_both_sides)
+      return Err(ErrorCode::usage, "--open-both-sides says how to --remove; add that, too");
+    return examine(spec);
   }
 
  private:
   Result<int> examine(const Spec& spec) const {
     auto preflight = TRY(ask_databases(settings, spec));
+    auto traces = TRY(run_blocking(find_traces(spec)));
     auto verdict = verdict_on(preflight, spec);
     if (settings.json) {
-      fmt::print("{}\n", to_json(preflight));
+      auto answer = json::parse(to_json(preflight)).as_object();
+      json::array values;
+      for (const auto& [side, what] : traces) values.push_back({{"side", name(side)}, {"what", what}});
+      answer["traces"] = std::move(values);
+      fmt::print("{}\n", json::serialize(answer));
       return verdict ? 0 : exit_code(verdict.error().code);
     }
     for (const auto& item : preflight.items) fmt::print("{}", item_lines(item, settings.spec_path));
+    for (const auto& [side, what] : traces) fmt::print("{:8}{:7}{}\n", "there", name(side), what);
+    if (traces.empty()) fmt::print("nothing of this migration is in either database\n");
     TRY(verdict);
     return 0;
   }
 
   Result<int> take_away(const Spec& spec) const {
     std::unique_ptr<SqliteStore> store;
+    std::optional<Journal> journal;
     // Holding the store keeps `oxbow up` away meanwhile.
     if (SqliteStore::exists(settings.store_path())) store = TRY(SqliteStore::open(settings.store_path()));
-    auto target = postgres::make_target_admin(spec.new_side.database, spec.migration);
-    auto source = postgres::make_source_admin(spec.legacy.database, spec.migration);
-    auto removed = TRY(run_blocking(remove_from(std::move(target), std::move(source))));
+    if (store) journal = TRY(Journal::open(*store));
+    json::array removed;
+    auto tell = [&](Side side, const std::string& done) {
+      removed.push_back({{"side", name(side)}, {"done", done}});
+      if (!settings.json) fmt::print("{:7}{}\n", name(side), done);
+    };
+    Removal removal(spec, journal ? &*journal : nullptr, open_both_sides, tell);
+    TRY(run_blocking(removal.run()));
     failpoint("remove_before_journal");
-    if (store) TRY(journal_removal(*store));
+    TRY(removal.journal_end());
     if (store) TRY(store->close({}, "the migration was taken out of both databases", wall_now()));
-    report(removed);
+    report(removed, removal.left_on_new());
     return 0;
   }
 
-  void report(const std::vector<Removed>& removed) const {
-    boost::json::array values;
-    for (const auto& [side, done] : removed) {
-      for (const auto& line : done) {
-        values.push_back({{"side", side}, {"done", line}});
-        if (!settings.json) fmt::print("{:7}{}\n", side, line);
-      }
+  void report(const json::array& removed, const std::vector<std::string>& left_on_new) const {
+    if (settings.json) {
+      json::array left(left_on_new.begin(), left_on_new.end());
+      fmt::print("{}\n", json::serialize(json::value{{"removed", removed}, {"left_on_new", left}}));
+      return;
     }
-    if (settings.json) fmt::print("{}\n", boost::json::serialize(boost::json::value{{"removed", values}}));
-    if (!settings.json) fmt::print("nothing of this migration is left in either database\n");
+    if (removed.empty()) fmt::print("nothing of this migration was in either database\n");
+    if (!removed.empty()) fmt::print("nothing of this migration is left in either database\n");
+    if (left_on_new.empty()) return;
+    fmt::print(
+        "at home on the new side for good, `fully-cutover`: {}; legacy takes writes of them, too, and "
+        "nothing "
+        "carries those over\n",
+        fmt::join(left_on_new, ", "));
   }
 };
 
@@ -95,9 +111,12 @@ struct DoctorCommand {
 
 void add_doctor_command(Cli& cli) {
   auto doctor = std::make_shared<DoctorCommand>(DoctorCommand{cli.settings});
-  auto* app =
-      cli.add("doctor", "say what both databases need, and what they have", [doctor] { return (*doctor)(); });
+  auto* app = cli.add("doctor", "say what both databases need, and what of the migration is in them",
+                      [doctor] { return (*doctor)(); });
   app->add_flag("--remove", doctor->remove, "take everything of this migration out of both databases");
+  app->add_flag("--open-both-sides", doctor->open_both_sides,
+                "with --remove, also where cohorts are at home on the new side: their way back ends, and "
+                "legacy takes writes of them that nobody carries over");
 }
 
 }  // namespace oxbow

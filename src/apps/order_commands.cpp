@@ -1,4 +1,5 @@
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -7,10 +8,12 @@
 #include "apps/blocking.hpp"
 #include "apps/cli.hpp"
 #include "apps/daemon_client.hpp"
+#include "apps/interrupt.hpp"
 #include "apps/load_spec.hpp"
 #include "apps/preflight.hpp"
 #include "apps/terminal.hpp"
 #include "base/text.hpp"
+#include "core/lifecycle/state.hpp"
 #include "runtime/sleep.hpp"
 
 namespace oxbow {
@@ -26,7 +29,7 @@ struct Order {
   std::optional<std::string> entity, cohort, to, why;
   std::optional<std::uint64_t> rows, bytes, workers;
   bool dry_run = false;
-  bool waits_for_copy = false;
+  bool wait = false;  // until rows are copied, until a handover has ended
 
   json::object to_fields() const {
     json::object fields;
@@ -61,19 +64,72 @@ class OrderRun {
       : settings_(settings), order_(order), daemon_(settings) {}
 
   Result<int> run() {
+    bool moves = order_.is_transition() && !order_.dry_run;
+    if (moves && order_.wait) journal_before_ = TRY(last_number());
     auto answer = TRY(daemon_.post(order_.operation, order_.to_fields()));
-    if (order_.is_transition() && !order_.dry_run) return wait_for_arrival();
-    print_outcome(answer);
-    return 0;
+    if (!moves) {
+      TRY(print_outcome(answer));
+      return 0;
+    }
+    if (!order_.wait) {
+      auto under_way = handovers_in(json::parse(TRY(daemon_.get("status"))));
+      if (!under_way.empty()) return goes_on(under_way);
+    }
+    return wait_for_arrival();
   }
 
  private:
-  void print_outcome(const std::string& answer) const {
+  Result<std::uint64_t> last_number() const {
+    auto events = json::parse(TRY(daemon_.get("events", {{"limit", "1"}})));
+    const auto& last = events.at("events").as_array();
+    return last.empty() ? 0 : last.back().at("number").to_number<std::uint64_t>();
+  }
+
+  static bool is_at_home_on_new(std::string_view state) {
+    return authority(parse_state(state).value_or(State::legacy)) == Side::new_side;
+  }
+
+  static bool is_in_handover(const json::value& cohort) {
+    auto state = text(cohort.at("state")), to = text(cohort.at("moving_to"));
+    return !to.empty() && is_at_home_on_new(state) != is_at_home_on_new(to);
+  }
+
+  json::array handovers_in(const json::value& status) const {
+    json::array found;
+    for (const auto& cohort : status.at("cohorts").as_array())
+      if (concerns(cohort) && is_in_handover(cohort)) found.push_back(cohort);
+    return found;
+  }
+
+  // Behind its flip a cohort moves on to the state that it is in, and cannot be called back any more.
+  std::string call_back(const json::value& cohort) const {
+    auto state = text(cohort.at("state"));
+    if (state == text(cohort.at("moving_to"))) return "";
+    return fmt::format("; `oxbow {} {}{} --to {}` calls it back",
+                       order_.operation == "advance" ? "rollback" : "advance", *order_.entity,
+                       order_.cohort ? " --cohort " + *order_.cohort : "", state);
+  }
+
+  Result<int> goes_on(const json::array& cohorts) const {
     if (settings_.json) {
-      fmt::print("{}\n", answer);
-      return;
+      fmt::print("{}\n", json::serialize(json::value{{"cohorts", cohorts}}));
+      return 0;
     }
+    for (const auto& cohort : cohorts) fmt::print("{}\n", describe(cohort));
+    fmt::print(
+        "it goes on by itself: `oxbow status --watch` follows it, --wait would have waited for its end{}\n",
+        call_back(cohorts.front()));
+    return 0;
+  }
+
+  Status print_outcome(const std::string& answer) const {
     auto outcome = json::parse(answer);
+    auto handovers = TRY(handovers_to_foretell());
+    if (settings_.json) {
+      if (handovers) outcome.as_object()["forecast"] = handovers->at("forecast");
+      fmt::print("{}\n", json::serialize(outcome));
+      return {};
+    }
     const auto& lines = outcome.at(order_.dry_run ? "actions" : "events").as_array();
     if (lines.empty() && order_.operation == "resume") {
       fmt::print(
@@ -88,10 +144,44 @@ class OrderRun {
       if (order_.dry_run) fmt::print("{}. ", ++number);
       fmt::print("{}\n", text(line));
     }
+    if (handovers) print_forecast(handovers->at("forecast"));
     if (order_.dry_run && order_.operation == "advance") {
       print_load();
       print_set_up();
     }
+    return {};
+  }
+
+  // What was measured, if the rehearsal is one of a handover.
+  Result<std::optional<json::value>> handovers_to_foretell() const {
+    if (!order_.dry_run || !order_.is_transition()) return std::nullopt;
+    auto from = order_.operation == "advance" && order_.to == "new-write"   ? "mirrored"
+                : order_.operation == "rollback" && order_.to == "mirrored" ? "new-write"
+                                                                            : "";
+    auto status = json::parse(TRY(daemon_.get("status")));
+    bool hands_over = std::ranges::any_of(status.at("cohorts").as_array(), [&](const json::value& cohort) {
+      return concerns(cohort) && text(cohort.at("state")) == from;
+    });
+    if (!hands_over) return std::nullopt;
+    return json::parse(TRY(daemon_.get("handovers", {{"entity", *order_.entity}})));
+  }
+
+  void print_forecast(const json::value& forecast) const {
+    if (forecast.is_null())
+      return fmt::print(
+          "how long writes will wait is not known: this journal holds no handover of {} whose pause was "
+          "measured\n",
+          *order_.entity);
+    auto ms = [&](const char* field) { return forecast.at(field).to_number<double>(); };
+    fmt::print(
+        "writes will wait, as in the handovers of {} so far: p50 {:.1f} ms, p99 {:.1f} ms, max {:.1f} ms, n "
+        "{}\n",
+        *order_.entity, ms("pause_ms_p50"), ms("pause_ms_p99"), ms("pause_ms_max"),
+        forecast.at("measured").to_number<std::uint64_t>());
+    std::vector<std::string> steps;
+    for (const auto& step : forecast.at("median_steps").as_array())
+      steps.push_back(fmt::format("{} {:.1f}", text(step.at("step")), step.at("ms").to_number<double>()));
+    fmt::print("its steps took in the median, in ms: {}\n", fmt::join(steps, ", "));
   }
 
   // How much of the users' load would move, if a gateway has seen it.
@@ -126,20 +216,24 @@ class OrderRun {
   // Until no cohort is on its way any more. Ctrl-C ends the waiting, not the transition.
   Result<int> wait_for_arrival() const {
     ProgressLine progress(!settings_.json);
+    Interrupt interrupt;
     while (true) {
       auto status = json::parse(TRY(daemon_.get("status")));
       json::array cohorts;
       std::string moving;
+      std::optional<json::value> on_its_way;
       for (const auto& cohort : status.at("cohorts").as_array()) {
         if (!concerns(cohort)) continue;
         cohorts.push_back(cohort);
-        if (!cohort.at("moving_to").is_null()) moving = describe(cohort);
+        if (cohort.at("moving_to").is_null()) continue;
+        moving = describe(cohort);
+        on_its_way = cohort;
       }
       if (moving.empty()) {
         auto copying = copy_under_way(status, cohorts);
         bool is_there = std::ranges::all_of(
             cohorts, [&](const json::value& cohort) { return text(cohort.at("state")) == order_.to; });
-        if (is_there && order_.waits_for_copy && copying) {
+        if (is_there && order_.wait && copying) {
           if (text(status.at("stream").at("phase")) == "failed")
             return Err(ErrorCode::cancelled, "the copy does not go on: {}",
                        text(status.at("stream").at("reason")));
@@ -151,6 +245,12 @@ class OrderRun {
       }
       progress.show(moving);
       TRY(run_blocking(sleep_for(kAskAgainAfter)));
+      if (interrupt.came()) {
+        progress.clear();
+        fmt::print(stderr, "{}; it goes on: `oxbow status --watch` follows it{}\n", moving,
+                   on_its_way ? call_back(*on_its_way) : "");
+        interrupt.end_process();
+      }
     }
   }
 
@@ -189,21 +289,51 @@ class OrderRun {
     return line;
   }
 
-  Result<int> arrived(const json::array& cohorts, bool is_copying) const {
+  // How long writes waited in the handover of this cohort that has just ended; null: there was none, or it
+  // was not measured.
+  static json::value pause_of(const json::value& cohort, const json::value& handovers, std::uint64_t after) {
+    for (const auto& handover : handovers.at("handovers").as_array()) {
+      bool is_this = text(handover.at("cohort")) == text(cohort.at("cohort")) &&
+                     handover.at("number").to_number<std::uint64_t>() > after;
+      if (is_this) return handover.at("pause_ms");
+    }
+    return nullptr;
+  }
+
+  Status add_pauses(json::array& cohorts) const {
+    if (!journal_before_) return {};
+    auto handovers = json::parse(TRY(daemon_.get("handovers", {{"entity", *order_.entity}})));
+    for (auto& cohort : cohorts)
+      cohort.as_object()["pause_ms"] = pause_of(cohort, handovers, *journal_before_);
+    return {};
+  }
+
+  static std::string pause_text(const json::value& cohort) {
+    const auto* pause = cohort.as_object().if_contains("pause_ms");
+    if (!pause || pause->is_null()) return "";
+    return fmt::format("; writes waited {:.1f} ms", pause->to_number<double>());
+  }
+
+  Result<int> arrived(json::array cohorts, bool is_copying) const {
     for (const auto& cohort : cohorts) {
       if (text(cohort.at("state")) == order_.to) continue;
       const auto& failure = cohort.at("last_failure");
+      bool was_handover = is_at_home_on_new(text(cohort.at("state"))) != is_at_home_on_new(*order_.to);
+      if (was_handover && !failure.is_null())
+        return Err(ErrorCode::cancelled, "the handover of {}/{} was given up, and nothing has moved: {}",
+                   text(cohort.at("entity")), text(cohort.at("cohort")), to_error(failure).detail);
       if (!failure.is_null()) return std::unexpected(to_error(failure));
       return Err(ErrorCode::cancelled, "{}/{} is in `{}`; somebody else called it back",
                  text(cohort.at("entity")), text(cohort.at("cohort")), text(cohort.at("state")));
     }
+    TRY(add_pauses(cohorts));
     if (settings_.json) {
       fmt::print("{}\n", json::serialize(json::value{{"cohorts", cohorts}}));
       return 0;
     }
     for (const auto& cohort : cohorts)
-      fmt::print("{}/{} is in {}{}\n", text(cohort.at("entity")), text(cohort.at("cohort")),
-                 text(cohort.at("state")),
+      fmt::print("{}/{} is in {}{}{}\n", text(cohort.at("entity")), text(cohort.at("cohort")),
+                 text(cohort.at("state")), pause_text(cohort),
                  is_copying ? "; its rows are being copied, see `oxbow status`, or wait with --wait" : "");
     return 0;
   }
@@ -211,6 +341,7 @@ class OrderRun {
   const Settings& settings_;
   const Order& order_;
   DaemonClient daemon_;
+  std::optional<std::uint64_t> journal_before_;  // the last record before the order, where pauses are wanted
 };
 
 // Sets the limits that were named, or shows those that are in force.
@@ -251,7 +382,8 @@ Registered add_order(Cli& cli, const std::string& name, const std::string& purpo
   return {app, order};
 }
 
-Registered add_transition(Cli& cli, const std::string& name, const std::string& purpose) {
+Registered add_transition(Cli& cli, const std::string& name, const std::string& purpose,
+                          const std::string& waiting) {
   auto [app, order] = add_order(cli, name, purpose);
   app->add_option("ENTITY", order->entity, "the entity, as the spec names it")->required();
   app->add_option("--cohort", order->cohort, "one of its cohorts (default: all)");
@@ -259,16 +391,18 @@ Registered add_transition(Cli& cli, const std::string& name, const std::string& 
                   "the state to move to: legacy, mirrored, new-write, new-read, fully-cutover")
       ->required()
       ->type_name("STATE");
+  app->add_flag("--wait", order->wait, waiting);
   return {app, order};
 }
 
 }  // namespace
 
 void add_order_commands(Cli& cli) {
-  auto [advance, advance_order] = add_transition(cli, "advance", "move an entity one state forward");
-  advance->add_flag("--wait", advance_order->waits_for_copy,
-                    "wait until all of its rows are copied, too; Ctrl-C ends the waiting, not the copy");
-  add_transition(cli, "rollback", "move an entity one state back");
+  add_transition(
+      cli, "advance", "move an entity one state forward",
+      "wait until a handover has ended, or until all rows are copied; Ctrl-C ends the waiting only");
+  add_transition(cli, "rollback", "move an entity one state back",
+                 "wait until a handover has ended; Ctrl-C ends the waiting only");
   add_order(cli, "halt",
             "stop the whole migration at once, until `oxbow resume`: nothing is copied, applied, compared or "
             "advanced");

@@ -12,6 +12,7 @@
 #include "base/text.hpp"
 #include "core/sequence/number_pairs.hpp"
 #include "core/spec/preflight_disk.hpp"
+#include "core/spec/preflight_handover.hpp"
 #include "services/control/journal.hpp"
 #include "services/preflight/constraint_check.hpp"
 #include "services/preflight/row_check.hpp"
@@ -157,14 +158,24 @@ Result<Preflight> ask_databases(const Settings& settings, const Spec& spec) {
   preflight.items = judge(spec, Side::legacy, legacy.facts, legacy.catalog);
   for (auto& item : judge(spec, Side::new_side, new_side.facts, new_side.catalog))
     preflight.items.push_back(std::move(item));
+  for (auto& item : judge_handover(spec, Side::legacy, legacy.facts, legacy.catalog))
+    preflight.items.push_back(std::move(item));
+  for (auto& item : judge_handover(spec, Side::new_side, new_side.facts, new_side.catalog))
+    preflight.items.push_back(std::move(item));
   for (auto& item : judge_disks(spec, legacy.facts, new_side.facts))
     preflight.items.push_back(std::move(item));
   auto attempt = try_to_plan(spec, legacy.catalog, new_side.catalog);
   preflight.legacy = std::move(legacy.catalog);
   preflight.new_side = std::move(new_side.catalog);
   preflight.plan = std::move(attempt.plan);
-  if (preflight.plan)
+  if (preflight.plan) {
     for (auto& item : judge_plan(spec, *preflight.plan)) preflight.items.push_back(std::move(item));
+    for (const auto& table : preflight.plan->tables) {
+      const auto& entity = *spec.find_entity(table.entity);
+      for (auto& item : judge_guarded_key(entity, table.mapping, entity.mark))
+        preflight.items.push_back(std::move(item));
+    }
+  }
   if (preflight.plan)
     for (auto& item : TRY(run_blocking(check_numbers(spec, *preflight.plan))))
       preflight.items.push_back(std::move(item));

@@ -54,13 +54,27 @@ std::string human_seconds(double seconds) {
   return human_duration(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds)));
 }
 
+namespace {
+
+// A line that wraps could not be written over.
+std::string_view first_columns(std::string_view text, std::size_t columns) {
+  std::size_t taken = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    bool begins = (static_cast<unsigned char>(text[at]) & 0xc0) != 0x80;
+    if (begins && taken++ == columns) return text.substr(0, at);
+  }
+  return text;
+}
+
+}  // namespace
+
 ProgressLine::ProgressLine(bool wanted) : wanted_(wanted), last_(monotonic_now()) {}
 
 void ProgressLine::show(std::string_view text) {
   if (!wanted_) return;
   auto now = monotonic_now();
   if (stdout_is_terminal()) {
-    fmt::print("\r\x1b[K{}", text);
+    fmt::print("\r\x1b[K{}", first_columns(text, stdout_columns() - 1));
   } else if (now - last_ >= kPlainLineEvery) {
     fmt::print("{}\n", text);
     last_ = now;

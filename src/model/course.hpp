@@ -35,6 +35,10 @@ inline std::string beat_marker(std::string_view stream, std::uint64_t number) {
   return beat_prefix(stream) + std::to_string(number);
 }
 
+constexpr std::string_view migration_of(std::string_view stream) {
+  return stream.substr(0, stream.find(' '));
+}
+
 inline std::string origin_prefix(std::string_view stream) {
   return "oxbow:" + std::string(stream) + ":";
 }

@@ -42,6 +42,8 @@ struct ServerFacts {
   std::uint64_t bytes_in_scope = 0;      // of the tables asked about, with indexes and what is out of line
   std::map<TableName, bool> is_empty;    // of those that can be read in full; where we watch, rows are ours
   std::vector<TableName> unlogged;       // changes not in the log, rows gone after a crash
+  // Row triggers of others that fire before a write, but behind where a guard would stand.
+  std::map<TableName, std::vector<std::string>> triggers_behind_guards;
 };
 
 }  // namespace oxbow

@@ -24,6 +24,7 @@ def kill_in(migration, step, verb, to):
     migration.kill()
     migration.up(failpoint=f"handover_after_{step}")
     migration.wait_until_backfilled()
+    migration.wait_until(lambda: migration.status()["stream"]["phase"] == "running", 30, "the stream follows again")
     if verb == "advance":
         migration.prove_equal()
     migration.oxbow(verb, "customer", "--cohort", "pilot", "--to", to, check=False)

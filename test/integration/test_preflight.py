@@ -9,7 +9,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from cluster import execute
+from cluster import Cluster, execute
 from migration import Migration
 from oracle import Comparison
 
@@ -237,3 +237,91 @@ def test_numbers_that_run_out_are_said_long_before_and_so_is_a_handover_that_wou
                            "ALTER TABLE shop.customer ALTER id SET DEFAULT nextval('narrow'); SELECT setval('narrow', 2147483647 - 500)")
     code, said = check(migration)
     assert code == 0 and "a later handover does not: shop.customer.id can be numbered up to 2147483647" in said
+
+
+# What a handover needs beyond a mirror.
+
+@pytest.fixture
+def one_sided_role(databases, make_shop):
+    """Role `halfway` may mirror, and has been given nothing that only the way back needs."""
+    legacy, new = (cluster.url(name, "halfway") for cluster, name in zip(databases.clusters, databases.names))
+    migration = make_shop(databases.legacy, databases.new, legacy_url=legacy, new_url=new)
+    execute(migration.legacy, f"CREATE ROLE halfway LOGIN REPLICATION; GRANT CREATE ON DATABASE {databases.names[0]} TO halfway; "
+                              "CREATE ROLE shop_owner; ALTER TABLE customers OWNER TO shop_owner; ALTER TABLE orders OWNER TO shop_owner; "
+                              "ALTER TABLE order_lines OWNER TO shop_owner; ALTER TABLE visits OWNER TO shop_owner; GRANT shop_owner TO halfway; "
+                              "REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON visits FROM shop_owner")
+    grants = " ".join(f"GRANT EXECUTE ON FUNCTION pg_replication_origin_{function} TO halfway;" for function in (
+        "create(text)", "drop(text)", "oid(text)", "session_setup(text)", "session_reset()", "session_is_setup()",
+        "xact_setup(pg_lsn, timestamptz)"))
+    execute(migration.new, f"CREATE ROLE halfway LOGIN; GRANT CREATE ON DATABASE {databases.names[1]} TO halfway; {grants} "
+                           "GRANT SET ON PARAMETER session_replication_role TO halfway; GRANT SELECT ON pg_replication_origin TO halfway; "
+                           "ALTER SCHEMA shop OWNER TO halfway; ALTER TABLE shop.customer OWNER TO halfway; "
+                           "ALTER TABLE shop.purchase OWNER TO halfway; ALTER TABLE shop.purchase_line OWNER TO halfway; "
+                           "ALTER TABLE shop.visit OWNER TO halfway")
+    yield migration
+    migration.kill()
+    for url, roles in ((migration.legacy, ["halfway", "shop_owner"]), (migration.new, ["halfway"])):
+        for role in roles:
+            execute(url, f"REASSIGN OWNED BY {role} TO postgres; DROP OWNED BY {role}")
+        execute(url, f"DROP ROLE {', '.join(roles)}")
+
+
+def remedies_for(said, database):
+    """The statements that `check --connect` prints for one side, behind each warning of a handover."""
+    lines = said.splitlines()
+    return [lines[at + 1].strip() for at, line in enumerate(lines[:-1])
+            if line.startswith(f"warning {database}") and "a later handover" in line]
+
+
+def test_who_may_mirror_is_told_what_a_handover_needs_beyond_that(one_sided_role):
+    code, said = check(one_sided_role)
+    assert code == 0, said
+    for missing in ("new    mirroring works, but a later handover does not: role halfway may not read the log",
+                    "legacy mirroring works, but a later handover does not: role halfway may not mark its writes",
+                    "legacy mirroring works, but a later handover does not: role halfway may not set session_replication_role",
+                    "may not write public.visits, as the stream back has to"):
+        assert missing in said, said
+    assert "may not write public.customers" not in said
+
+
+def test_the_statements_that_are_printed_are_the_ones_that_are_missing(one_sided_role):
+    _, said = check(one_sided_role)
+    for side, url in (("legacy", one_sided_role.legacy), ("new", one_sided_role.new)):
+        statements = remedies_for(said, side)
+        assert statements
+        for statement in statements:
+            execute(url, statement)
+    code, said = check(one_sided_role)
+    assert code == 0 and "a later handover" not in said
+
+
+def test_a_trigger_behind_the_guards_is_named_with_its_new_name_to_come(make_shop, databases):
+    migration = make_shop(databases.legacy, databases.new)
+    for url, table in ((migration.legacy, "customers"), (migration.new, "shop.customer")):
+        execute(url, "CREATE FUNCTION public.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'")
+        execute(url, f'CREATE TRIGGER "~~zeal" BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION public.nothing()')
+        execute(url, f'CREATE TRIGGER audit BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION public.nothing()')
+    code, said = check(migration)
+    assert code == 0 and said.count("would fire behind the guard") == 2 and "trigger audit" not in said
+    assert 'ALTER TRIGGER "~~zeal" ON "public"."customers" RENAME TO ...;' in said
+
+
+def test_a_new_side_without_a_logical_log_is_good_enough_for_a_mirror(make_shop):
+    with Cluster() as legacy, Cluster({"wal_level": "replica", "max_replication_slots": "20"}) as new:
+        migration = make_shop(legacy.create_database("legacy"), new.create_database("new"))
+        code, said = check(migration)
+        assert code == 0 and "a later handover does not: wal_level is replica" in said
+        migration.up().advance("customer")
+        migration.wait_until_backfilled()
+        migration.prove_equal()
+        migration.kill()
+
+
+def test_a_new_table_with_another_form_of_the_key_of_its_entity_can_be_mirrored_but_not_guarded(make_shop, databases):
+    migration = make_shop(databases.legacy, databases.new)
+    execute(migration.new, "ALTER TABLE shop.visit RENAME customer_id TO customer_in_tenths")
+    with open(os.path.join(migration.directory, "oxbow.yaml"), encoding="utf-8") as file:
+        spec = file.read()
+    migration.write_spec(spec.replace("{ visit_id: id }", '{ visit_id: id, customer_id: { to: customer_in_tenths, scale: 10 } }'))
+    code, said = check(migration)
+    assert code == 0 and "a later handover of customer does not: shop.visit does not hold customer_id" in said, said

@@ -20,6 +20,9 @@ namespace oxbow::postgres {
 std::string guard_name(std::string_view migration, Side side, std::string_view entity);
 std::string guard_cell(std::string_view guard, std::size_t cohort);  // "oxbow.guard_payments_0"
 
+// Begins the names of the triggers of all guards, of any migration.
+inline constexpr std::string_view kGuardTriggerPrefix = "~oxbow_guard_";
+
 // A trigger's name, unquoted; `what` is insert, update, delete or truncate.
 std::string guard_trigger(std::string_view guard, std::string_view what);
 

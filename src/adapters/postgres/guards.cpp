@@ -1,12 +1,15 @@
 #include "adapters/postgres/guards.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "adapters/postgres/guard_sql.hpp"
 #include "adapters/postgres/locked_change.hpp"
 #include "adapters/postgres/schema.hpp"
 #include "adapters/postgres/session.hpp"
 #include "base/assert.hpp"
+#include "base/text.hpp"
+#include "runtime/failpoint.hpp"
 
 namespace oxbow::postgres {
 namespace {
@@ -45,14 +48,20 @@ constexpr std::string_view kLeavesSql =
     "SELECT relid FROM pg_partition_tree($1::regclass)) tree "
     "JOIN pg_class c ON c.oid = tree.oid JOIN pg_namespace n ON n.oid = c.relnamespace";
 
-// What to drop of each table, and the functions that nothing else uses.
 constexpr std::string_view kGuardedTablesSql = R"sql(
   SELECT format('%I.%I', n.nspname, c.relname),
-         string_agg(format('DROP TRIGGER %I ON %I.%I', t.tgname, n.nspname, c.relname), '; '),
-         string_agg(t.tgfoid::regprocedure::text, ', ') FILTER (WHERE t.tgname <> $1 || 'truncate')
+         string_agg(format('DROP TRIGGER %I ON %I.%I', t.tgname, n.nspname, c.relname), '; ')
   FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE starts_with(t.tgname, $1) AND t.tgparentid = 0
   GROUP BY 1 ORDER BY 1
+)sql";
+
+// Told by what they call, so that those are found, too, whose triggers are gone or were never made.
+constexpr std::string_view kGuardFunctionsSql = R"sql(
+  SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+  WHERE n.nspname = 'oxbow'
+    AND (p.proname = $1 || '_judge' OR strpos(p.prosrc, 'oxbow.' || $1 || '_judge(') > 0)
+  ORDER BY 1
 )sql";
 
 std::vector<WriterAtWork> writers_in(const Rows& rows) {
@@ -232,19 +241,23 @@ Task<std::vector<std::string>> PgGuards::remove(std::string entity) {
   auto* connection = CO_TRY(co_await session());
   auto guard = guard_of(entity);
   std::vector<std::string> done;
-  std::string sql = fmt::format(
-      "DROP FUNCTION IF EXISTS oxbow.{0}_judge(text), oxbow.{0}_judge(int, text), oxbow.{0}_truncate()",
-      guard);
   Rows tables =
       CO_TRY(co_await connection->exec_params(std::string(kGuardedTablesSql), {{guard_trigger(guard, "")}}));
   for (int row = 0; row < tables.size(); ++row) {
     CO_TRY(co_await change_under_lock(*connection, tables.text(row, 1)));
     done.push_back("dropped the guard of " + tables.text(row, 0));
-    if (!tables.is_null(row, 2)) sql += ", " + tables.text(row, 2);
+    failpoint("remove_guards_after_table");
   }
+  Rows functions = CO_TRY(co_await connection->exec_params(std::string(kGuardFunctionsSql), {{guard}}));
   auto states = CO_TRY(co_await read(entity));
-  for (std::size_t i = 0; i < states.size(); ++i) sql += "; DROP SEQUENCE " + guard_cell(guard, i);
-  CO_TRY(co_await change_under_lock(*connection, sql));
+  std::vector<std::string> drops;
+  for (int row = 0; row < functions.size(); ++row) drops.push_back("DROP FUNCTION " + functions.text(row, 0));
+  for (std::size_t i = 0; i < states.size(); ++i) drops.push_back("DROP SEQUENCE " + guard_cell(guard, i));
+  if (drops.empty()) co_return done;
+  CO_TRY(co_await change_under_lock(*connection, fmt::format("{}", fmt::join(drops, "; "))));
+  done.push_back(fmt::format("dropped {} and {} of the guards of {}",
+                             counted(static_cast<std::uint64_t>(functions.size()), "function", "functions"),
+                             counted(states.size(), "sequence", "sequences"), entity));
   co_return done;
 }
 

@@ -4,8 +4,11 @@
 // held the migration's lock: their state went with their session, so make a new one (or call lock() again).
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "ports/admin.hpp"
 #include "ports/guards.hpp"
@@ -42,5 +45,21 @@ std::unique_ptr<Guards> make_guards(std::string url, std::string migration, Side
 std::unique_ptr<Sequences> make_sequences(std::string url, std::string migration);
 
 std::unique_ptr<SessionWatch> make_session_watch(std::string url, std::string migration);
+
+// What of a migration is on one side, of both of its streams and of the guards of these entities: one phrase
+// each, as "replication slot oxbow_shop".
+Task<std::vector<std::string>> list_traces(std::string url, std::string migration, Side side,
+                                           std::vector<std::string> entities);
+
+// A session of somebody else that waits for a lock of ours.
+struct BlockedSession {
+  std::int64_t pid = 0;
+  std::string who;              // its application and user
+  std::optional<Duration> age;  // of the wait
+  std::string waits_for;        // what our session calls itself
+};
+
+// Who waits for sessions of this stream, longest first.
+Task<std::vector<BlockedSession>> list_blocked(std::string url, std::string stream);
 
 }  // namespace oxbow::postgres

@@ -7,6 +7,7 @@
 
 #include "adapters/postgres/array_text.hpp"
 #include "adapters/postgres/names.hpp"
+#include "model/course.hpp"
 
 namespace oxbow::postgres {
 namespace {
@@ -206,13 +207,16 @@ Task<std::vector<std::string>> remove_schema(Connection& connection, std::string
       forget(sql, table);
   }
   sql += fmt::format(
-      "DELETE FROM oxbow.migration WHERE name = {} AND role = '{}'; SELECT count(*) FROM oxbow.migration",
-      ours, name(role));
+      "DELETE FROM oxbow.migration WHERE name = {} AND role = '{}'; SELECT name FROM oxbow.migration", ours,
+      name(role));
   Rows left = CO_TRY(co_await connection.exec(sql));
-  if (left.number(0, 0) == 0) {
+  bool others_use_it = false;
+  for (int row = 0; row < left.size(); ++row)
+    others_use_it = others_use_it || migration_of(left.view(row, 0)) != migration_of(migration);
+  if (left.empty()) {
     CO_TRY(co_await connection.exec("DROP SCHEMA oxbow CASCADE"));
     done.push_back("dropped schema oxbow");
-  } else {
+  } else if (others_use_it) {
     done.push_back("kept schema oxbow: other migrations use it");
   }
   CO_TRY(co_await connection.exec("COMMIT"));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "adapters/postgres/array_text.hpp"
+#include "adapters/postgres/guard_sql.hpp"
 #include "adapters/postgres/local_disk.hpp"
 #include "adapters/postgres/locked_change.hpp"
 #include "adapters/postgres/names.hpp"
@@ -12,8 +13,9 @@ namespace oxbow::postgres {
 namespace {
 
 // {} is how this version says whether a role may SET a parameter. $1 begins the names of our own sessions, $2
-// is our slot: what is ours already is not taken from us. Sessions of other roles do not show what they are,
-// so those that stream the log are told by pg_stat_replication.
+// and $3 are our slots, and $4 begins the sessions of the stream back: what is ours already is not taken from
+// us. Sessions of other roles do not show what they are, so those that stream the log are told by
+// pg_stat_replication.
 constexpr std::string_view kServerSql = R"sql(
   WITH others AS MATERIALIZED (
     SELECT datname, usename FROM pg_stat_activity a
@@ -23,9 +25,10 @@ constexpr std::string_view kServerSql = R"sql(
   )
   SELECT current_user, pg_is_in_recovery(), current_setting('wal_level'),
          current_setting('max_replication_slots')::int
-           - (SELECT count(*) FROM pg_replication_slots WHERE slot_name <> $2),
+           - (SELECT count(*) FROM pg_replication_slots WHERE slot_name NOT IN ($2, $3)),
          current_setting('max_wal_senders')::int
-           - (SELECT count(*) FROM pg_stat_replication WHERE NOT starts_with(application_name, $1)),
+           - (SELECT count(*) FROM pg_stat_replication
+              WHERE NOT starts_with(application_name, $1) AND NOT starts_with(application_name, $4)),
          current_setting('max_connections')::int - (SELECT count(*) FROM others)
            - CASE WHEN r.rolsuper THEN 0 ELSE current_setting('superuser_reserved_connections')::int
                   + coalesce(current_setting('reserved_connections', true)::int, 0) END,
@@ -57,7 +60,10 @@ constexpr std::string_view kTablesSql = R"sql(
          (SELECT sum(pg_total_relation_size(part.oid))::bigint
           FROM (SELECT c.oid UNION SELECT p.relid FROM pg_partition_tree(c.oid) p) part),
          pg_get_userbyid(c.relowner),
-         EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = $3)
+         EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = $3),
+         ARRAY(SELECT t.tgname::text FROM pg_trigger t
+               WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 3 = 3 AND t.tgname > $4::name
+                 AND NOT starts_with(t.tgname, $4) ORDER BY 1)
   FROM unnest($1::text[], $2::text[]) asked(schema_name, table_name)
   JOIN pg_namespace n ON n.nspname = asked.schema_name
   JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = asked.table_name
@@ -73,7 +79,8 @@ constexpr std::string_view kDisksSql = R"sql(
 
 // Of the origins that exist, those that were used since the server's start take a place.
 constexpr std::string_view kOriginsSql =
-    "SELECT count(*) FROM pg_replication_origin_status WHERE NOT starts_with(external_id, $1)";
+    "SELECT count(*) FROM pg_replication_origin_status WHERE NOT starts_with(external_id, $1) "
+    "AND NOT starts_with(external_id, $2)";
 
 constexpr int kParameterPrivileges = 150000;
 
@@ -98,9 +105,12 @@ Task<ServerFacts> read_facts(Connection& connection, std::string migration, std:
   bool has_parameter_privileges = version.number<int>(0, 0) >= kParameterPrivileges;
   auto may_set =
       has_parameter_privileges ? "has_parameter_privilege('session_replication_role', 'SET')" : "r.rolsuper";
-  Rows server =
-      CO_TRY(co_await connection.exec_params(fmt::format(fmt::runtime(kServerSql), may_set),
-                                             {{application_name(migration, "")}, {slot_name(migration)}}));
+  auto back = stream_name(migration, Course::back);
+  Rows server = CO_TRY(co_await connection.exec_params(fmt::format(fmt::runtime(kServerSql), may_set),
+                                                       {{application_name(migration, "")},
+                                                        {slot_name(migration)},
+                                                        {slot_name(back)},
+                                                        {application_name(back, "")}}));
   ServerFacts facts;
   facts.user = server.text(0, 0);
   facts.in_recovery = server.boolean(0, 1);
@@ -117,8 +127,8 @@ Task<ServerFacts> read_facts(Connection& connection, std::string migration, std:
   if (!server.is_null(0, 12)) facts.connections_free_database = server.number<int>(0, 12);
   facts.origins_free = server.number<int>(0, 13);
   if (server.boolean(0, 14)) {
-    Rows taken =
-        CO_TRY(co_await connection.exec_params(std::string(kOriginsSql), {{origin_prefix(migration)}}));
+    Rows taken = CO_TRY(co_await connection.exec_params(std::string(kOriginsSql),
+                                                        {{origin_prefix(migration)}, {origin_prefix(back)}}));
     facts.origins_free -= taken.number<int>(0, 0);
   }
 
@@ -131,9 +141,11 @@ Task<ServerFacts> read_facts(Connection& connection, std::string migration, std:
     schemas.push_back(table.schema);
     names.push_back(table.name);
   }
-  Rows rows = CO_TRY(
-      co_await query_giving_way(connection, std::string(kTablesSql),
-                                {{to_text_array(schemas)}, {to_text_array(names)}, {watch_name(migration)}}));
+  Rows rows = CO_TRY(co_await query_giving_way(connection, std::string(kTablesSql),
+                                               {{to_text_array(schemas)},
+                                                {to_text_array(names)},
+                                                {watch_name(migration)},
+                                                {std::string(kGuardTriggerPrefix)}}));
   for (int row = 0; row < rows.size(); ++row) {
     TableName table{rows.text(row, 0), rows.text(row, 1)};
     facts.bytes_in_scope += rows.number<std::uint64_t>(row, 7);
@@ -145,6 +157,8 @@ Task<ServerFacts> read_facts(Connection& connection, std::string migration, std:
       facts.owners.emplace(table, rows.text(row, 8));
     }
     if (rows.boolean(row, 5)) facts.unlogged.push_back(table);
+    auto behind = parse_text_array(rows.view(row, 10));
+    if (!behind.empty()) facts.triggers_behind_guards.emplace(table, std::move(behind));
     bool hides_rows = rows.boolean(row, 6);
     if (hides_rows) facts.rows_hidden.push_back(table);
     bool rows_are_ours = rows.boolean(row, 9);

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/lifecycle/handover_figures.hpp"
 #include "core/lifecycle/state.hpp"
 
 namespace oxbow {
@@ -92,6 +93,7 @@ struct MoveAuthority {
 struct EndTransition {
   Scope scope;
   std::optional<Error> failure;
+  std::optional<HandoverFigures> figures = std::nullopt;  // of a handover
 };
 
 using Wish = std::variant<AdoptSpec, Advance, Rollback, Pause, Resume, Halt, SetRate, BeginVerify, EndVerify,

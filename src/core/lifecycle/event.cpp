@@ -6,6 +6,7 @@
 
 #include "base/text.hpp"
 #include "core/lifecycle/record.hpp"
+#include "core/spec/scalars.hpp"
 
 namespace oxbow {
 namespace {
@@ -43,6 +44,17 @@ struct FieldWriter {
     record["epoch"] = what.epoch;
   }
 
+  void figures(const HandoverFigures& value) const {
+    std::vector<std::string> steps, steps_us;
+    for (const auto& step : value.steps) {
+      steps.push_back(step.name);
+      steps_us.push_back(std::to_string(step.took_us));
+    }
+    record["steps"] = std::move(steps);
+    record["steps_us"] = std::move(steps_us);
+    if (value.pause_us) record["pause_us"] = *value.pause_us;
+  }
+
   void operator()(const SpecAdopted& what) const {
     std::vector<std::string> entities, cohorts, definitions;
     for (const auto& adopted : what.cohorts) {
@@ -60,7 +72,10 @@ struct FieldWriter {
     state("to", what.to);
     record["epoch"] = what.epoch;
   }
-  void operator()(const TransitionDone& what) const { arrival(what); }
+  void operator()(const TransitionDone& what) const {
+    arrival(what);
+    if (what.figures) figures(*what.figures);
+  }
   void operator()(const AuthorityMoved& what) const { arrival(what); }
   void operator()(const TransitionFailed& what) const {
     scope(what.scope);
@@ -101,6 +116,22 @@ Result<State> read_state(const Record& record, std::string_view key) {
   auto text = TRY(text_field(record, key));
   if (auto state = parse_state(text)) return *state;
   return Err(ErrorCode::malformed, "`{}` is no state", text);
+}
+
+Result<std::optional<HandoverFigures>> read_figures(const Record& record) {
+  if (!record.contains("steps")) return std::nullopt;
+  auto steps = TRY(list_field(record, "steps"));
+  auto steps_us = TRY(list_field(record, "steps_us"));
+  if (steps.size() != steps_us.size())
+    return Err(ErrorCode::malformed, "{} steps took {} times", steps.size(), steps_us.size());
+  HandoverFigures figures;
+  if (record.contains("pause_us")) figures.pause_us = TRY(number_field(record, "pause_us"));
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    auto took_us = parse_count(steps_us[i]);
+    if (!took_us) return Err(ErrorCode::malformed, "step {} took `{}`", steps[i], steps_us[i]);
+    figures.steps.push_back({std::move(steps[i]), *took_us});
+  }
+  return figures;
 }
 
 Result<SpecAdopted> read_spec_adopted(const Record& record) {
@@ -153,7 +184,7 @@ Result<Happening> read_happening(std::string_view kind, const Record& record) {
   }
   if (kind == "transition-done") {
     return TransitionDone{TRY(read_scope(record)), TRY(read_state(record, "to")),
-                          TRY(number_field(record, "epoch"))};
+                          TRY(number_field(record, "epoch")), TRY(read_figures(record))};
   }
   if (kind == "transition-failed") {
     return TRY(read_transition_failed(record));

@@ -3,12 +3,14 @@
 // (record.hpp).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "base/result.hpp"
 #include "core/lifecycle/commands.hpp"
+#include "core/lifecycle/handover_figures.hpp"
 #include "core/lifecycle/state.hpp"
 
 namespace oxbow {
@@ -50,6 +52,7 @@ struct TransitionDone {
   Scope scope;
   State to = State::legacy;
   std::uint64_t epoch = 1;
+  std::optional<HandoverFigures> figures = std::nullopt;  // of a handover; older versions wrote none
 
   friend bool operator==(const TransitionDone&, const TransitionDone&) = default;
 };

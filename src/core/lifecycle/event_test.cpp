@@ -56,6 +56,31 @@ TEST(Event, TheTextOfVersion1IsFrozen) {
       R"("spec":"abc","to":"mirrored","version":1,"who":"ann","why":""})");
 }
 
+TEST(Event, AHandoverKeepsItsFiguresAndOneOfAnOlderOxbowHasNone) {
+  HandoverFigures figures{.pause_us = 3'450, .steps = {{"install_guards", 12'000}, {"flip", 0}}};
+  Event event{{}, "oxbow", "", "", TransitionDone{kPilot, State::new_write, 2, figures}};
+  EXPECT_EQ(decode_event(encode(event)), event);
+  std::get<TransitionDone>(event.what).figures->pause_us.reset();
+  EXPECT_EQ(decode_event(encode(event)), event) << "a restart came in between";
+  std::get<TransitionDone>(event.what).figures.reset();
+  EXPECT_EQ(encode(event),
+            R"({"at_us":0,"cohort":"pilot","entity":"payment","epoch":2,"kind":"transition-done","spec":"",)"
+            R"("to":"new-write","version":1,"who":"oxbow","why":""})");
+  EXPECT_EQ(decode_event(encode(event)), event);
+}
+
+TEST(Event, FiguresThatDoNotFitTogetherAreNotBelieved) {
+  HandoverFigures figures{.pause_us = 1, .steps = {{"flip", 777}}};
+  auto text = encode({{}, "oxbow", "", "", TransitionDone{kPilot, State::new_write, 2, figures}});
+  for (std::string_view instead : {R"(["777","8"])", R"(["soon"])"}) {
+    auto spoiled = text;
+    spoiled.replace(spoiled.find(R"(["777"])"), 7, instead);
+    auto decoded = decode_event(spoiled);
+    ASSERT_FALSE(decoded) << spoiled;
+    EXPECT_EQ(decoded.error().code, ErrorCode::malformed);
+  }
+}
+
 TEST(Event, WhatANewerOxbowWroteIsNotGuessedAt) {
   auto text = encode({{}, "ann", "", "", Halted{}});
   auto newer = text;

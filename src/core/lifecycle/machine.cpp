@@ -149,7 +149,7 @@ class Decision {
       return Err(ErrorCode::illegal_transition, "the authority over {} has moved: it goes forward only",
                  to_string(wish.scope));
     if (!wish.failure) {
-      happened(TransitionDone{wish.scope, to, found->second.epoch});
+      happened(TransitionDone{wish.scope, to, found->second.epoch, wish.figures});
     } else {
       happened(TransitionFailed{wish.scope, to, *wish.failure});
     }

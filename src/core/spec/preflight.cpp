@@ -157,23 +157,11 @@ class Judge {
              "in the spec");
     if (!facts_.may_use_origins)
       refuse(fmt::format("role {} may not mark its writes with a replication origin", facts_.user),
-             origin_grants());
-    if (!facts_.may_set_replication_role) {
-      bool grantable = catalog_.server_version >= kServerWithParameterGrants;
+             grants_on_origins(facts_.user));
+    if (!facts_.may_set_replication_role)
       refuse(fmt::format("role {} may not set session_replication_role, so triggers would fire twice",
                          facts_.user),
-             grantable ? fmt::format("GRANT SET ON PARAMETER session_replication_role TO {};", role_)
-                       : fmt::format("ALTER ROLE {} SUPERUSER;", role_));
-    }
-  }
-
-  std::string origin_grants() const {
-    std::string out;
-    for (auto function : {"create(text)", "drop(text)", "oid(text)", "session_setup(text)", "session_reset()",
-                          "session_is_setup()", "xact_setup(pg_lsn, timestamptz)"})
-      out += fmt::format("GRANT EXECUTE ON FUNCTION pg_replication_origin_{} TO {}; ", function, role_);
-    out.pop_back();
-    return out;
+             grant_of_replication_role(facts_.user, catalog_.server_version));
   }
 
   // ---- one table ----
@@ -376,6 +364,23 @@ std::string_view name(PreflightItem::Verdict verdict) {
 std::vector<PreflightItem> judge(const Spec& spec, Side side, const ServerFacts& facts,
                                  const Catalog& catalog) {
   return Judge(spec, side, facts, catalog).judge();
+}
+
+std::string grants_on_origins(std::string_view user) {
+  std::string out;
+  for (auto function : {"create(text)", "drop(text)", "oid(text)", "session_setup(text)", "session_reset()",
+                        "session_is_setup()", "xact_setup(pg_lsn, timestamptz)"})
+    out += fmt::format("GRANT EXECUTE ON FUNCTION pg_replication_origin_{} TO {}; ", function,
+                       quote_identifier(user));
+  out.pop_back();
+  return out;
+}
+
+std::string grant_of_replication_role(std::string_view user, int server_version) {
+  bool grantable = server_version >= kServerWithParameterGrants;
+  return grantable
+             ? fmt::format("GRANT SET ON PARAMETER session_replication_role TO {};", quote_identifier(user))
+             : fmt::format("ALTER ROLE {} SUPERUSER;", quote_identifier(user));
 }
 
 std::vector<TableName> tables_of(const Spec& spec, Side side) {

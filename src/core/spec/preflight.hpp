@@ -30,6 +30,10 @@ std::string_view name(PreflightItem::Verdict verdict);  // "ok", "warning", "unk
 std::vector<PreflightItem> judge(const Spec& spec, Side side, const ServerFacts& facts,
                                  const Catalog& catalog);
 
+// The SQL that lets a role write as a replica: mark what it writes, and keep triggers from firing.
+std::string grants_on_origins(std::string_view user);
+std::string grant_of_replication_role(std::string_view user, int server_version);
+
 // The tables of a spec on one side, each once, in the order of the spec.
 std::vector<TableName> tables_of(const Spec& spec, Side side);
 

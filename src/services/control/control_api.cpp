@@ -6,6 +6,7 @@
 
 #include "base/text.hpp"
 
+#include "services/control/handover_view.hpp"
 #include "services/control/metrics.hpp"
 #include "services/control/request_fields.hpp"
 #include "services/control/traffic_view.hpp"
@@ -184,6 +185,11 @@ Result<HttpResponse> ControlApi::get(const HttpRequest& request) {
     if (!request.query.contains("after")) return as_json(events_json(TRY(service_.journal().last(limit))));
     auto after = TRY(query_number(request, "after", 0));
     return as_json(events_json(TRY(service_.journal().after(after, limit))));
+  }
+  if (path == "handovers") {
+    auto entity = request.query.find("entity");
+    auto of = entity == request.query.end() ? std::nullopt : std::optional(entity->second);
+    return as_json(TRY(handovers_json(service_.journal(), of, TRY(query_limit(request)))));
   }
   if (path == "traffic" || path == "differences") {
     auto text = [&](const char* name) {

@@ -62,6 +62,18 @@ std::string describe(const HandoverReport& report) {
   return line;
 }
 
+std::uint64_t to_us(Duration duration) {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
+}
+
+HandoverFigures figures_of(const HandoverReport& report) {
+  HandoverFigures figures;
+  if (report.pause) figures.pause_us = to_us(*report.pause);
+  for (const auto& step : report.steps)
+    figures.steps.push_back({std::string(name(step.action)), to_us(step.took)});
+  return figures;
+}
+
 // After these an operator expects everything to be tried again at once.
 bool is_new_order(const Wish& wish) {
   return std::holds_alternative<Advance>(wish) || std::holds_alternative<Rollback>(wish) ||
@@ -400,8 +412,8 @@ struct ControlService::Impl {
     if (!report) co_return std::unexpected(report.error());
     // From a stream to the other it may have gone; what is in force says to which.
     if (!report->given_up) running.insert(scope);
-    while (!execute({kOurselves, describe(*report), EndTransition{scope, report->given_up}}))
-      CO_TRY(co_await sleep_for(kJournalAgainAfter));
+    EndTransition end{scope, report->given_up, figures_of(*report)};
+    while (!execute({kOurselves, describe(*report), end})) CO_TRY(co_await sleep_for(kJournalAgainAfter));
     if (report->was_stopped) co_return Err(ErrorCode::cancelled);
     co_return Status{};
   }

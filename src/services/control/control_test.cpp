@@ -691,6 +691,32 @@ TEST_F(HandoverControl, WritesWaitUntilTheAuthorityHasMovedAndEverythingHasFollo
   EXPECT_EQ(life().epoch, 2u);
 }
 
+TEST_F(HandoverControl, WhatAHandoverTookIsKeptAndForetellsTheNextAlsoAfterARestart) {
+  EXPECT_TRUE(get("handovers").at("forecast").is_null());
+  plane.carry_out = [](HandoverHost& host) -> Task<HandoverReport> {
+    HandoverReport report;
+    if (auto flipped = host.flip(); !flipped) report.given_up = flipped.error();
+    report.pause = std::chrono::microseconds(3450);
+    report.steps = {{HandoverAction::fence, std::chrono::microseconds(1200)},
+                    {HandoverAction::flip, std::chrono::microseconds(500)}};
+    co_return report;
+  };
+  advance();
+  until([&] { return life().state == State::new_write && !life().moving_to; });
+  stop();
+  start();
+  auto shown = get("handovers", {{"entity", "payment"}});
+  auto handover = shown.at("handovers").as_array().front();
+  EXPECT_EQ(handover.at("cohort"), "pilot");
+  EXPECT_EQ(handover.at("to"), "new-write");
+  EXPECT_EQ(handover.at("pause_ms"), 3.45);
+  EXPECT_EQ(shown.at("forecast").at("measured"), 1);
+  EXPECT_EQ(shown.at("forecast").at("pause_ms_p99"), 3.45);
+  EXPECT_EQ(json::serialize(shown.at("forecast").at("median_steps")),
+            R"([{"step":"fence","ms":1.2E0},{"step":"flip","ms":5E-1}])");
+  EXPECT_TRUE(get("handovers", {{"entity", "customer"}}).at("forecast").is_null());
+}
+
 TEST_F(HandoverControl, AFlipThatTheJournalDoesNotTakeHasNotHappened) {
   plane.carry_out = [this](HandoverHost& host) -> Task<HandoverReport> {
     HandoverReport report;

@@ -531,7 +531,7 @@ TEST_F(TargetAdminTest, SourceAndTargetMayBeOneDatabase) {
   auto source = make_source_admin(url(), migration_);
   must(source->ensure_stream({{"public", "a"}}));
   must(admin_->install({{"public", "b"}}, 1));
-  EXPECT_THAT(must(source->remove()), Contains("kept schema oxbow: other migrations use it"));
+  EXPECT_THAT(must(source->remove()), Not(Contains(HasSubstr("schema oxbow"))));
   must(admin_->load_stream());
   must(admin_->remove());
   EXPECT_THAT(traces(), IsEmpty());

@@ -440,7 +440,7 @@ TEST_F(GuardsTest, InstallingAgainKeepsTheStateAndGuardsWhatIsNew) {
 
 TEST_F(GuardsTest, WhatIsRemovedLeavesNothingBehindAndLetsEverythingPass) {
   install(GuardMode::closed, GuardMode::closed);
-  EXPECT_THAT(must(guards_->remove("payment")), SizeIs(2));
+  EXPECT_THAT(must(guards_->remove("payment")), SizeIs(3));
   EXPECT_EQ(outcome("UPDATE payment SET amount = 1"), "");
   EXPECT_THAT(
       sql("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal UNION ALL SELECT proname FROM pg_proc "
