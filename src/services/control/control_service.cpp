@@ -170,6 +170,7 @@ struct ControlService::Impl {
     if (rollback == nullptr) return command;
     auto now = parts.now();
     auto events = TRY(decide(lifecycle(), command, now));
+    if (events.empty()) return command;
     auto stream_back = parts.plane.stream_back();
     std::vector<ScopedEnvelope> envelopes;
     for (const auto& event : events) {
