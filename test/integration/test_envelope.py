@@ -186,19 +186,19 @@ def test_mended_rows_make_the_envelope_full_only_behind_a_comparison(at_home_the
     migration = at_home_there
     execute(migration.new, UNKNOWN_STATUS)
     wait_for_rows(migration, 1)
-    report, _ = migration.verify("customer")
-    assert report["state"] == "differs" and report["divergence_count"] == 1
+    report, _ = migration.verify("--entity", "customer")
+    assert (report["state"], report["divergence_count"]) == ("differs", 1)
     assert state_of(migration, "rest")["envelope"] == "full", "what differs is the row that waits"
 
     execute(migration.new, "UPDATE shop.purchase SET status = 'cancelled' WHERE id = 1")
     wait_for_rows(migration, 1)
     migration.oxbow("quarantine", "--retry")
     envelope = wait_for_rows(migration, 0)
-    assert envelope["extent"] == "partial" and "oxbow verify customer" in envelope["reason"]
-    assert "oxbow verify customer" in roll_back(migration).stderr
+    assert envelope["extent"] == "partial" and "oxbow verify --entity customer" in envelope["reason"]
+    assert "oxbow verify --entity customer" in roll_back(migration).stderr
     assert execute(migration.legacy, "SELECT state FROM orders WHERE order_id = 1") == [("X",)]
 
-    migration.prove_equal("customer")
+    migration.prove_equal("--entity", "customer")
     migration.wait_until(lambda: state_of(migration, "pilot")["envelope"] == "full", 10, "it is full again")
     assert len(events(migration, "envelope-widened")) == 1
     move(migration, "rollback", "pilot", "mirrored")

@@ -15,7 +15,8 @@ constexpr std::size_t kDigestBytes = 12;
 
 std::string no_comparison_sentence(const EnvelopeFacts& facts) {
   return fmt::format(
-      "no row waits any more, and since then nobody has found both sides equal: run `oxbow verify {}`",
+      "no row waits any more, and since then nobody has found both sides equal: run `oxbow verify --entity "
+      "{}`",
       facts.scope.entity);
 }
 
@@ -51,7 +52,7 @@ void judge_extent(const EnvelopeFacts& facts, Envelope& envelope) {
     return is(
         Extent::unknown,
         fmt::format("the last comparison found {} of {} that nobody expects; `oxbow findings` shows "
-                    "them, and `oxbow verify {}` looks again",
+                    "them, and `oxbow verify --entity {}` looks again",
                     counted(rows, "divergence", "divergences"), facts.scope.entity, facts.scope.entity));
 }
 
@@ -163,7 +164,7 @@ Result<std::map<Scope, AcceptedLoss>> judge_rollback(const std::vector<ScopedEnv
     return Err(
         ErrorCode::illegal_transition,
         "rows of {} were missing on legacy, and nobody has compared since they were mended: run `oxbow "
-        "verify {}`, or say `--accept-loss 0`",
+        "verify --entity {}`, or say `--accept-loss 0`",
         to_string(*narrow), narrow->entity);
   return Err(ErrorCode::illegal_transition, "a rollback would lose {} of the new side; {}`--accept-loss {}`",
              counted(rows, "row", "rows"), offers(*narrow), rows);

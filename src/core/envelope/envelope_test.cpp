@@ -84,7 +84,7 @@ TEST_F(AnEnvelope, StaysPartialWhenNothingWaitsAnyMoreUntilTheJournalSaysThatItI
   life.narrowed = Narrowed{now - 1h, "shop.order", "id=1", "no"};
   EXPECT_EQ(judged().extent, Extent::partial);
   EXPECT_THAT(judged().rows, IsEmpty());
-  EXPECT_THAT(judged().reason, HasSubstr("oxbow verify order"));
+  EXPECT_THAT(judged().reason, HasSubstr("oxbow verify --entity order"));
   life.narrowed.reset();
   EXPECT_EQ(judged().extent, Extent::full);
 }
@@ -180,7 +180,7 @@ TEST_F(ARollback, DoesNotGiveUpRowsThatMayBeSomebodyElses) {
 
 TEST_F(ARollback, BehindMendedRowsNeedsAComparisonOrAWord) {
   envelopes = {{kPilot, partial({})}};
-  EXPECT_THAT(refused(), HasSubstr("oxbow verify order"));
+  EXPECT_THAT(refused(), HasSubstr("oxbow verify --entity order"));
   EXPECT_EQ(judge_rollback(envelopes, 0).value().at(kPilot).rows, 0u);
 }
 

@@ -280,7 +280,7 @@ class Decision {
   static Status is_proven_for(const Scope& scope, const CohortLife& life, State to) {
     bool needs_proof = life.state == State::mirrored && to == State::new_write;
     if (!needs_proof) return {};
-    auto ask = fmt::format("run `oxbow verify {}` first", scope.entity);
+    auto ask = fmt::format("run `oxbow verify --entity {}` first", scope.entity);
     if (!life.proof)
       return Err(ErrorCode::illegal_transition,
                  "{} has never been verified, so nobody knows whether the new "

@@ -366,7 +366,7 @@ Task<void> HandoverRunner::recheck_ahead() {
       co_return Err(
           ErrorCode::illegal_transition,
           "nobody has looked at {} since this oxbow runs, or too much has changed since; run `oxbow verify "
-          "{}`, then advance again",
+          "--entity {}`, then advance again",
           scope(), entity_.name);
     }
     for (int round = 0; round < kRechecksAhead && changed(session) > kRecheckedInPauseMax; ++round)
