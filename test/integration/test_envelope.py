@@ -192,7 +192,7 @@ def test_mended_rows_make_the_envelope_full_only_behind_a_comparison(at_home_the
 
     execute(migration.new, "UPDATE shop.purchase SET status = 'cancelled' WHERE id = 1")
     wait_for_rows(migration, 1)
-    migration.oxbow("quarantine", "--retry")
+    migration.oxbow("quarantine", "--retry", "--all")
     envelope = wait_for_rows(migration, 0)
     assert envelope["extent"] == "partial" and "oxbow verify --entity customer" in envelope["reason"]
     assert "oxbow verify --entity customer" in roll_back(migration).stderr

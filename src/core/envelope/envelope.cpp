@@ -78,7 +78,7 @@ void predict_expiry(const EnvelopeFacts& facts, Envelope& envelope) {
 std::string offers(const Scope& scope) {
   return fmt::format(
       "`oxbow rollback {0} --cohort {1} --to mirrored --preview` shows what would be lost; stay and mend "
-      "(forward-fix), and read the rows again with `oxbow quarantine --retry`, or give them up with ",
+      "(forward-fix), and read the rows again with `oxbow quarantine --retry KEY`, or give them up with ",
       scope.entity, scope.cohort);
 }
 
@@ -145,7 +145,7 @@ Result<std::map<Scope, AcceptedLoss>> judge_rollback(const std::vector<ScopedEnv
       return Err(
           ErrorCode::illegal_transition,
           "rows of {} wait of which nobody can tell whose they are, so they cannot be given up for one "
-          "cohort; mend them and run `oxbow quarantine --retry`",
+          "cohort; mend them and run `oxbow quarantine --retry KEY`",
           scope.entity);
   }
   if (narrow == nullptr && accepted_rows.value_or(0) == 0) return losses;
