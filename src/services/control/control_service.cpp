@@ -24,6 +24,7 @@ namespace asio = boost::asio;
 constexpr Duration kRetryAfter = std::chrono::seconds(1);
 constexpr Duration kLookAgainAfter = std::chrono::milliseconds(100);
 constexpr Duration kJournalAgainAfter = std::chrono::seconds(1);
+constexpr Duration kStreamBackBeginsWithin = std::chrono::seconds(30);
 
 // How long writes under way may still end before the fence meets them; then they get an error that says
 // "again".
@@ -66,6 +67,13 @@ std::string describe(const HandoverReport& report) {
 bool is_new_order(const Wish& wish) {
   return std::holds_alternative<Advance>(wish) || std::holds_alternative<Rollback>(wish) ||
          std::holds_alternative<Resume>(wish);
+}
+
+// A stream that has not run since this process began may have to wait for what the one before left behind.
+bool may_still_begin(StreamBackFacts stream_back) {
+  bool waits = !stream_back.waiting && stream_back.silent_for <= kStreamBackBeginsWithin;
+  stream_back.silent_for = {};
+  return waits && why_away(stream_back).empty();
 }
 
 bool is_hopeless(const Status& outcome) {
@@ -180,8 +188,7 @@ struct ControlService::Impl {
       if (gives_back) envelopes.push_back({began->scope, envelope(began->scope, stream_back, now)});
     }
     // What a stream that has just begun brings up, the handover meets itself, behind its fence.
-    bool has_just_begun = !stream_back.waiting && why_away(stream_back).empty();
-    if (has_just_begun && !rollback->accepted_rows) return command;
+    if (may_still_begin(stream_back) && !rollback->accepted_rows) return command;
     if (!envelopes.empty() || rollback->accepted_rows)
       rollback->accepted_losses = TRY(judge_rollback(envelopes, rollback->accepted_rows));
     return command;

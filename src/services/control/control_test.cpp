@@ -844,6 +844,9 @@ TEST_F(EnvelopeControl, NobodyGoesBackBlindly) {
   EXPECT_TRUE(cohort(0).at("way_back").at("rows_count").is_null());
   plane.way_back.silent_for = {};
   plane.way_back.waiting.reset();
+  plane.way_back.silent_for = 31s;
+  EXPECT_THAT(error_of(roll_back()), HasSubstr("has not moved")) << "a stream that never began";
+  plane.way_back.silent_for = 7s;
   EXPECT_EQ(error_of(roll_back()), "") << "what a stream that has just begun brings up, the handover meets";
 }
 
