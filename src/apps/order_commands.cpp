@@ -8,7 +8,9 @@
 #include "apps/blocking.hpp"
 #include "apps/cli.hpp"
 #include "apps/daemon_client.hpp"
+#include "apps/grid.hpp"
 #include "apps/interrupt.hpp"
+#include "apps/json_lines.hpp"
 #include "apps/load_spec.hpp"
 #include "apps/preflight.hpp"
 #include "apps/terminal.hpp"
@@ -27,7 +29,8 @@ constexpr Duration kAskAgainAfter = std::chrono::milliseconds(100);
 struct Order {
   std::string operation;
   std::optional<std::string> entity, cohort, to, why;
-  std::optional<std::uint64_t> rows, bytes, workers;
+  std::optional<std::uint64_t> rows, bytes, workers, accept_loss;
+  bool preview = false;
   bool dry_run = false;
   bool wait = false;  // until rows are copied, until a handover has ended
 
@@ -43,6 +46,7 @@ struct Order {
     add("rows_per_second_max", rows);
     add("bytes_per_second_max", bytes);
     add("workers", workers);
+    add("accept_loss", accept_loss);
     if (dry_run) fields["dry_run"] = true;
     return fields;
   }
@@ -58,12 +62,56 @@ Error to_error(const json::value& value) {
   return {parse_error_code(text(value.at("code"))).value_or(ErrorCode::internal), text(value.at("detail"))};
 }
 
+std::string value_of(const json::value& side, bool is_there) {
+  if (!is_there) return "(no row)";
+  return side.is_null() ? "NULL" : visible(side.as_string());
+}
+
+// One row and its fields: what the new side has, and what a rollback puts there.
+std::string lost_row_lines(const json::value& row) {
+  bool on_new = row.at("on_new").as_bool(), on_legacy = row.at("on_legacy").as_bool();
+  auto lines = fmt::format("{} {}: {}\n", text(row.at("table")), visible(text(row.at("key"))),
+                           visible(text(row.at("reason"))));
+  if (!on_legacy && on_new)
+    lines += fmt::format("  {} has no such row: all of it would go\n", text(row.at("legacy_table")));
+  if (!on_new && on_legacy)
+    lines += fmt::format("  it was deleted, and would come back from {}\n", text(row.at("legacy_table")));
+  Grid grid({"  column", "new", "legacy"});
+  for (const auto& field : row.at("fields").as_array())
+    grid.add({{"  " + text(field.at("column"))},
+              {value_of(field.at("new"), on_new)},
+              {value_of(field.at("legacy"), on_legacy)}});
+  if (row.at("fields").as_array().empty()) return lines + "  both sides have the same by now\n";
+  return lines + grid.to_string(Paint::for_stdout());
+}
+
+std::string preview_page(const json::value& preview) {
+  std::string page;
+  for (const auto& cohort : preview.at("cohorts").as_array()) {
+    const auto& envelope = cohort.at("envelope");
+    auto reason = text(envelope.at("reason"));
+    page += fmt::format("{}/{}  {}  envelope {}{}\n", text(cohort.at("entity")), text(cohort.at("cohort")),
+                        text(cohort.at("state")), text(envelope.at("extent")),
+                        reason.empty() ? "" : ": " + reason);
+  }
+  const auto& lag = preview.at("lag_seconds");
+  if (!lag.is_null())
+    page += fmt::format("lag of the way back: {}\n", human_seconds(lag.to_number<double>()));
+  auto rows = preview.at("rows_lost").to_number<std::uint64_t>();
+  page += rows == 0 ? "no row waits that a rollback would lose\n"
+                    : fmt::format("a rollback would lose {}:\n", counted(rows, "row", "rows"));
+  for (const auto& row : preview.at("rows").as_array()) page += "\n" + lost_row_lines(row);
+  if (auto refusal = text(preview.at("refusal")); !refusal.empty()) page += "\n" + refusal + "\n";
+  return page;
+}
+
 class OrderRun {
  public:
   OrderRun(const Settings& settings, const Order& order)
       : settings_(settings), order_(order), daemon_(settings) {}
 
   Result<int> run() {
+    if (order_.preview) return show_preview();
     bool moves = order_.is_transition() && !order_.dry_run;
     if (moves && order_.wait) journal_before_ = TRY(last_number());
     auto answer = TRY(daemon_.post(order_.operation, order_.to_fields()));
@@ -79,6 +127,18 @@ class OrderRun {
   }
 
  private:
+  Result<int> show_preview() {
+    std::map<std::string, std::string> query{{"entity", *order_.entity}};
+    if (order_.cohort) query["cohort"] = *order_.cohort;
+    auto answer = TRY(daemon_.get("rollback-preview", std::move(query)));
+    if (settings_.json) {
+      fmt::print("{}\n", answer);
+    } else {
+      fmt::print("{}", preview_page(json::parse(answer)));
+    }
+    return 0;
+  }
+
   Result<std::uint64_t> last_number() const {
     auto events = json::parse(TRY(daemon_.get("events", {{"limit", "1"}})));
     const auto& last = events.at("events").as_array();
@@ -401,8 +461,16 @@ void add_order_commands(Cli& cli) {
   add_transition(
       cli, "advance", "move an entity one state forward",
       "wait until a handover has ended, or until all rows are copied; Ctrl-C ends the waiting only");
-  add_transition(cli, "rollback", "move an entity one state back",
-                 "wait until a handover has ended; Ctrl-C ends the waiting only");
+  auto [rollback, rollback_order] =
+      add_transition(cli, "rollback", "move an entity one state back",
+                     "wait until a handover has ended; Ctrl-C ends the waiting only");
+  rollback->add_flag("--preview", rollback_order->preview,
+                     "show what would be lost, by row and field, and do nothing");
+  rollback
+      ->add_option("--accept-loss", rollback_order->accept_loss,
+                   "go back although so many rows are lost, exactly as --preview counts them")
+      ->type_name("N")
+      ->check(check_count);
   add_order(cli, "halt",
             "stop the whole migration at once, until `oxbow resume`: nothing is copied, applied, compared or "
             "advanced");

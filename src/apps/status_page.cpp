@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apps/grid.hpp"
+#include "apps/json_lines.hpp"
 #include "apps/terminal.hpp"
 #include "base/text.hpp"
 
@@ -14,6 +15,8 @@ namespace oxbow {
 namespace {
 
 namespace json = boost::json;
+
+constexpr std::size_t kRowsAtStakeShown = 5;
 
 std::string text(const json::value& value) {
   return value.is_null() ? "" : std::string(value.as_string());
@@ -66,6 +69,54 @@ Cell proof_cell(const json::value& proof) {
   return {fmt::format("{}, {} ago", result, age), Tint::warning};
 }
 
+Cell envelope_cell(const json::value& cohort) {
+  auto extent = text(cohort.at("envelope"));
+  const auto& way_back = cohort.at("way_back");
+  if (extent == "partial")
+    return {fmt::format("partial, {}", counted(number(way_back.at("rows_count")), "row", "rows")),
+            Tint::warning};
+  return {extent, extent == "full" ? Tint::none : extent == "unknown" ? Tint::bad : Tint::faint};
+}
+
+// Why an envelope is not full, by its first rows, and when it ends.
+std::string way_back_lines(std::string_view scope, const json::value& way_back) {
+  std::string lines;
+  auto extent = text(way_back.at("extent"));
+  if (extent == "partial" || extent == "unknown")
+    lines += tinted(Tint::warning, fmt::format("{}: {}", scope, text(way_back.at("reason")))) + "\n";
+  const auto& rows = way_back.at("rows").as_array();
+  for (std::size_t i = 0; i < std::min(rows.size(), kRowsAtStakeShown); ++i)
+    lines += tinted(Tint::warning,
+                    fmt::format("  {} {}: {}", text(rows[i].at("table")), visible(text(rows[i].at("key"))),
+                                visible(text(rows[i].at("reason"))))) +
+             "\n";
+  if (!way_back.at("expires_at").is_null())
+    lines += fmt::format("{}: the way back ends {}, by {}\n", scope, seconds_only(way_back.at("expires_at")),
+                         text(way_back.at("expires_by")));
+  return lines;
+}
+
+std::string not_ready(const json::value& status) {
+  std::string lines;
+  for (const auto& reason : status.at("ready").at("reasons").as_array())
+    lines += tinted(Tint::bad, "NOT READY to go back: " + text(reason)) + "\n";
+  return lines;
+}
+
+std::string stream_back(const json::value& stream) {
+  if (stream.is_null()) return "";
+  auto phase = text(stream.at("phase"));
+  if (phase == "none") return "";
+  auto line = fmt::format(
+      "stream  new -> legacy  {}  lag {}  {} in quarantine  log kept {}",
+      tinted(phase == "running" ? Tint::good : Tint::warning, phase),
+      known(stream.at("lag_seconds"), [](auto& lag) { return human_seconds(real(lag)); }),
+      known(stream.at("quarantined_rows"), [](auto& rows) { return counted(number(rows), "row", "rows"); }),
+      human_bytes(number(stream.at("retained_wal_bytes"))));
+  auto reason = text(stream.at("reason"));
+  return line + "\n" + (reason.empty() ? "" : "        " + tinted(Tint::warning, reason) + "\n");
+}
+
 std::string cohorts(const json::value& status) {
   Grid grid({"entity/cohort", "state", "authority", "epoch", "envelope", "proof"});
   std::string troubles;
@@ -78,8 +129,9 @@ std::string cohorts(const json::value& status) {
               {state},
               {text(cohort.at("authority"))},
               {std::to_string(number(cohort.at("epoch")))},
-              {text(cohort.at("envelope"))},
+              envelope_cell(cohort),
               proof_cell(cohort.at("proof"))});
+    troubles += way_back_lines(scope, cohort.at("way_back"));
     if (auto wait = text(cohort.at("waits_for")); !wait.empty())
       troubles += tinted(Tint::warning, fmt::format("{}: {}", scope, wait)) + "\n";
     for (const auto* field : {"problem", "last_failure"}) {
@@ -267,8 +319,8 @@ std::string verify_progress(const json::value& report) {
 }
 
 std::string status_page(const json::value& status) {
-  return heading(status) + "\n" + cohorts(status) + "\n" +
-         stream(status.at("stream"), status.at("tables").as_array()) +
+  return heading(status) + not_ready(status) + "\n" + cohorts(status) + "\n" +
+         stream(status.at("stream"), status.at("tables").as_array()) + stream_back(status.at("stream_back")) +
          tables(status.at("tables").as_array()) + verifications(status.at("verifications").as_array()) +
          traffic(status.at("traffic")) + last_events(status.at("last_events").as_array());
 }

@@ -15,7 +15,15 @@ using testing::Not;
 json::value status_with(std::string_view phase) {
   auto status = json::parse(R"({
     "migration": "payments", "now": "2026-01-01T00:00:00Z", "findings_open": 0, "halted": null,
-    "cohorts": [], "verifications": [], "traffic": null, "last_events": [],
+    "cohorts": [{"entity": "payment", "cohort": "pilot", "state": "new-write", "moving_to": null,
+      "waits_for": null, "authority": "new", "epoch": 2, "paused": false, "proof": null,
+      "envelope": "partial",
+      "problem": null, "last_failure": null,
+      "way_back": {"extent": "partial", "reason": "1 row of the new side", "rows_count": 1,
+                   "rows": [{"table": "ledger.payment", "key": "id=7", "reason": "no value for refunded"}],
+                   "expires_at": "2027-02-02T00:00:00Z", "expires_by": "the deadline of the spec"}}],
+    "ready": {"ready": false, "reasons": ["the stream back has not moved for 7 s"]}, "stream_back": null,
+    "verifications": [], "traffic": null, "last_events": [],
     "stream": {"phase": "running", "reason": null, "waits": [], "applied_position": "0/1", "lag_bytes": 5,
                "lag_seconds": 40.0, "retained_wal_bytes": 0, "retained_wal_bytes_max": 0, "budget": "green",
                "transactions_per_second": 0.0, "changes_per_second": 0.0, "quarantined_rows": 0,
@@ -32,6 +40,14 @@ TEST(StatusPage, ABackfillWaitsOnlyWhereThereIsOne) {
   EXPECT_THAT(status_page(status_with("copying")),
               HasSubstr("the backfill waits: the stream is 40.0 s behind"));
   EXPECT_THAT(status_page(status_with("following")), Not(HasSubstr("the backfill")));
+}
+
+TEST(StatusPage, AnEnvelopeNamesItsRowsAndItsEnd) {
+  auto page = status_page(status_with("following"));
+  for (const auto* words : {"partial, 1 row", "ledger.payment id=7: no value for refunded",
+                            "the way back ends 2027-02-02T00:00:00Z, by the deadline of the spec",
+                            "NOT READY to go back: the stream back has not moved for 7 s"})
+    EXPECT_THAT(page, HasSubstr(words));
 }
 
 TEST(StatusPage, AVerificationSaysWhatItWaitsFor) {

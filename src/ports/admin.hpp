@@ -24,6 +24,7 @@ struct SourceHealth {
   std::uint64_t active_sessions = 0;     // of others, at work
   Duration oldest_transaction{};         // of others; a prepared one counts
   Lsn log_end;
+  bool takes_writes = true;  // it is no standby, and sessions may write unless they say otherwise
 };
 
 struct IdentityChange {

@@ -46,7 +46,7 @@ def test_what_has_never_been_verified_is_not_handed_over(databases, make_shop):
     migration.up().advance("customer")
     migration.wait_until_backfilled()
     refused = migration.oxbow("advance", "customer", "--cohort", "pilot", "--to", "new-write", check=False)
-    assert refused.returncode != 0 and "oxbow verify customer" in refused.stderr
+    assert refused.returncode != 0 and "oxbow verify --entity customer" in refused.stderr
 
 
 def test_no_write_is_lost_while_a_cohort_goes_there_and_back_many_times(moved_shop):

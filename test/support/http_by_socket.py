@@ -16,12 +16,17 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def get_text(path, target):
+def get(path, target):
+    """Status code and body."""
     connection = _Connection(path)
     connection.request("GET", target)
     answer = connection.getresponse()
-    text = answer.read().decode()
-    assert answer.status == 200, text
+    return answer.status, answer.read().decode()
+
+
+def get_text(path, target):
+    status, text = get(path, target)
+    assert status == 200, text
     return text
 
 

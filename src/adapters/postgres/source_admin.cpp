@@ -72,7 +72,8 @@ Task<SourceHealth> PgSourceAdmin::read_health() {
       "(SELECT count(*) FROM others WHERE state = 'active'), "
       "(SELECT extract(epoch FROM clock_timestamp() - min(since)) * 1000000 FROM "
       "(SELECT xact_start AS since FROM others UNION ALL SELECT prepared FROM pg_prepared_xacts) "
-      "open)::bigint "
+      "open)::bigint, "
+      "NOT pg_is_in_recovery() AND NOT current_setting('default_transaction_read_only')::bool "
       "FROM (SELECT) one LEFT JOIN pg_replication_slots s ON s.slot_name = $1",
       {{slot_name(migration_)}, {application_name(migration_, "")}}));
   SourceHealth health;
@@ -81,6 +82,7 @@ Task<SourceHealth> PgSourceAdmin::read_health() {
   health.slot_wal_status = rows.text(0, 2);
   health.active_sessions = rows.number<std::uint64_t>(0, 3);
   health.oldest_transaction = std::chrono::microseconds(rows.number(0, 4));
+  health.takes_writes = rows.view(0, 5) == "t";
   co_return health;
 }
 

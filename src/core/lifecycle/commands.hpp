@@ -1,8 +1,10 @@
 // What somebody may ask of a migration. Commands are wishes: decide() (machine.hpp) turns them into events or
-// says why not. EndVerify, MoveAuthority and EndTransition come from oxbow itself, which reports what became
-// of a wish.
+// says why not. EndVerify, MoveAuthority, EndTransition, NarrowEnvelope and WidenEnvelope come from oxbow
+// itself, which reports what became of a wish, or what it sees.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -34,11 +36,13 @@ struct Advance {
   State to = State::mirrored;
 };
 
-// Backward, one step.
+// Backward, one step. `accepted_losses` are of cohorts whose way back is not whole.
 struct Rollback {
   std::string entity;
   std::optional<std::string> cohort;
   State to = State::legacy;
+  std::optional<std::uint64_t> accepted_rows = {};  // as the person says who orders it
+  std::map<Scope, AcceptedLoss> accepted_losses = {};
 };
 
 // Hold the backfill; changes are still applied. Without an entity: all that can be paused.
@@ -83,6 +87,15 @@ struct BeginAnew {
   std::optional<std::string> route;
 };
 
+// A row of the new side waits that legacy does not take; and the end of that, which needs a proof.
+struct NarrowEnvelope {
+  Scope scope;
+  std::string table, key, reason;
+};
+struct WidenEnvelope {
+  Scope scope;
+};
+
 // The flip of a handover: from here on the other side has the authority, in the epoch after `epoch`.
 struct MoveAuthority {
   Scope scope;
@@ -97,7 +110,8 @@ struct EndTransition {
 };
 
 using Wish = std::variant<AdoptSpec, Advance, Rollback, Pause, Resume, Halt, SetRate, BeginVerify, EndVerify,
-                          RetryQuarantined, CloseFindings, BeginAnew, MoveAuthority, EndTransition>;
+                          RetryQuarantined, CloseFindings, BeginAnew, MoveAuthority, EndTransition,
+                          NarrowEnvelope, WidenEnvelope>;
 
 struct Command {
   std::string who;  // "root", "oxbow"

@@ -14,11 +14,25 @@ namespace {
 constexpr std::uint64_t kVersion = 1;
 
 // In the order of `Happening`.
-constexpr std::array<std::string_view, std::variant_size_v<Happening>> kKinds = {
-    "spec-adopted",    "transition-began", "transition-done", "transition-failed",
-    "paused",          "resumed",          "halted",          "halt-ended",
-    "rate-set",        "verify-began",     "verify-ended",    "quarantine-retried",
-    "findings-closed", "begun-anew",       "authority-moved", "handover-called-back"};
+constexpr std::array<std::string_view, std::variant_size_v<Happening>> kKinds = {"spec-adopted",
+                                                                                 "transition-began",
+                                                                                 "transition-done",
+                                                                                 "transition-failed",
+                                                                                 "paused",
+                                                                                 "resumed",
+                                                                                 "halted",
+                                                                                 "halt-ended",
+                                                                                 "rate-set",
+                                                                                 "verify-began",
+                                                                                 "verify-ended",
+                                                                                 "quarantine-retried",
+                                                                                 "findings-closed",
+                                                                                 "begun-anew",
+                                                                                 "authority-moved",
+                                                                                 "handover-called-back",
+                                                                                 "envelope-narrowed",
+                                                                                 "envelope-widened",
+                                                                                 "loss-accepted"};
 
 std::uint64_t to_number(WallTime time) {
   return static_cast<std::uint64_t>(time.time_since_epoch().count());
@@ -84,6 +98,18 @@ struct FieldWriter {
     record["detail"] = what.error.detail;
   }
   void operator()(const HandoverCalledBack& what) const { scope(what.scope); }
+  void operator()(const EnvelopeNarrowed& what) const {
+    scope(what.scope);
+    record["table"] = what.table;
+    record["key"] = what.key;
+    record["reason"] = what.reason;
+  }
+  void operator()(const EnvelopeWidened& what) const { scope(what.scope); }
+  void operator()(const LossAccepted& what) const {
+    scope(what.scope);
+    record["rows"] = what.loss.rows;
+    record["digest"] = what.loss.digest;
+  }
   void operator()(const Paused& what) const { scope(what.scope); }
   void operator()(const Resumed& what) const { scope(what.scope); }
   void operator()(const Halted&) const {}
@@ -102,6 +128,7 @@ struct FieldWriter {
     record["coverage_ppm"] = std::uint64_t{what.proof.coverage_ppm};
     record["position"] = to_string(what.proof.position);
     record["taken_at_us"] = to_number(what.proof.taken_at);
+    if (what.proof.rows_waiting > 0) record["rows_waiting"] = what.proof.rows_waiting;
   }
   void operator()(const QuarantineRetried& what) const { record["key"] = what.key; }
   void operator()(const FindingsClosed& what) const { record["which"] = what.which; }
@@ -173,6 +200,7 @@ Result<VerifyEnded> read_verify_ended(const Record& record) {
   auto position = TRY(text_field(record, "position"));
   what.proof.position = TRY(parse_lsn(position));
   what.proof.taken_at = to_time(TRY(number_field(record, "taken_at_us")));
+  if (record.contains("rows_waiting")) what.proof.rows_waiting = TRY(number_field(record, "rows_waiting"));
   return what;
 }
 
@@ -202,6 +230,15 @@ Result<Happening> read_happening(std::string_view kind, const Record& record) {
   if (kind == "authority-moved") {
     return AuthorityMoved{TRY(read_scope(record)), TRY(read_state(record, "to")),
                           TRY(number_field(record, "epoch"))};
+  }
+  if (kind == "envelope-narrowed") {
+    return EnvelopeNarrowed{TRY(read_scope(record)), TRY(text_field(record, "table")),
+                            TRY(text_field(record, "key")), TRY(text_field(record, "reason"))};
+  }
+  if (kind == "envelope-widened") return EnvelopeWidened{TRY(read_scope(record))};
+  if (kind == "loss-accepted") {
+    return LossAccepted{TRY(read_scope(record)),
+                        {TRY(number_field(record, "rows")), TRY(text_field(record, "digest"))}};
   }
   if (kind == "begun-anew") return BegunAnew{TRY(text_field(record, "route"))};
   return Err(ErrorCode::unsupported,
@@ -235,6 +272,17 @@ struct Describer {
   std::string operator()(const TransitionFailed& what) const {
     return fmt::format("{} did not reach {}: {}", to_string(what.scope), name(what.to),
                        to_string(what.error));
+  }
+  std::string operator()(const EnvelopeNarrowed& what) const {
+    return fmt::format("the envelope of {} is partial: legacy does not take {} of {}: {}",
+                       to_string(what.scope), what.key, what.table, what.reason);
+  }
+  std::string operator()(const EnvelopeWidened& what) const {
+    return fmt::format("the envelope of {} is full again", to_string(what.scope));
+  }
+  std::string operator()(const LossAccepted& what) const {
+    return fmt::format("{} of {} on the new side may be lost", counted(what.loss.rows, "row", "rows"),
+                       to_string(what.scope));
   }
   std::string operator()(const Paused& what) const { return to_string(what.scope) + " was paused"; }
   std::string operator()(const Resumed& what) const { return to_string(what.scope) + " was resumed"; }

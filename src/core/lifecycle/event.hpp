@@ -122,10 +122,35 @@ struct BegunAnew {
   friend bool operator==(const BegunAnew&, const BegunAnew&) = default;
 };
 
+// The first row of the new side that legacy does not take: a rollback would lose it from here on.
+struct EnvelopeNarrowed {
+  Scope scope;
+  std::string table;  // on the new side
+  std::string key;
+  std::string reason;
+
+  friend bool operator==(const EnvelopeNarrowed&, const EnvelopeNarrowed&) = default;
+};
+
+// No such row waits any more, and both sides were found equal since.
+struct EnvelopeWidened {
+  Scope scope;
+
+  friend bool operator==(const EnvelopeWidened&, const EnvelopeWidened&) = default;
+};
+
+// The rollback that begins with this may lose so many rows of the new side.
+struct LossAccepted {
+  Scope scope;
+  AcceptedLoss loss;
+
+  friend bool operator==(const LossAccepted&, const LossAccepted&) = default;
+};
+
 using Happening =
     std::variant<SpecAdopted, TransitionBegan, TransitionDone, TransitionFailed, Paused, Resumed, Halted,
                  HaltEnded, RateSet, VerifyBegan, VerifyEnded, QuarantineRetried, FindingsClosed, BegunAnew,
-                 AuthorityMoved, HandoverCalledBack>;
+                 AuthorityMoved, HandoverCalledBack, EnvelopeNarrowed, EnvelopeWidened, LossAccepted>;
 
 struct Event {
   WallTime at{};

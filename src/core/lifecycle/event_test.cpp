@@ -14,7 +14,7 @@ const Scope kPilot{"payment", "pilot"};
 
 std::vector<Happening> every_kind() {
   ProofSummary proof{
-      VerifyState::equal, 5, 0, 1'000'000, Lsn(0x16B374D848), WallTime(std::chrono::seconds(9))};
+      VerifyState::equal, 5, 0, 1'000'000, Lsn(0x16B374D848), WallTime(std::chrono::seconds(9)), 3};
   return {SpecAdopted{{{kPilot, "keys"}, {{"zürich \"x\"", "a\nb"}, ""}}},
           TransitionBegan{kPilot, State::legacy, State::mirrored, 1},
           TransitionDone{kPilot, State::mirrored, 1},
@@ -30,7 +30,10 @@ std::vector<Happening> every_kind() {
           FindingsClosed{"rogue-write"},
           BegunAnew{"GET /payments/{payment_id}"},
           AuthorityMoved{kPilot, State::new_write, 2},
-          HandoverCalledBack{kPilot}};
+          HandoverCalledBack{kPilot},
+          EnvelopeNarrowed{kPilot, "shop.purchase", "id=7", "no legacy value stands for refunded"},
+          EnvelopeWidened{kPilot},
+          LossAccepted{kPilot, {2, "0123abcd"}}};
 }
 
 TEST(Event, EveryKindComesBackAsItWasWritten) {

@@ -46,6 +46,10 @@ std::optional<std::string> broken_between(const Scope& scope, const CohortLife& 
       return fmt::format("the authority of {} changes hands without a flip", to_string(scope));
     }
   }
+  bool widens = before.narrowed && !after.narrowed && authority(after.state) == authority(before.state);
+  if (widens && !is_proven_since(after, before.narrowed->since)) {
+    return fmt::format("the envelope of {} widens without a proof", to_string(scope));
+  }
   bool in_use = before.state != State::legacy || before.moving_to.has_value();
   if (in_use && after.definition != before.definition) {
     return fmt::format("keys of {} would change cohort while it is in {}", to_string(scope),

@@ -56,7 +56,14 @@ class Decision {
                    "{} is in `{}`, and `{}` is a step forward: run `oxbow advance {} --to {}`",
                    to_string(scope), name(life.state), name(wish.to), scope.entity, name(wish.to));
       }
+      auto began = events_.size();
       TRY(move(scope, life, wish.to));
+      auto loss = wish.accepted_losses.find(scope);
+      bool loses = loss != wish.accepted_losses.end() && events_.size() > began &&
+                   authority(wish.to) != authority(life.state);
+      if (!loses) continue;
+      happened(LossAccepted{scope, loss->second});
+      std::rotate(events_.begin() + static_cast<std::ptrdiff_t>(began), events_.end() - 1, events_.end());
     }
     return events_;
   }
@@ -133,6 +140,24 @@ class Decision {
       return Err(ErrorCode::illegal_transition, "{} is not in a handover of epoch {}", to_string(wish.scope),
                  wish.epoch);
     happened(AuthorityMoved{wish.scope, *found->second.moving_to, wish.epoch + 1});
+    return events_;
+  }
+
+  Result<Events> operator()(const NarrowEnvelope& wish) {
+    auto found = lifecycle_.cohorts.find(wish.scope);
+    bool is_news = found != lifecycle_.cohorts.end() && !found->second.narrowed &&
+                   authority(found->second.state) == Side::new_side;
+    if (is_news) happened(EnvelopeNarrowed{wish.scope, wish.table, wish.key, wish.reason});
+    return events_;
+  }
+
+  Result<Events> operator()(const WidenEnvelope& wish) {
+    auto found = lifecycle_.cohorts.find(wish.scope);
+    if (found == lifecycle_.cohorts.end() || !found->second.narrowed) return events_;
+    if (!is_proven_since(found->second, found->second.narrowed->since))
+      return Err(ErrorCode::illegal_transition, "nobody has found both sides of {} equal since {}",
+                 to_string(wish.scope), to_string(found->second.narrowed->since));
+    happened(EnvelopeWidened{wish.scope});
     return events_;
   }
 
@@ -255,7 +280,7 @@ class Decision {
   static Status is_proven_for(const Scope& scope, const CohortLife& life, State to) {
     bool needs_proof = life.state == State::mirrored && to == State::new_write;
     if (!needs_proof) return {};
-    auto ask = fmt::format("run `oxbow verify {}` first", scope.entity);
+    auto ask = fmt::format("run `oxbow verify --entity {}` first", scope.entity);
     if (!life.proof)
       return Err(ErrorCode::illegal_transition,
                  "{} has never been verified, so nobody knows whether the new "
@@ -321,6 +346,12 @@ class Application {
 
   void operator()(const HandoverCalledBack& what) { lifecycle_.cohorts[what.scope].called_back = true; }
 
+  void operator()(const EnvelopeNarrowed& what) {
+    lifecycle_.cohorts[what.scope].narrowed = {event_.at, what.table, what.key, what.reason};
+  }
+  void operator()(const EnvelopeWidened& what) { lifecycle_.cohorts[what.scope].narrowed.reset(); }
+  void operator()(const LossAccepted& what) { lifecycle_.cohorts[what.scope].accepted_loss = what.loss; }
+
   void operator()(const AuthorityMoved& what) {
     auto& life = lifecycle_.cohorts[what.scope];
     life.state = what.to;
@@ -329,6 +360,7 @@ class Application {
     life.settling = true;
     life.paused = false;
     life.last_failure.reset();
+    life.narrowed.reset();  // of the home that it had
   }
 
   void operator()(const TransitionDone& what) {
@@ -339,6 +371,7 @@ class Application {
     life.moving_to.reset();
     life.settling = life.called_back = false;
     life.last_failure.reset();
+    life.accepted_loss.reset();
     if (what.to == State::legacy) {
       life.paused = false;
       life.proof.reset();
@@ -349,6 +382,7 @@ class Application {
     auto& life = lifecycle_.cohorts[what.scope];
     life.moving_to.reset();
     life.called_back = false;
+    life.accepted_loss.reset();
     life.last_failure = what.error;
   }
 
@@ -367,7 +401,7 @@ class Application {
   }
 
   void operator()(const RateSet& what) { lifecycle_.rate = what.rate; }
-  void operator()(const VerifyBegan&) {}
+  void operator()(const VerifyBegan&) { lifecycle_.verify_began = event_.at; }
   void operator()(const QuarantineRetried&) {}
   void operator()(const FindingsClosed&) {}
 
@@ -382,7 +416,9 @@ class Application {
     for (auto& [scope, life] : lifecycle_.cohorts) {
       bool covered = what.entity.empty() || scope.entity == what.entity;
       bool has_two_sides = life.state != State::legacy && life.state != State::fully_cutover;
-      if (covered && has_two_sides) life.proof = what.proof;
+      if (!covered || !has_two_sides) continue;
+      life.proof = what.proof;
+      life.compared_since = lifecycle_.verify_began;
     }
   }
 

@@ -183,6 +183,51 @@ TEST_F(Machine, ReadsMoveWithinAnEpoch) {
   EXPECT_THAT(refused(Rollback{"payment", "pilot", State::new_read}), HasSubstr("no way back"));
 }
 
+TEST_F(Machine, AnEnvelopeIsNarrowedOnceAndWidensOnlyByAProofThatBeganBehindThat) {
+  EXPECT_THAT(run(NarrowEnvelope{kPilot, "shop.order", "id=1", "no"}), IsEmpty()) << "legacy has it all";
+  begin_handover();
+  run(MoveAuthority{kPilot, 1});
+  run(EndTransition{kPilot, {}});
+  run(BeginVerify{"payment"});
+  EXPECT_THAT(run(NarrowEnvelope{kPilot, "shop.order", "id=1", "no"}), SizeIs(1));
+  EXPECT_THAT(run(NarrowEnvelope{kPilot, "shop.order", "id=2", "no"}), IsEmpty())
+      << "the first one is the news";
+  EXPECT_EQ(life(kPilot).narrowed->key, "id=1");
+  EXPECT_THAT(refused(WidenEnvelope{kPilot}), HasSubstr("nobody has found"));
+  run(EndVerify{"payment", {.result = VerifyState::equal}});
+  EXPECT_THAT(refused(WidenEnvelope{kPilot}), HasSubstr("nobody has found")) << "it began before that row";
+  run(BeginVerify{"payment"});
+  run(EndVerify{"payment", {.result = VerifyState::differs, .divergences = 1}});
+  EXPECT_THAT(refused(WidenEnvelope{kPilot}), HasSubstr("nobody has found"));
+  run(BeginVerify{"payment"});
+  run(EndVerify{"payment", {.result = VerifyState::equal}});
+  EXPECT_THAT(run(WidenEnvelope{kPilot}), SizeIs(1));
+  EXPECT_FALSE(life(kPilot).narrowed);
+}
+
+TEST_F(Machine, WhatMayBeLostIsJournaledBeforeTheRollbackBeginsAndEndsWithIt) {
+  begin_handover();
+  run(MoveAuthority{kPilot, 1});
+  run(EndTransition{kPilot, {}});
+  run(NarrowEnvelope{kPilot, "shop.order", "id=1", "no"});
+  Rollback rollback{"payment", "pilot", State::mirrored, 1, {{kPilot, {1, "abc"}}, {kRest, {2, "def"}}}};
+  auto events = run(rollback);
+  ASSERT_THAT(events, SizeIs(2));
+  EXPECT_EQ(kind(events[0]), "loss-accepted");
+  EXPECT_EQ(kind(events[1]), "transition-began");
+  EXPECT_EQ(life(kPilot).accepted_loss, (AcceptedLoss{1, "abc"}));
+  EXPECT_THAT(run(rollback), IsEmpty()) << "it is under way";
+  run(EndTransition{kPilot, Error{ErrorCode::timeout, "it took too long"}});
+  EXPECT_FALSE(life(kPilot).accepted_loss) << "the next one has to be accepted again";
+  EXPECT_TRUE(life(kPilot).narrowed);
+  run(rollback);
+  run(MoveAuthority{kPilot, 2});
+  EXPECT_FALSE(life(kPilot).narrowed) << "its home has everything";
+  EXPECT_TRUE(life(kPilot).accepted_loss) << "what is left to do needs it";
+  run(EndTransition{kPilot, {}});
+  EXPECT_FALSE(life(kPilot).accepted_loss);
+}
+
 TEST_F(Machine, NamesTheWordThatWasMeant) {
   EXPECT_EQ(refused(Advance{"paymnt", std::nullopt, State::mirrored}),
             "the spec has no entity `paymnt`; did you mean `payment`?");
@@ -414,6 +459,18 @@ TEST_F(Journal, EventsThatCannotBeTrueAreRefusedAndNotApplied) {
   std::tie(head, records) = sound;
   add(Paused{kPilot});
   EXPECT_THAT(refused(), HasSubstr("where nothing is copied"));
+}
+
+TEST(Invariants, CatchAnEnvelopeThatWidensWithoutAProof) {
+  Lifecycle before;
+  before.cohorts[kPilot] = {
+      .state = State::new_write, .epoch = 2, .narrowed = Narrowed{WallTime(), "t", "k", "r"}};
+  auto after = before;
+  after.cohorts[kPilot].narrowed.reset();
+  EXPECT_THAT(broken_invariant(before, after).value_or(""), HasSubstr("widens without a proof"));
+  after.cohorts[kPilot].proof = {.result = VerifyState::equal};
+  after.cohorts[kPilot].compared_since = WallTime(std::chrono::seconds(1));
+  EXPECT_FALSE(broken_invariant(before, after));
 }
 
 TEST(Invariants, CatchFallingEpochsAndSilentHandovers) {

@@ -14,4 +14,8 @@ bool changes_hands(const CohortLife& life) {
   return life.settling || (life.moving_to && authority(*life.moving_to) != authority(life.state));
 }
 
+bool is_proven_since(const CohortLife& life, WallTime moment) {
+  return life.proof && life.proof->result == VerifyState::equal && life.compared_since > moment;
+}
+
 }  // namespace oxbow

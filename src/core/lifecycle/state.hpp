@@ -35,8 +35,27 @@ struct ProofSummary {
   std::uint32_t coverage_ppm = 0;  // millionths; 1'000'000 is everything
   Lsn position;
   WallTime taken_at{};
+  std::uint64_t rows_waiting = 0;  // in quarantine on their way back: these have to differ
 
   friend bool operator==(const ProofSummary&, const ProofSummary&) = default;
+};
+
+// The first row of the new side that legacy could not take, since the way back was whole.
+struct Narrowed {
+  WallTime since{};
+  std::string table;  // on the new side
+  std::string key;
+  std::string reason;
+
+  friend bool operator==(const Narrowed&, const Narrowed&) = default;
+};
+
+// Rows of the new side that a rollback under way may lose, because a person has seen them and said so.
+struct AcceptedLoss {
+  std::uint64_t rows = 0;
+  std::string digest;  // of which rows they are
+
+  friend bool operator==(const AcceptedLoss&, const AcceptedLoss&) = default;
 };
 
 struct CohortLife {
@@ -54,6 +73,9 @@ struct CohortLife {
   std::string definition;             // fingerprint of which keys belong to the cohort
   std::optional<Error> last_failure;  // why the last transition did not happen; none if it did
   std::optional<ProofSummary> proof;
+  WallTime compared_since{};         // when the verification behind `proof` began
+  std::optional<Narrowed> narrowed;  // what a rollback would lose; none: nothing, as far as was seen
+  std::optional<AcceptedLoss> accepted_loss;
 
   friend bool operator==(const CohortLife&, const CohortLife&) = default;
 };
@@ -62,6 +84,7 @@ struct Lifecycle {
   std::string spec_hash;
   std::map<Scope, CohortLife> cohorts;
   std::uint64_t transitions = 0;  // begun so far
+  WallTime verify_began{};        // the last one
   bool halted = false;
   std::string halted_why;
   WallTime halted_at{};
@@ -78,5 +101,8 @@ Side authority(State state);
 
 // Whether the transition under way moves the authority, or has just done so.
 bool changes_hands(const CohortLife& life);
+
+// Whether a verification that began behind that moment has found both sides equal.
+bool is_proven_since(const CohortLife& life, WallTime moment);
 
 }  // namespace oxbow

@@ -244,6 +244,20 @@ InverseTable invert(const EntitySpec& entity, const TableSpec& spec, const Table
   return Inverter(entity, spec, legacy, new_side, forward, problems).invert();
 }
 
+namespace {
+
+// A legacy column that is written from nothing of the new row: what legacy has there of old, nobody claims.
+void compare_only_what_is_carried(const TableSpec& inverse, TableMapping& mapping) {
+  for (const auto& rule : inverse.columns) {
+    if (rule.op != ColumnOp::sql || !rule.legacy.empty()) continue;
+    std::erase_if(mapping.compared, [&](const ComparedColumn& column) {
+      return std::ranges::find(rule.new_side, column.name) != rule.new_side.end();
+    });
+  }
+}
+
+}  // namespace
+
 CompiledMapping compile_inverse(const EntitySpec& entity, const TableSpec& spec, const Table& legacy,
                                 const Table& new_side, const TableMapping& forward) {
   CompiledMapping compiled;
@@ -251,6 +265,7 @@ CompiledMapping compile_inverse(const EntitySpec& entity, const TableSpec& spec,
   if (!compiled.problems.empty()) return compiled;
   compiled = compile_mapping(inverse.entity, inverse.table, new_side, legacy);
   for (auto& problem : compiled.problems) problem.sentence.insert(0, "on the way back, ");
+  if (compiled.mapping) compare_only_what_is_carried(inverse.table, *compiled.mapping);
   return compiled;
 }
 

@@ -171,6 +171,15 @@ class Applier {
   // May be called at any time; a crash forgets it, and the key is in quarantine as before.
   bool retry(std::uint32_t table, const std::string& key);
 
+  // A key that waits from now on, as one of quarantine; and one that nobody waits for any more.
+  void wait_to_be_read(std::uint32_t table, std::string key, std::string shown) {
+    tables_[table].quarantined.emplace(std::move(key), std::move(shown));
+  }
+  void let_go(std::uint32_t table, std::string_view key) {
+    auto waiting = tables_[table].quarantined.find(key);
+    if (waiting != tables_[table].quarantined.end()) tables_[table].quarantined.erase(waiting);
+  }
+
   // The legacy key of a row, for people: "payment_id=4711".
   std::string describe(const RowWrite& write, std::size_t row) const;
 

@@ -65,7 +65,7 @@ Result<Wish> to_wish(std::string_view operation, RequestFields& fields, Rate rat
   }
   if (operation == "rollback") {
     return Rollback{TRY(required(fields.text("entity"), "entity")), fields.text("cohort"),
-                    TRY(required_state(fields.text("to")))};
+                    TRY(required_state(fields.text("to"))), fields.number("accept_loss")};
   }
   if (operation == "pause") return Pause{fields.text("entity")};
   if (operation == "resume") return Resume{fields.text("entity")};
@@ -143,12 +143,23 @@ Result<PlaneStatus> status_of(const ControlParts& parts) {
   return status;
 }
 
+std::map<Scope, Envelope> envelopes_of(const ControlService& service) {
+  std::map<Scope, Envelope> envelopes;
+  for (const auto& [scope, life] : service.lifecycle().cohorts)
+    envelopes.emplace(scope, service.envelope(scope));
+  return envelopes;
+}
+
 }  // namespace
 
 Task<HttpResponse> ControlApi::handle(HttpRequest request) {
   if (request.method == "GET" && request.path == "/v1/why") {
     auto explained = co_await why(std::move(request));
     co_return explained ? std::move(*explained) : refusal_of(explained.error());
+  }
+  if (request.method == "GET" && request.path == "/v1/rollback-preview") {
+    auto previewed = co_await preview(std::move(request));
+    co_return previewed ? std::move(*previewed) : refusal_of(previewed.error());
   }
   auto answered = answer(request);
   co_return answered ? std::move(*answered) : refusal_of(answered.error());
@@ -170,6 +181,10 @@ Result<HttpResponse> ControlApi::get(const HttpRequest& request) {
     auto open = TRY(parts.findings.count_findings({}));
     auto events = TRY(service_.journal().last(kEventsShown));
     return as_json(status_json({service_, plane, open, std::move(events)}));
+  }
+  if (path == "ready") {
+    auto why_not = service_.why_not_ready();
+    return HttpResponse{why_not.empty() ? 200 : 503, "application/json", ready_json(why_not)};
   }
   if (path == "findings") {
     FindingQuery query{.with_closed = TRY(query_number(request, "all", 0)) != 0,
@@ -204,7 +219,14 @@ Result<HttpResponse> ControlApi::get(const HttpRequest& request) {
   }
   if (path == "metrics") {
     auto open = TRY(parts.findings.count_findings({}));
-    auto text = metrics_text(service_.lifecycle(), TRY(status_of(parts)), open, parts.now());
+    auto plane = TRY(status_of(parts));
+    auto text = metrics_text({.lifecycle = service_.lifecycle(),
+                              .plane = plane,
+                              .envelopes = envelopes_of(service_),
+                              .stream_back_silent_for = parts.plane.stream_back().silent_for,
+                              .is_ready = service_.why_not_ready().empty(),
+                              .findings_open = open,
+                              .now = parts.now()});
     if (parts.traffic != nullptr) text += traffic_metrics_text(*parts.traffic);
     return HttpResponse{200, "text/plain; version=0.0.4", std::move(text)};
   }
@@ -243,6 +265,16 @@ Result<HttpResponse> ControlApi::post(const HttpRequest& request) {
     return as_json(count_json("closed", TRY(service_.close_findings(command, which))));
   }
   return as_json(outcome_json(TRY(service_.execute(command)), false, std::nullopt));
+}
+
+Task<HttpResponse> ControlApi::preview(HttpRequest request) {
+  auto entity = request.query.find("entity");
+  if (entity == request.query.end()) co_return Err(ErrorCode::usage, "say which entity");
+  auto cohort = request.query.find("cohort");
+  auto scopes = CO_TRY(service_.scopes_of(
+      entity->second, cohort == request.query.end() ? std::nullopt : std::optional(cohort->second)));
+  auto rows = CO_TRY(co_await service_.preview_loss(scopes));
+  co_return as_json(preview_json(service_, scopes, rows));
 }
 
 Task<HttpResponse> ControlApi::why(HttpRequest request) {

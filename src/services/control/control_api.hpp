@@ -2,9 +2,9 @@
 // scripts) speaks this and nothing else.
 //
 //   GET  /v1/status | /v1/findings?all=1&kind=K&skip=N&limit=N | /v1/events?after=N&limit=N | /v1/metrics |
-//   /v1/why?key=K | /v1/verify/ID | /v1/traffic | /v1/differences?cluster=ID&route=R&limit=N
-//   POST /v1/advance | rollback | halt | pause | resume | rate | verify |
-//   retry | close-findings
+//   /v1/ready | /v1/rollback-preview?entity=E&cohort=C | /v1/why?key=K | /v1/verify/ID | /v1/traffic |
+//   /v1/differences?cluster=ID&route=R&limit=N POST /v1/advance | rollback | halt | pause | resume | rate |
+//   verify | retry | close-findings
 //        {"who": ..., "why": ..., "dry_run": ...}
 #pragma once
 
@@ -25,6 +25,7 @@ class ControlApi {
   Result<HttpResponse> get(const HttpRequest& request);
   Result<HttpResponse> post(const HttpRequest& request);
   Task<HttpResponse> why(HttpRequest request);
+  Task<HttpResponse> preview(HttpRequest request);
 
   ControlService& service_;
 };

@@ -24,6 +24,7 @@ namespace asio = boost::asio;
 constexpr Duration kRetryAfter = std::chrono::seconds(1);
 constexpr Duration kLookAgainAfter = std::chrono::milliseconds(100);
 constexpr Duration kJournalAgainAfter = std::chrono::seconds(1);
+constexpr Duration kStreamBackBeginsWithin = std::chrono::seconds(30);
 
 // How long writes under way may still end before the fence meets them; then they get an error that says
 // "again".
@@ -80,6 +81,13 @@ bool is_new_order(const Wish& wish) {
          std::holds_alternative<Resume>(wish);
 }
 
+// A stream that has not run since this process began may have to wait for what the one before left behind.
+bool may_still_begin(StreamBackFacts stream_back) {
+  bool waits = !stream_back.waiting && stream_back.silent_for <= kStreamBackBeginsWithin;
+  stream_back.silent_for = {};
+  return waits && why_away(stream_back).empty();
+}
+
 bool is_hopeless(const Status& outcome) {
   return !outcome && outcome.error().code != ErrorCode::cancelled && !is_retryable(outcome.error().code);
 }
@@ -91,14 +99,21 @@ ProofSummary summary_of(const VerifyReport& report) {
 }
 
 // What differs somewhere is told of each entity by itself: others are no worse for it.
-std::vector<EndVerify> ends_of(const std::optional<std::string>& entity, const VerifyReport& report) {
+std::vector<EndVerify> ends_of(const std::optional<std::string>& entity, const VerifyReport& report,
+                               const StreamBackFacts& stream_back) {
   auto summary = summary_of(report);
+  auto waiting = [&](const std::string& name) -> std::uint64_t {
+    if (!stream_back.waiting) return 0;
+    return static_cast<std::uint64_t>(std::ranges::count(*stream_back.waiting, name, &RowAtStake::entity));
+  };
+  if (entity) summary.rows_waiting = waiting(*entity);
   if (entity || report.state != VerifyState::differs) return {{entity, summary}};
   std::vector<EndVerify> ends;
   for (const auto& [name, found] : report.entities) {
     summary.result = found.divergence_count == 0 ? VerifyState::equal : VerifyState::differs;
     summary.rows_compared = found.rows_compared;
     summary.divergences = found.divergence_count;
+    summary.rows_waiting = waiting(name);
     ends.push_back({name, summary});
   }
   return ends;
@@ -129,6 +144,7 @@ struct ControlService::Impl {
   std::set<Scope> held;                    // writes wait in the gateway
   std::map<Scope, std::string> handovers;  // under way, and what is being done
   std::uint64_t attempts_before = 0;       // transitions that an earlier process began
+  std::map<Scope, WallTime> emptied_at;    // since when nothing waits of a cohort that was narrowed
 
   Impl(asio::any_io_executor on, ControlParts with, Journal opened)
       : executor(on),
@@ -163,7 +179,35 @@ struct ControlService::Impl {
              event.why.empty() ? "" : ": " + event.why);
   }
 
-  Result<std::vector<Event>> execute(const Command& command) {
+  Envelope envelope(const Scope& scope, const StreamBackFacts& stream_back, WallTime now) const {
+    return judge_envelope({scope, cohort_id(scope), lifecycle().cohorts.at(scope), stream_back,
+                           parts.spec.rollback_deadline, now});
+  }
+
+  // A rollback that gives the authority back needs to know what it loses, and a person's word for it.
+  Result<Command> with_losses(Command command) const {
+    auto* rollback = std::get_if<Rollback>(&command.wish);
+    if (rollback == nullptr) return command;
+    auto now = parts.now();
+    auto events = TRY(decide(lifecycle(), command, now));
+    if (events.empty()) return command;
+    auto stream_back = parts.plane.stream_back();
+    std::vector<ScopedEnvelope> envelopes;
+    for (const auto& event : events) {
+      auto* began = std::get_if<TransitionBegan>(&event.what);
+      bool gives_back =
+          began && authority(began->from) == Side::new_side && authority(began->to) == Side::legacy;
+      if (gives_back) envelopes.push_back({began->scope, envelope(began->scope, stream_back, now)});
+    }
+    // What a stream that has just begun brings up, the handover meets itself, behind its fence.
+    if (may_still_begin(stream_back) && !rollback->accepted_rows) return command;
+    if (!envelopes.empty() || rollback->accepted_rows)
+      rollback->accepted_losses = TRY(judge_rollback(envelopes, rollback->accepted_rows));
+    return command;
+  }
+
+  Result<std::vector<Event>> execute(const Command& wished) {
+    auto command = TRY(with_losses(wished));
     auto events = TRY(journal.execute(command, parts.now()));
     for (const auto& event : events) act(event);
     tell();
@@ -394,6 +438,7 @@ struct ControlService::Impl {
     order.begins = life.settling                     ? HandoverBegins::interrupted_behind_flip
                    : life.attempt <= attempts_before ? HandoverBegins::interrupted_before_flip
                                                      : HandoverBegins::fresh;
+    order.accepted_loss = life.accepted_loss;
     order.limits = {parts.spec.limits.handover_prepare_max, parts.spec.limits.write_pause_max};
     for (const auto& cohort : parts.spec.find_entity(scope.entity)->cohorts) {
       Scope each{scope.entity, cohort.name};
@@ -462,6 +507,42 @@ struct ControlService::Impl {
     co_return Err(ErrorCode::cancelled);
   }
 
+  Task<void> watch_envelopes() {
+    while (!co_await is_cancelled()) {
+      note_envelopes();
+      CO_TRY(co_await sleep_for(kLookAgainAfter));
+    }
+    co_return Err(ErrorCode::cancelled);
+  }
+
+  // What the journal cannot take now is still so at the next look.
+  void note_envelopes() {
+    auto stream_back = parts.plane.stream_back();
+    if (!stream_back.waiting || !why_away(stream_back).empty()) return;
+    std::vector<Wish> news;
+    for (const auto& [scope, life] : lifecycle().cohorts) {
+      bool is_at_home_there = authority(life.state) == Side::new_side && life.state != State::fully_cutover;
+      if (!is_at_home_there) {
+        emptied_at.erase(scope);
+        continue;
+      }
+      auto cohort = cohort_id(scope);
+      auto row = std::ranges::find_if(*stream_back.waiting, [&](const RowAtStake& each) {
+        return each.entity == scope.entity && each.cohort.value_or(cohort) == cohort;
+      });
+      bool waits = row != stream_back.waiting->end();
+      if (waits) emptied_at.erase(scope);
+      if (waits && !life.narrowed) news.push_back(NarrowEnvelope{scope, row->table, row->key, row->reason});
+      if (waits || !life.narrowed) continue;
+      auto emptied = emptied_at.try_emplace(scope, parts.now()).first->second;
+      if (is_proven_since(life, emptied)) news.push_back(WidenEnvelope{scope});
+    }
+    for (auto& wish : news) {
+      auto noted = execute({kOurselves, "", std::move(wish)});
+      if (!noted) log_warn("what became of an envelope is not in the journal: {}", to_string(noted.error()));
+    }
+  }
+
   void settle_verifications() {
     std::erase_if(verifications, [&](const Verification& each) { return settle(each); });
   }
@@ -484,7 +565,7 @@ struct ControlService::Impl {
     }
     if (report->state == VerifyState::running) return false;
     if (report->taken_at == WallTime{}) report->taken_at = parts.now();  // nothing was compared
-    for (const auto& end : ends_of(verification.entity, *report))
+    for (const auto& end : ends_of(verification.entity, *report, parts.plane.stream_back()))
       if (!execute({kOurselves, report->reason, end})) return false;
     return true;
   }
@@ -513,6 +594,7 @@ Task<void> ControlService::run() {
   group.spawn(impl_->follow_transitions());
   group.spawn(impl_->watch_verifications());
   group.spawn(impl_->watch_facts());
+  group.spawn(impl_->watch_envelopes());
   co_return co_await group.wait();
 }
 
@@ -521,7 +603,7 @@ Result<std::vector<Event>> ControlService::execute(const Command& command) {
 }
 
 Result<std::vector<Event>> ControlService::rehearse(const Command& command) const {
-  return decide(lifecycle(), command, impl_->parts.now());
+  return decide(lifecycle(), TRY(impl_->with_losses(command)), impl_->parts.now());
 }
 
 Result<VerifyId> ControlService::verify(const Command& command, std::uint64_t rows_per_second_max) {
@@ -583,6 +665,39 @@ std::optional<std::string> ControlService::doing(const Scope& scope) const {
   auto found = impl_->handovers.find(scope);
   if (found != impl_->handovers.end()) return found->second;
   return std::nullopt;
+}
+
+Envelope ControlService::envelope(const Scope& scope) const {
+  return impl_->envelope(scope, impl_->parts.plane.stream_back(), impl_->parts.now());
+}
+
+std::vector<std::string> ControlService::why_not_ready() const {
+  auto away = why_away(impl_->parts.plane.stream_back());
+  bool needs_it = std::ranges::any_of(lifecycle().cohorts, [](const auto& cohort) {
+    return is_at_home_on_new(cohort.second) || changes_hands(cohort.second);
+  });
+  if (!needs_it || away.empty()) return {};
+  return {away};
+}
+
+Task<std::vector<LostRow>> ControlService::preview_loss(std::vector<Scope> scopes) const {
+  std::erase_if(scopes, [&](const Scope& scope) {
+    return authority(lifecycle().cohorts.at(scope).state) == Side::legacy;
+  });
+  if (scopes.empty()) co_return std::vector<LostRow>();
+  co_return co_await impl_->parts.plane.preview_loss(impl_->to_mirror_scope(scopes));
+}
+
+Result<std::vector<Scope>> ControlService::scopes_of(const std::string& entity,
+                                                     const std::optional<std::string>& cohort) const {
+  const auto* spec = impl_->parts.spec.find_entity(entity);
+  if (spec == nullptr) return Err(ErrorCode::not_found, "the spec has no entity `{}`", entity);
+  std::vector<Scope> scopes;
+  for (const auto& each : spec->cohorts)
+    if (!cohort || each.name == *cohort) scopes.push_back({entity, each.name});
+  if (scopes.empty())
+    return Err(ErrorCode::not_found, "entity `{}` has no cohort `{}`", entity, cohort.value_or(""));
+  return scopes;
 }
 
 std::optional<Error> ControlService::problem(const Scope& scope) const {

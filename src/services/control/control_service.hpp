@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/envelope/envelope.hpp"
 #include "model/spec.hpp"
 #include "ports/finding_store.hpp"
 #include "services/control/data_plane.hpp"
@@ -70,6 +71,19 @@ class ControlService {
 
   // What is being done in a handover of the cohort, and whom it waits for.
   std::optional<std::string> doing(const Scope& scope) const;
+
+  // What a rollback of the cohort would lose.
+  Envelope envelope(const Scope& scope) const;
+
+  // Whose way back is worth nothing at this moment, and why; empty: nobody's.
+  std::vector<std::string> why_not_ready() const;
+
+  // Every row that a rollback of these cohorts would lose; all cohorts of the entity where none is named.
+  Task<std::vector<LostRow>> preview_loss(std::vector<Scope> scopes) const;
+
+  // Those that a command means, in the order of the spec. `not_found` if there is none.
+  Result<std::vector<Scope>> scopes_of(const std::string& entity,
+                                       const std::optional<std::string>& cohort) const;
 
   // Why a cohort is not where the journal says it should be; it is tried again unless only a person can help.
   std::optional<Error> problem(const Scope& scope) const;

@@ -125,6 +125,11 @@ class FakePlane : public DataPlane {
     return 3;
   }
   PlaneStatus status() const override { return plane_status; }
+  StreamBackFacts stream_back() const override { return way_back; }
+  Task<std::vector<LostRow>> preview_loss(MirrorScope scope) override {
+    calls.push_back("preview " + text(scope));
+    co_return lost_rows;
+  }
   DataFacts facts() const override { return data_facts; }
   Task<KeyExplanation> explain_key(std::string key) override {
     KeyExplanation explanation;
@@ -148,6 +153,8 @@ class FakePlane : public DataPlane {
   std::uint64_t verify_rate = 0;
   VerifyReport report;
   PlaneStatus plane_status;
+  StreamBackFacts way_back;
+  std::vector<LostRow> lost_rows;
   DataFacts data_facts;
 };
 
@@ -678,6 +685,7 @@ class HandoverControl : public Control {
   void advance() { post("advance", R"({"entity":"payment","cohort":"pilot","to":"new-write","who":"ann"})"); }
 
   const Scope kPilotScope{"payment", "pilot"};
+  std::optional<AcceptedLoss> loss_behind_flip;
   bool dies = false, held_before_flip = false, held_behind_flip = false;
 };
 
@@ -777,6 +785,129 @@ TEST_F(HandoverControl, WhoIsAtHomeOnTheNewSideIsFollowedFromThereAfterARestart)
   start();
   until([&] { return std::ranges::count(plane.calls, "follow home payment 0") > 0; });
   EXPECT_THAT(plane.calls, Not(Contains(StartsWith("start"))));
+}
+
+// payment/pilot is at home on the new side, and the stream back has been read.
+class EnvelopeControl : public HandoverControl {
+ protected:
+  EnvelopeControl() {
+    wait({});
+    advance();
+    until([&] { return life().state == State::new_write && !life().moving_to; });
+    plane.calls.clear();
+  }
+
+  void wait(RowsAtStake rows) {
+    plane.way_back.waiting = std::make_shared<const RowsAtStake>(std::move(rows));
+  }
+  RowAtStake row(std::string key, CohortId cohort = CohortId(0)) {
+    return {"payment", cohort, "ledger.payment", std::move(key), "no legacy value stands for refunded"};
+  }
+  json::value roll_back(std::string more = "") {
+    return post("rollback",
+                R"({"entity":"payment","cohort":"pilot","to":"mirrored","who":"ann")" + more + "}");
+  }
+  void verify() {
+    auto proven_at = life().compared_since;
+    post("verify", R"({"entity":"payment","who":"ann"})");
+    until([&] { return life().compared_since != proven_at; });
+  }
+  std::vector<std::string> kinds() {
+    std::vector<std::string> kinds;
+    auto entries = service->journal().last(1000);
+    if (entries)
+      for (const auto& entry : *entries) kinds.emplace_back(kind(entry.event));
+    return kinds;
+  }
+};
+
+TEST_F(EnvelopeControl, TheFirstRowThatLegacyCannotHaveIsAnEventAndItsEndNeedsAComparison) {
+  EXPECT_EQ(cohort(0).at("envelope"), "full");
+  wait({row("id=7")});
+  until([&] { return life().narrowed.has_value(); });
+  EXPECT_EQ(life().narrowed->key, "id=7");
+  auto shown = cohort(0);
+  EXPECT_EQ(shown.at("envelope"), "partial");
+  EXPECT_EQ(shown.at("way_back").at("rows_count"), 1);
+  EXPECT_EQ(shown.at("way_back").at("rows").at(0).at("key"), "id=7");
+  EXPECT_EQ(cohort(1).at("envelope"), "full");
+
+  verify();
+  wait({});
+  context.run_for(300ms);
+  EXPECT_EQ(cohort(0).at("envelope"), "partial") << "that comparison began while the row still waited";
+  verify();
+  until([&] { return !life().narrowed; });
+  EXPECT_EQ(cohort(0).at("envelope"), "full");
+  auto all = kinds();
+  EXPECT_EQ(std::ranges::count(all, "envelope-narrowed"), 1);
+  EXPECT_EQ(std::ranges::count(all, "envelope-widened"), 1);
+}
+
+TEST_F(EnvelopeControl, ARollbackThatLosesRowsNeedsTheirNumberAndOrdersNoMore) {
+  wait({row("id=7"), row("id=8"), row("id=9", CohortId(1))});
+  EXPECT_THAT(error_of(roll_back()), HasSubstr("--accept-loss 2"));
+  EXPECT_THAT(error_of(roll_back(R"(,"accept_loss":3)")), HasSubstr("2 rows"));
+  EXPECT_THAT(error_of(roll_back(R"(,"dry_run":true)")), HasSubstr("2 rows")) << "a dry run says it, too";
+  EXPECT_THAT(plane.calls, Not(Contains(StartsWith("hand over"))));
+  plane.carry_out = [this](HandoverHost& host) -> Task<HandoverReport> {
+    if (auto flipped = host.flip(); !flipped) co_return std::unexpected(flipped.error());
+    loss_behind_flip = life().accepted_loss;
+    co_return HandoverReport{};
+  };
+  EXPECT_EQ(error_of(roll_back(R"(,"accept_loss":2)")), "");
+  until([&] { return life().state == State::mirrored && !life().moving_to; });
+  EXPECT_EQ(loss_behind_flip->rows, 2u);
+  EXPECT_FALSE(life().accepted_loss);
+  EXPECT_THAT(kinds(), Contains("loss-accepted"));
+}
+
+TEST_F(EnvelopeControl, NobodyGoesBackBlindly) {
+  plane.way_back.silent_for = 7s;
+  EXPECT_THAT(error_of(roll_back()), HasSubstr("has not moved for 7.0 s"));
+  EXPECT_THAT(error_of(roll_back(R"(,"accept_loss":0)")), HasSubstr("has not moved"));
+  EXPECT_EQ(cohort(0).at("envelope"), "unknown");
+  EXPECT_TRUE(cohort(0).at("way_back").at("rows_count").is_null());
+  plane.way_back.silent_for = {};
+  plane.way_back.waiting.reset();
+  plane.way_back.silent_for = 31s;
+  EXPECT_THAT(error_of(roll_back()), HasSubstr("has not moved")) << "a stream that never began";
+  plane.way_back.silent_for = 7s;
+  EXPECT_EQ(error_of(roll_back()), "") << "what a stream that has just begun brings up, the handover meets";
+}
+
+TEST_F(EnvelopeControl, ReadinessIsRedWhileAWayBackThatSomebodyNeedsDoesNotMove) {
+  EXPECT_EQ(send("GET", "/v1/ready").status, 200);
+  plane.way_back.silent_for = 7s;
+  EXPECT_EQ(send("GET", "/v1/ready").status, 503);
+  EXPECT_THAT(json::serialize(get("ready")), HasSubstr("has not moved for 7.0 s"));
+  EXPECT_THAT(send("GET", "/v1/metrics").body, HasSubstr("oxbow_ready 0"));
+  EXPECT_THAT(send("GET", "/v1/metrics").body,
+              HasSubstr(R"(oxbow_envelope{entity="payment",cohort="pilot",extent="unknown"} 1)"));
+  EXPECT_THAT(send("GET", "/v1/metrics").body,
+              Not(HasSubstr(R"(oxbow_envelope_rows{entity="payment",cohort="pilot"})")));
+  plane.way_back.silent_for = {};
+  EXPECT_EQ(error_of(roll_back()), "");
+  until([&] { return life().state == State::mirrored && !life().moving_to; });
+  plane.way_back.silent_for = 7s;
+  EXPECT_EQ(send("GET", "/v1/ready").status, 200) << "nobody needs it any more";
+}
+
+TEST_F(EnvelopeControl, APreviewShowsRowsAndFieldsAndWhatARollbackWouldSay) {
+  wait({row("id=7")});
+  plane.lost_rows = {{.row = row("id=7"),
+                      .legacy_table = "public.payments",
+                      .on_new = true,
+                      .on_legacy = true,
+                      .fields = {{"status", "refunded", std::nullopt}}}};
+  auto shown = get("rollback-preview", {{"entity", "payment"}, {"cohort", "pilot"}});
+  EXPECT_THAT(plane.calls, Contains("preview payment 0"));
+  EXPECT_EQ(shown.at("rows_lost"), 1);
+  EXPECT_EQ(shown.at("rows").at(0).at("cohort"), "pilot");
+  EXPECT_EQ(json::serialize(shown.at("rows").at(0).at("fields")),
+            R"([{"column":"status","new":"refunded","legacy":null}])");
+  EXPECT_THAT(std::string(shown.at("refusal").as_string()), HasSubstr("--accept-loss 1"));
+  EXPECT_EQ(send("GET", "/v1/rollback-preview", {{"entity", "paiment"}}).status, 404);
 }
 
 TEST_F(HandoverControl, TheWayBackEndsWithTheCutover) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/envelope/stream_back_facts.hpp"
 #include "core/routing/data_facts.hpp"
 #include "model/cohort.hpp"
 #include "model/plane_status.hpp"
@@ -31,6 +32,20 @@ struct MirrorScope {
 struct KeyExplanation {
   std::vector<std::string> lines;
   std::function<bool(const Finding&)> concerns;  // whether a finding is about this key
+};
+
+// One row that a rollback would lose, and its fields in the terms of the new side: what is there, and what a
+// rollback puts there, which is what legacy has.
+struct LostRow {
+  struct Field {
+    std::string column;
+    std::optional<std::string> new_side, legacy;  // none: NULL
+  };
+
+  RowAtStake row;
+  std::string legacy_table;
+  bool on_new = false, on_legacy = false;  // whether the row is there at all
+  std::vector<Field> fields;               // that differ; of a row that only one side has, all
 };
 
 class DataPlane {
@@ -88,6 +103,12 @@ class DataPlane {
   virtual Result<std::uint64_t> retry_quarantined(std::optional<std::string> key) = 0;
 
   virtual PlaneStatus status() const = 0;
+
+  // Whether the way back lives, and what waits on it. Quick enough to be asked often.
+  virtual StreamBackFacts stream_back() const = 0;
+
+  // Every row of these cohorts that waits on its way back, as both sides have it now.
+  virtual Task<std::vector<LostRow>> preview_loss(MirrorScope scope) = 0;
 
   // While no stream is followed, what was known last. Quick enough to be asked often.
   virtual DataFacts facts() const = 0;

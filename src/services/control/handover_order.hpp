@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "core/lifecycle/state.hpp"
 #include "flow/handover/handover.hpp"
 #include "model/cohort.hpp"
 #include "model/side.hpp"
@@ -27,6 +28,7 @@ struct HandoverOrder {
   std::uint64_t attempt = 0;  // larger than of every handover before
   HandoverBegins begins = HandoverBegins::fresh;
   HandoverLimits limits;
+  std::optional<AcceptedLoss> accepted_loss;  // of rows that wait on their way to the new home
   std::vector<Home> homes;  // of every cohort of the entity, this one as it was before the flip
 };
 

@@ -136,6 +136,45 @@ void add_stream(Page& page, const StreamStatus& stream) {
   page.single("oxbow_rogue_writes", "gauge", "Writes of others on the projection.", stream.rogue_writes);
 }
 
+void add_way_back(Page& page, const MetricsInput& input) {
+  auto in_seconds = [](auto duration) { return std::chrono::duration<double>(duration).count(); };
+  auto of_cohorts = [&](std::string_view metric, std::string_view help, auto value) {
+    page.metric(metric, "gauge", help);
+    for (const auto& [scope, envelope] : input.envelopes)
+      if (std::optional<double> known = value(envelope))
+        page.sample(*known, {{"entity", scope.entity}, {"cohort", scope.cohort}});
+  };
+  page.metric("oxbow_envelope", "gauge", "1 for what a rollback of a cohort is worth now.");
+  for (const auto& [scope, envelope] : input.envelopes)
+    page.sample(1, {{"entity", scope.entity}, {"cohort", scope.cohort}, {"extent", name(envelope.extent)}});
+  of_cohorts("oxbow_envelope_rows", "Rows of the new side that a rollback would lose.",
+             [](const Envelope& envelope) -> std::optional<double> {
+               if (envelope.extent == Extent::unknown) return std::nullopt;
+               return static_cast<double>(envelope.rows.size());
+             });
+  of_cohorts("oxbow_envelope_expires_seconds", "Time until the way back is predicted to end.",
+             [&](const Envelope& envelope) {
+               return envelope.expires_at.transform(
+                   [&](WallTime at) -> double { return in_seconds(at - input.now); });
+             });
+  page.single("oxbow_ready", "gauge", "1 while every way back that somebody needs works.",
+              input.is_ready ? 1 : 0);
+  if (!input.plane.stream_back) return;
+  const auto& stream = *input.plane.stream_back;
+  page.single("oxbow_stream_back_running", "gauge", "1 while changes of the new side are applied to legacy.",
+              stream.phase == StreamPhase::running ? 1 : 0);
+  page.single("oxbow_stream_back_silent_seconds", "gauge",
+              "How long the stream back has not moved; it is made to move every second.",
+              in_seconds(input.stream_back_silent_for));
+  page.single("oxbow_stream_back_lag_seconds", "gauge",
+              "Age of the oldest transaction of the new side that legacy does not have.",
+              stream.lag.transform(in_seconds));
+  page.single("oxbow_stream_back_retained_wal_bytes", "gauge", "Log that the new side keeps for us.",
+              stream.retained_wal_bytes);
+  page.single("oxbow_stream_back_quarantined_rows", "gauge", "Rows that legacy rejects.",
+              stream.quarantined_rows);
+}
+
 void add_requests(Page& page, const RequestFigures& figures) {
   page.metric(
       "oxbow_requests_total", "counter",
@@ -169,13 +208,13 @@ void add_requests(Page& page, const RequestFigures& figures) {
 
 }  // namespace
 
-std::string metrics_text(const Lifecycle& lifecycle, const PlaneStatus& plane, std::uint64_t findings_open,
-                         WallTime now) {
+std::string metrics_text(const MetricsInput& input) {
   Page page;
-  add_cohorts(page, lifecycle, now);
-  add_tables(page, plane);
-  add_stream(page, plane.stream);
-  page.single("oxbow_findings_open", "gauge", "Findings that nothing has settled.", findings_open);
+  add_cohorts(page, input.lifecycle, input.now);
+  add_tables(page, input.plane);
+  add_stream(page, input.plane.stream);
+  add_way_back(page, input);
+  page.single("oxbow_findings_open", "gauge", "Findings that nothing has settled.", input.findings_open);
   return page.take();
 }
 

@@ -67,10 +67,61 @@ std::string waits_for(const ControlService& service, const Scope& scope, const P
   return "the databases are being prepared";
 }
 
+constexpr std::size_t kRowsAtStakeShown = 20;
+
+json::value row_at_stake_value(const RowAtStake& row) {
+  return {{"table", row.table}, {"key", row.key}, {"reason", row.reason}};
+}
+
+json::value envelope_value(const Envelope& envelope, const CohortLife& life, WallTime now) {
+  json::array rows;
+  for (const auto& row : envelope.rows)
+    if (rows.size() < kRowsAtStakeShown) rows.push_back(row_at_stake_value(row));
+  auto time = [](const std::optional<WallTime>& at) {
+    return at ? json::value(to_string(*at)) : json::value();
+  };
+  auto age = [&](const std::optional<WallTime>& at) {
+    return at ? json::value(seconds(now - *at)) : json::value();
+  };
+  return {
+      {"extent", name(envelope.extent)},
+      {"reason", text_or_null(envelope.reason)},
+      {"rows_count", envelope.extent == Extent::unknown ? json::value() : json::value(envelope.rows.size())},
+      {"rows", std::move(rows)},
+      {"narrowed_since", life.narrowed ? json::value(to_string(life.narrowed->since)) : json::value()},
+      {"expires_at", time(envelope.expires_at)},
+      {"expires_by", text_or_null(envelope.expires_by)},
+      {"checked_at", time(envelope.checked_at)},
+      {"check_age_seconds", age(envelope.checked_at)}};
+}
+
+json::value text_or_sql_null(const std::optional<std::string>& text) {
+  return text ? json::value(*text) : json::value();
+}
+
+json::value lost_row_value(const EntitySpec& entity, const LostRow& lost) {
+  auto field_value = [](const LostRow::Field& field) -> json::value {
+    return {{"column", field.column},
+            {"new", text_or_sql_null(field.new_side)},
+            {"legacy", text_or_sql_null(field.legacy)}};
+  };
+  const auto& cohort = lost.row.cohort;
+  return {{"entity", lost.row.entity},
+          {"cohort", cohort ? json::value(entity.cohorts[cohort->value()].name) : json::value()},
+          {"table", lost.row.table},
+          {"legacy_table", lost.legacy_table},
+          {"key", lost.row.key},
+          {"reason", lost.row.reason},
+          {"on_new", lost.on_new},
+          {"on_legacy", lost.on_legacy},
+          {"fields", each(lost.fields, field_value)}};
+}
+
 json::value cohort_value(const ControlService& service, const Scope& scope, const PlaneStatus& plane,
                          bool is_copied, WallTime now) {
   const auto& life = service.lifecycle().cohorts.at(scope);
   auto doing = service.doing(scope);
+  auto envelope = service.envelope(scope);
   return {{"entity", scope.entity},
           {"cohort", scope.cohort},
           {"state", name(life.state)},
@@ -83,7 +134,8 @@ json::value cohort_value(const ControlService& service, const Scope& scope, cons
           {"since", to_string(life.since)},
           {"paused", life.paused},
           {"copied", is_copied},
-          {"envelope", "full"},  // in every state that can be reached without a handover
+          {"envelope", name(envelope.extent)},
+          {"way_back", envelope_value(envelope, life, now)},
           {"proof", proof_value(life.proof, now)},
           {"problem", error_or_null(service.problem(scope))},
           {"last_failure", error_or_null(life.last_failure)}};
@@ -151,6 +203,11 @@ json::value stream_value(const StreamStatus& stream) {
       {"rogue_writes", stream.rogue_writes},
       {"pace", name(stream.pace)},
       {"throttle_reason", text_or_null(stream.throttle_reason)}};
+}
+
+json::value ready_value(const std::vector<std::string>& why_not) {
+  return {{"ready", why_not.empty()},
+          {"reasons", each(why_not, [](const std::string& reason) { return json::value(reason); })}};
 }
 
 json::object finding_value(const Finding& finding) {
@@ -224,6 +281,8 @@ std::string status_json(const StatusInput& input) {
   auto now = service.parts().now();
   const auto& lifecycle = service.lifecycle();
   const auto* traffic = service.parts().traffic;
+  json::value stream_back;
+  if (input.plane.stream_back) stream_back = stream_value(*input.plane.stream_back);
   json::value halted;
   if (lifecycle.halted) halted = {{"why", lifecycle.halted_why}, {"at", to_string(lifecycle.halted_at)}};
   json::value status = {{"migration", spec.migration},
@@ -236,11 +295,41 @@ std::string status_json(const StatusInput& input) {
                         {"cohorts", cohort_values(service, input.plane, now)},
                         {"tables", each(input.plane.tables, table_value)},
                         {"stream", stream_value(input.plane.stream)},
+                        {"stream_back", stream_back},
+                        {"ready", ready_value(service.why_not_ready())},
                         {"verifications", each(input.plane.verifications, verify_value)},
                         {"traffic", traffic ? traffic_value(*traffic) : json::value()},
                         {"findings_open", input.findings_open},
                         {"last_events", event_values(input.last_events)}};
   return json::serialize(status);
+}
+
+std::string preview_json(const ControlService& service, const std::vector<Scope>& scopes,
+                         const std::vector<LostRow>& rows) {
+  auto now = service.parts().now();
+  json::array cohorts;
+  std::vector<ScopedEnvelope> envelopes;
+  for (const auto& scope : scopes) {
+    envelopes.push_back({scope, service.envelope(scope)});
+    const auto& life = service.lifecycle().cohorts.at(scope);
+    cohorts.push_back({{"entity", scope.entity},
+                       {"cohort", scope.cohort},
+                       {"state", name(life.state)},
+                       {"envelope", envelope_value(envelopes.back().envelope, life, now)}});
+  }
+  auto judged = judge_rollback(envelopes, {});
+  auto stream_back = service.parts().plane.stream_back();
+  const auto* entity = service.parts().spec.find_entity(scopes.front().entity);
+  return json::serialize(
+      json::value{{"cohorts", std::move(cohorts)},
+                  {"lag_seconds", seconds_or_null(stream_back.lag)},
+                  {"rows_lost", rows.size()},
+                  {"rows", each(rows, [&](const LostRow& lost) { return lost_row_value(*entity, lost); })},
+                  {"refusal", judged ? json::value() : json::value(judged.error().detail)}});
+}
+
+std::string ready_json(const std::vector<std::string>& why_not) {
+  return json::serialize(ready_value(why_not));
 }
 
 std::string verify_json(const VerifyReport& report) {

@@ -8,7 +8,7 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
-#include "core/mapping/row_cohort.hpp"
+#include "core/envelope/envelope.hpp"
 #include "core/sequence/next_number.hpp"
 #include "core/sequence/number_pairs.hpp"
 #include "runtime/cancellation.hpp"
@@ -16,6 +16,7 @@
 #include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
+#include "services/pipeline/rows_at_stake.hpp"
 #include "services/pipeline/verifier.hpp"
 
 namespace oxbow {
@@ -263,6 +264,7 @@ Task<HandoverRunner::Done> HandoverRunner::start_stream_back() {
   }));
   CO_TRY(co_await pair_numbers_ahead());
   CO_TRY(co_await connect_ahead());
+  if (order_.accepted_loss) CO_TRY(co_await refuse_quarantined());
   CO_TRY(co_await recheck_ahead());
   co_return Done::yes;
 }
@@ -342,6 +344,8 @@ TouchedKeys::Keys HandoverRunner::take_changed(StreamSession& session) const {
     auto& changed = session.applier().changed(table.id);
     bool is_whole = changed.is_whole(order_.cohort);
     auto taken = changed.take(order_.cohort);
+    for (const auto& record : given_up_)
+      if (record.table == table.id) taken.erase(record.key_tuple);
     if (is_whole) taken.clear();
     if (is_whole || !taken.empty()) keys[table.id] = std::move(taken);
   }
@@ -382,7 +386,7 @@ Task<void> HandoverRunner::recheck_ahead() {
       co_return Err(
           ErrorCode::illegal_transition,
           "nobody has looked at {} since this oxbow runs, or too much has changed since; run `oxbow verify "
-          "{}`, then advance again",
+          "--entity {}`, then advance again",
           scope(), entity_.name);
     }
     for (int round = 0; round < kRechecksAhead && changed(session) > kRecheckedInPauseMax; ++round)
@@ -391,19 +395,33 @@ Task<void> HandoverRunner::recheck_ahead() {
   });
 }
 
-Task<void> HandoverRunner::refuse_quarantined() {
+Task<std::vector<QuarantineRecord>> HandoverRunner::read_waiting() {
   auto target = to_new_home_.parts().ports.target_admin();
   auto stored = CO_TRY(co_await target->load_stream());
-  std::size_t waiting = 0;
-  auto plan = to_new_home_.plan();
-  if (!plan) co_return Err(ErrorCode::connection_lost, "the stream ended meanwhile");
-  for (const auto& record : stored.quarantine) {
-    const auto& table = plan->tables[record.table];
-    if (table.entity != entity_.name) continue;
-    auto cohort = cohort_of_row(table.mapping, *table.cohorts, record.row);
-    if (!cohort || !*cohort || **cohort == order_.cohort) ++waiting;
-  }
+  if (!to_new_home_.plan() || !to_old_home_.plan())
+    co_return Err(ErrorCode::connection_lost, "a stream of {} has stopped meanwhile", entity_.name);
+  co_return records_of(*to_new_home_.plan(), stored.quarantine, entity_.name, order_.cohort);
+}
+
+// Nobody loses other rows than those that a person has seen. That they can be given up at all is asked here,
+// where it is not too late.
+Task<void> HandoverRunner::refuse_quarantined() {
+  given_up_.clear();
+  auto records = CO_TRY(co_await read_waiting());
+  auto rows = rows_at_stake(*to_new_home_.plan(), records);
+  auto waiting = rows.size();
   if (waiting == 0) co_return Status{};
+  if (order_.accepted_loss && new_home_ == Side::legacy) {
+    if (digest_of(rows) != order_.accepted_loss->digest)
+      co_return Err(ErrorCode::illegal_transition,
+                    "other rows of {} wait in quarantine now than those that were to be given up: {}; look "
+                    "again with `oxbow rollback {} --cohort {} --to mirrored --preview`",
+                    scope(), counted(waiting, "row waits", "rows wait"), entity_.name,
+                    entity_.cohorts[order_.cohort.value()].name);
+    CO_TRY(given_up(*parts_.there.plan(), *to_new_home_.plan(), records));
+    given_up_ = std::move(records);
+    co_return Status{};
+  }
   co_return Err(ErrorCode::illegal_transition,
                 "{} of {} in quarantine, so the {} side lacks what they say; `oxbow quarantine` shows them",
                 counted(waiting, "row waits", "rows wait"), scope(), name(new_home_));
@@ -412,8 +430,12 @@ Task<void> HandoverRunner::refuse_quarantined() {
 Task<HandoverRunner::Done> HandoverRunner::recheck() {
   std::optional<std::string> incomplete;
   CO_TRY(co_await to_new_home_.visit([&](StreamSession& session) -> Task<void> {
-    if (auto complete = session.is_complete(entity_.name, order_.cohort); !complete) {
-      if (complete.error().code != ErrorCode::incomplete) CO_TRY(co_await refuse_quarantined());
+    auto complete = session.is_complete(entity_.name, order_.cohort);
+    if (!complete && complete.error().code != ErrorCode::incomplete) {
+      CO_TRY(co_await refuse_quarantined());
+      complete = session.is_complete(entity_.name, order_.cohort, StreamSession::Quarantine::is_known);
+    }
+    if (!complete) {
       if (complete.error().code == ErrorCode::incomplete) incomplete = complete.error().detail;
       if (incomplete) co_return Status{};
     }
@@ -425,7 +447,7 @@ Task<HandoverRunner::Done> HandoverRunner::recheck() {
     auto keys = take_changed(session);
     // The older version of a row that was refused may still stand on the new home, even as another cohort's.
     for (const auto& table : session.plan().tables) {
-      if (table.entity != entity_.name) continue;
+      if (table.entity != entity_.name || !given_up_.empty()) continue;
       for (const auto& [key, shown] : session.applier().quarantined(table.id)) keys[table.id].insert(key);
     }
     for (const auto& [table, of_table] : keys) report_.keys_rechecked += of_table.size();
@@ -488,11 +510,27 @@ Task<HandoverRunner::Done> HandoverRunner::confirm_fence() {
 
 Task<HandoverRunner::Done> HandoverRunner::leave_stream() {
   CO_TRY(co_await to_new_home_.wait_until_following(kTryBehindFlip));
+  if (order_.accepted_loss && new_home_ == Side::legacy) CO_TRY(co_await take_given_up());
   CO_TRY(co_await to_new_home_.visit(
       [this](StreamSession& session) { return session.leave(entity_.name, order_.cohort); }));
   to_new_home_.carried()[entity_.name].erase(order_.cohort);
   to_old_home_.at_home_on_target()[entity_.name].erase(order_.cohort);
   co_return Done::yes;
+}
+
+// The way to legacy forgets these rows only when the way there has them: what the new side holds of them is
+// replaced by what legacy holds, once the cohort is carried there.
+Task<void> HandoverRunner::take_given_up() {
+  CO_TRY(co_await to_old_home_.wait_until_following(kTryBehindFlip));
+  auto records = CO_TRY(co_await read_waiting());
+  if (records.empty()) co_return Status{};
+  auto to_read = CO_TRY(given_up(*to_old_home_.plan(), *to_new_home_.plan(), records));
+  CO_TRY(co_await to_old_home_.visit(
+      [&](StreamSession& session) { return session.take_given_up(order_.cohort, to_read); }));
+  std::vector<QuarantineRelease> releases;
+  for (auto& record : records)
+    releases.push_back({record.table, std::move(record.key_tuple), std::move(record.key)});
+  co_return co_await to_new_home_.visit([&](StreamSession& session) { return session.let_go(releases); });
 }
 
 Task<HandoverRunner::Done> HandoverRunner::join_stream_back() {
@@ -501,6 +539,7 @@ Task<HandoverRunner::Done> HandoverRunner::join_stream_back() {
       [this](StreamSession& session) { return session.join(entity_.name, order_.cohort); }));
   to_old_home_.carried()[entity_.name].insert(order_.cohort);
   to_new_home_.at_home_on_target()[entity_.name].insert(order_.cohort);
+  if (auto* session = to_old_home_.following()) session->read_given_up(entity_.name, order_.cohort);
   parts_.want_streams();
   co_return Done::yes;
 }

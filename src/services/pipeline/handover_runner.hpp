@@ -62,6 +62,8 @@ class HandoverRunner {
   Task<void> connect_ahead();
   Task<void> recheck_ahead();
   Task<void> refuse_quarantined();
+  Task<std::vector<QuarantineRecord>> read_waiting();
+  Task<void> take_given_up();
   Task<void> compare(StreamSession& session, const TouchedKeys::Keys& keys, bool at_rest);
   TouchedKeys::Keys take_changed(StreamSession& session) const;
   std::size_t changed(StreamSession& session) const;
@@ -84,6 +86,7 @@ class HandoverRunner {
   std::map<Side, std::unique_ptr<SnapshotReader>> readers_ = {};  // connected ahead
   std::optional<std::set<std::string>> awaited_;  // transactions of the moment of the announcement
   std::shared_ptr<Marker> marker_;
+  std::vector<QuarantineRecord> given_up_;  // of the stream to the new home, with leave to lose them
   std::optional<Error> waits_for_;
   HandoverReport report_;
 };

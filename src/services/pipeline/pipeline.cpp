@@ -8,6 +8,7 @@
 #include "runtime/sleep.hpp"
 #include "services/pipeline/handover_runner.hpp"
 #include "services/pipeline/key_search.hpp"
+#include "services/pipeline/rows_at_stake.hpp"
 #include "services/pipeline/verifier.hpp"
 
 namespace oxbow {
@@ -43,6 +44,7 @@ Pipeline::Pipeline(boost::asio::any_io_executor executor, const Spec& spec, Pipe
               protections}),
       back_(
           {executor, spec, Course::back, ports_.stream(Course::back), report_, close_findings_, protections}),
+      back_watch_(there_, back_),
       waits_(executor, ports_),
       facts_(std::move(known)),
       verifications_(executor) {}
@@ -53,6 +55,7 @@ Task<void> Pipeline::run() {
   TaskGroup group(executor_);
   group.spawn(there_.run());
   group.spawn(back_.run());
+  group.spawn(back_watch_.run());
   group.spawn(waits_.run());
   group.spawn(measure_progress());
   auto ended = co_await group.wait();
@@ -415,6 +418,23 @@ PlaneStatus Pipeline::status() const {
   if (back_.is_wanted()) status.stream_back = back_.status();
   status.verifications = reports_;
   return status;
+}
+
+Task<std::vector<LostRow>> Pipeline::preview_loss(MirrorScope scope) {
+  std::vector<LostRow> lost;
+  CO_TRY(co_await back_.visit([&](StreamSession& session) -> Task<void> {
+    auto there = CO_TRY(
+        make_plan(spec_, session.plan().target, session.plan().source, UndecidedColumns::are_left_out));
+    auto target = back_.parts().ports.target_admin();
+    auto stored = CO_TRY(co_await target->load_stream());
+    std::vector<QuarantineRecord> records;
+    for (auto cohort : scope.cohorts)
+      std::ranges::move(records_of(session.plan(), stored.quarantine, scope.entity, cohort),
+                        std::back_inserter(records));
+    lost = CO_TRY(co_await read_lost_rows(there, session.plan(), there_.parts().ports, std::move(records)));
+    co_return Status{};
+  }));
+  co_return lost;
 }
 
 DataFacts Pipeline::facts() const {

@@ -20,6 +20,7 @@
 #include "services/pipeline/progress.hpp"
 #include "services/pipeline/session_waits.hpp"
 #include "services/pipeline/stream.hpp"
+#include "services/pipeline/stream_back_watch.hpp"
 
 namespace oxbow {
 
@@ -48,6 +49,8 @@ class Pipeline final : public DataPlane {
   Result<VerifyReport> verify_report(VerifyId id) const override;
   Result<std::uint64_t> retry_quarantined(std::optional<std::string> key) override;
   PlaneStatus status() const override;
+  StreamBackFacts stream_back() const override { return back_watch_.facts(); }
+  Task<std::vector<LostRow>> preview_loss(MirrorScope scope) override;
   DataFacts facts() const override;
   Task<KeyExplanation> explain_key(std::string key) override;
 
@@ -74,6 +77,7 @@ class Pipeline final : public DataPlane {
   std::function<void(Finding)> report_;
   FindingCloser close_findings_;
   Stream there_, back_;
+  StreamBackWatch back_watch_;
   SessionWaits waits_;
   DataFacts facts_;        // as they were before the first session
   bool is_clean_ = false;  // nothing is followed, and nothing has to be taken back

@@ -18,6 +18,9 @@ Task<void> SourceWatch::run() {
   while (true) {
     CO_TRY(co_await sleep_for(kLookEvery));
     auto health = co_await source->read_health();
+    why_not_ready_ = !health                 ? "its database does not answer: " + to_string(health.error())
+                     : !health->takes_writes ? "its database takes no writes"
+                                             : "";
     log_end_ = health ? std::optional(health->log_end) : std::nullopt;
     // Without a slot nothing is kept: it is not made yet, or given up, and then what led to that stays shown.
     if (!health || health->slot_wal_status.empty()) continue;

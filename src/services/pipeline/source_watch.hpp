@@ -37,6 +37,9 @@ class SourceWatch {
   // Where the source's log ended a second ago; none if it did not answer.
   std::optional<Lsn> log_end() const { return log_end_; }
 
+  // Why it could not take the authority now; empty: it could, or was not asked yet.
+  const std::string& why_not_ready() const { return why_not_ready_; }
+
   // The slot is gone in an orderly way.
   void forget();
 
@@ -46,6 +49,7 @@ class SourceWatch {
   Context context_;
   LoadSigns signs_;
   std::optional<Lsn> log_end_;
+  std::string why_not_ready_;
 };
 
 }  // namespace oxbow

@@ -93,6 +93,7 @@ class Stream {
   BackfillControl& control() { return control_; }
   const BackfillControl& control() const { return control_; }
   StreamStatus status() const;
+  const std::string& why_source_is_not_ready() const { return watch_.why_not_ready(); }
   std::string why_it_does_not_follow() const;
 
   // What the cohorts were when the last session ended, or are now; none: there was no session yet.

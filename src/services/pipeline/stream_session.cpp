@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "core/mapping/row_cohort.hpp"
 #include "core/value/pg_values.hpp"
 #include "model/course.hpp"
 #include "model/tuple.hpp"
@@ -12,6 +13,7 @@
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
 #include "runtime/task_group.hpp"
+#include "services/pipeline/rows_at_stake.hpp"
 
 namespace oxbow {
 namespace {
@@ -118,6 +120,7 @@ Task<void> StreamSession::set_up() {
 
   CO_TRY(refuse_newly_mapped(stored));
   restore(stored, position);
+  remember_given_up(stored);
   follower_ = std::make_unique<LogFollower>(parts_);
   CO_TRY(co_await follower_->begin(std::move(position), health.log_end));
   failpoint("set_up_after_position");
@@ -232,6 +235,71 @@ void StreamSession::begin_retries() {
     if (applier.quarantined(table).contains(key)) applier.retry(table, key);
     return true;
   });
+}
+
+void StreamSession::remember_given_up(const StoredStream& stored) {
+  const auto& carried = parts_.context.carried;
+  for (const auto& record : stored.quarantine) {
+    const auto& table = parts_.context.plan.tables[record.table];
+    if (record.reason != kGivenUp) continue;
+    auto cohort = cohort_of_row(table.mapping, *table.cohorts, record.row);
+    if (!cohort || !*cohort) continue;
+    given_up_[{record.table, record.key_tuple}] = **cohort;
+    auto of_entity = carried.find(table.entity);
+    if (of_entity != carried.end() && of_entity->second.contains(**cohort))
+      read_given_up(table.entity, **cohort);
+  }
+}
+
+Task<void> StreamSession::take_given_up(CohortId cohort, std::vector<QuarantineRecord> records) {
+  auto is_known = [&](const QuarantineRecord& record) {
+    return parts_.applier->quarantined(record.table).contains(record.key_tuple);
+  };
+  CO_TRY(co_await beside_the_stream([&](TargetWriter& writer) -> Task<void> {
+    for (const auto& record : records)
+      if (!is_known(record)) CO_TRY(co_await writer.quarantine(record));
+    co_return Status{};
+  }));
+  for (const auto& record : records) {
+    given_up_[{record.table, record.key_tuple}] = cohort;
+    parts_.applier->wait_to_be_read(record.table, record.key_tuple, record.key);
+  }
+  co_return Status{};
+}
+
+// As a row that was refused is read again: its own fence, and it leaves quarantine when it is there.
+void StreamSession::read_given_up(const std::string& entity, CohortId cohort) {
+  std::erase_if(given_up_, [&](const auto& each) {
+    const auto& [key, of] = each;
+    bool is_meant = of == cohort && parts_.context.plan.tables[key.first].entity == entity;
+    if (is_meant) retries_.insert(key);
+    return is_meant;
+  });
+  begin_retries();
+}
+
+Task<void> StreamSession::let_go(std::vector<QuarantineRelease> rows) {
+  CO_TRY(co_await beside_the_stream([&](TargetWriter& writer) -> Task<void> {
+    for (const auto& row : rows) CO_TRY(co_await writer.release(row));
+    co_return Status{};
+  }));
+  for (auto& row : rows) {
+    parts_.applier->let_go(row.table, row.key_tuple);
+    parts_.released.push_back(std::move(row));
+  }
+  parts_.close_released();
+  co_return Status{};
+}
+
+// A transaction of its own, while the target stands at the stream's position.
+Task<void> StreamSession::beside_the_stream(std::function<Task<void>(TargetWriter&)> write) {
+  auto writer = parts_.context.ports.target_writer(kClearingLane);
+  CO_TRY(co_await writer->begin());
+  CO_TRY(co_await parts_.gate.enter());
+  auto written = co_await write(*writer);
+  if (written) written = co_await writer->commit(std::nullopt);
+  parts_.gate.leave();
+  co_return written;
 }
 
 // Rows that were copied without a column hold nothing of it, and what their log said of it has gone by.
@@ -374,7 +442,7 @@ Task<void> StreamSession::leave(const std::string& entity, CohortId cohort) {
   co_return co_await parts_.context.target.forget_cohorts(tables, {cohort});
 }
 
-Status StreamSession::is_complete(const std::string& entity, CohortId cohort) const {
+Status StreamSession::is_complete(const std::string& entity, CohortId cohort, Quarantine quarantine) const {
   for (const auto& table : parts_.context.plan.tables) {
     if (table.entity != entity) continue;
     const auto& fences = parts_.applier->fences(table.id);
@@ -383,7 +451,8 @@ Status StreamSession::is_complete(const std::string& entity, CohortId cohort) co
       return Err(ErrorCode::incomplete, "rows of {} are still being copied", source);
     if (auto points = fences.points(); !points.empty())
       return Err(ErrorCode::incomplete, "{} rows of {} are still being read again", points.size(), source);
-    if (auto waiting = parts_.applier->quarantined(table.id).size(); waiting > 0)
+    if (auto waiting = parts_.applier->quarantined(table.id).size();
+        waiting > 0 && quarantine == Quarantine::matters)
       return Err(ErrorCode::illegal_transition,
                  "{} rows of {} wait in quarantine, so the {} side lacks them; `oxbow quarantine` shows them",
                  waiting, source, name(target_of(parts_.context.plan.course)));

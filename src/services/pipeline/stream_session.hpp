@@ -56,7 +56,17 @@ class StreamSession {
   std::optional<std::vector<CohortId>> carried_cohorts(const std::string& entity) const;
 
   // Whether all rows of the cohort are on the target, and none waits for anything.
-  Status is_complete(const std::string& entity, CohortId cohort) const;
+  enum class Quarantine { matters, is_known };
+  Status is_complete(const std::string& entity, CohortId cohort,
+                     Quarantine quarantine = Quarantine::matters) const;
+
+  // Rows of a cohort whose target holds what its home has given up. They wait in quarantine, and are read
+  // once the cohort is carried, by read_given_up() or by the next session. Durable when it returns.
+  Task<void> take_given_up(CohortId cohort, std::vector<QuarantineRecord> records);
+  void read_given_up(const std::string& entity, CohortId cohort);
+
+  // Rows that nobody waits for any more leave quarantine as they are.
+  Task<void> let_go(std::vector<QuarantineRelease> rows);
 
   // Of every entity, the carried cohorts of which all rows have come over for good. REQUIRES: has_followed()
   std::map<std::string, std::set<CohortId>> copied_cohorts() const;
@@ -80,6 +90,8 @@ class StreamSession {
   void restore(const StoredStream& stored, const StreamPosition& position);
   void close_what_is_over();
   void begin_retries();
+  void remember_given_up(const StoredStream& stored);
+  Task<void> beside_the_stream(std::function<Task<void>(TargetWriter&)> write);
   Task<void> clear_strange_rows(const PlannedTable& table, const std::vector<CohortId>& members);
   Task<void> add_job(const PlannedTable& table, std::vector<CohortId> members);
   Task<void> keep_house();
@@ -95,6 +107,7 @@ class StreamSession {
   bool has_followed_ = false;
   std::uint32_t next_job_ = 0;
   std::set<std::pair<std::uint32_t, std::string>> retries_;  // ordered and not begun: table and key
+  std::map<std::pair<std::uint32_t, std::string>, CohortId> given_up_;  // not ordered yet
 };
 
 }  // namespace oxbow
