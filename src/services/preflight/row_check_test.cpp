@@ -87,6 +87,8 @@ class FakeSource : public SourceAdmin {
   Task<void> give_up_stream() override { co_return Status{}; }
   Task<Lsn> ensure_stream(std::vector<TableName>) override { co_return Lsn{}; }
   Task<Lsn> emit_marker(std::string) override { co_return Lsn{}; }
+  Task<void> beat(std::uint64_t) override { co_return Status{}; }
+  Task<std::uint64_t> last_beat() override { co_return 0; }
   Task<std::vector<std::string>> remove() override { co_return std::vector<std::string>(); }
 };
 
