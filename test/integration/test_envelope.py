@@ -100,6 +100,7 @@ def test_a_row_that_legacy_cannot_have_makes_the_envelope_of_its_cohort_partial_
     page = migration.oxbow("status").stdout
     assert "partial, 1 row" in page and "shop.purchase id=1" in page
 
+    migration.wait_until(lambda: events(migration, "envelope-narrowed"), 10, "the journal knows")
     narrowed = events(migration, "envelope-narrowed")
     assert len(narrowed) == 1 and "id=1 of shop.purchase" in narrowed[0]["text"] and "refunded" in narrowed[0]["text"]
     execute(migration.new, REFUSED_BY_CHECK)
@@ -209,6 +210,7 @@ def test_a_restart_forgets_nothing_of_an_envelope(at_home_there):
     migration = at_home_there
     execute(migration.new, UNKNOWN_STATUS)
     wait_for_rows(migration, 1)
+    migration.wait_until(lambda: way_back(migration)["narrowed_since"], 10, "the journal knows")
     migration.kill()
     migration.up()
     assert wait_for_rows(migration, 1)["narrowed_since"]

@@ -607,6 +607,7 @@ Result<std::vector<Event>> ControlService::rehearse(const Command& command) cons
 }
 
 Result<VerifyId> ControlService::verify(const Command& command, std::uint64_t rows_per_second_max) {
+  impl_->note_envelopes();  // so that it counts for rows that were mended a moment ago
   TRY(impl_->execute(command));
   auto entity = std::get<BeginVerify>(command.wish).entity;
   auto id = impl_->parts.plane.start_verify(entity, rows_per_second_max);

@@ -836,7 +836,10 @@ TEST_F(EnvelopeControl, TheFirstRowThatLegacyCannotHaveIsAnEventAndItsEndNeedsAC
   wait({});
   context.run_for(300ms);
   EXPECT_EQ(cohort(0).at("envelope"), "partial") << "that comparison began while the row still waited";
-  verify();
+  wait({row("id=8")});
+  context.run_for(300ms);
+  wait({});
+  verify();  // at once
   until([&] { return !life().narrowed; });
   EXPECT_EQ(cohort(0).at("envelope"), "full");
   auto all = kinds();
