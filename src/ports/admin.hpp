@@ -66,8 +66,8 @@ class SourceAdmin : public Admin {
   // synchronous standby.
   virtual Task<Lsn> emit_marker(std::string content) = 0;
 
-  // Puts a number into the log that the source remembers as well. A target that knows of a larger one than its
-  // source does has applied what the source has forgotten: a server that came back without its last
+  // Puts a number into the log that the source remembers as well. A target that knows of a larger one than
+  // its source does has applied what the source has forgotten: a server that came back without its last
   // transactions. REQUIRES: ensure_stream()
   virtual Task<void> beat(std::uint64_t number) = 0;
   virtual Task<std::uint64_t> last_beat() = 0;  // 0: none yet

@@ -20,10 +20,12 @@ constexpr std::string_view kWaitsSql = R"sql(
   CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS blocker(pid)
   LEFT JOIN pg_stat_activity s ON s.pid = blocker.pid
   LEFT JOIN pg_locks h ON blocker.pid = 0 AND h.pid IS NULL AND h.granted AND h.locktype = l.locktype
-                      AND h.relation IS NOT DISTINCT FROM l.relation AND h.database IS NOT DISTINCT FROM l.database
+                      AND h.relation IS NOT DISTINCT FROM l.relation
+                      AND h.database IS NOT DISTINCT FROM l.database
   LEFT JOIN pg_locks own ON own.pid IS NULL AND own.locktype = 'transactionid'
                         AND own.virtualtransaction = h.virtualtransaction
-  LEFT JOIN pg_prepared_xacts p ON blocker.pid = 0 AND p.transaction = coalesce(l.transactionid, own.transactionid)
+  LEFT JOIN pg_prepared_xacts p ON blocker.pid = 0
+                               AND p.transaction = coalesce(l.transactionid, own.transactionid)
   WHERE starts_with(w.application_name, $1) AND w.datname = current_database()
     AND coalesce(NOT starts_with(s.application_name, $1), true)
   ORDER BY 1, 2
