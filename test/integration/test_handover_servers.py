@@ -97,3 +97,19 @@ def test_a_source_that_comes_back_without_its_last_transactions_is_noticed(own_c
     migration.wait_until(lambda: migration.status()["stream"]["phase"] == "failed", 30, "the stream stops")
     assert "without its last transactions" in migration.status()["stream"]["reason"], migration.status()["stream"]
     assert execute(migration.new, note) == [("soon forgotten",)], "nothing was assumed away"
+
+
+def test_a_guard_that_a_server_has_forgotten_is_told_again_and_reported(databases, make_shop):
+    """As after a failover to a standby that lagged: legacy takes writes again of a cohort that is at home on the new side."""
+    migration = proven_shop(make_shop, databases.legacy, databases.new)
+    open_before = "SELECT relname, pg_sequence_last_value(oid) FROM pg_class WHERE relkind = 'S' AND relname ~ '^guard_.*_0$'"
+    move(migration, "advance", "pilot", "new-write")
+    move(migration, "rollback", "pilot", "mirrored")
+    [(cell, word)] = execute(migration.legacy, open_before)
+    move(migration, "advance", "pilot", "new-write")
+    assert migration.findings() == []
+    execute(migration.legacy, f"SELECT setval('oxbow.{cell}', {word})")
+    write_legacy(migration, PILOT, "this should never have passed")
+    migration.wait_until(lambda: migration.findings("guard-lost"), 10, "it is reported")
+    with pytest.raises(psycopg2.Error):
+        write_legacy(migration, PILOT, "no more")

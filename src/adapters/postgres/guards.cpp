@@ -178,15 +178,15 @@ Task<void> PgGuards::make_triggers(Connection& connection, const std::string& gu
 
 Task<std::vector<GuardState>> PgGuards::read(std::string entity) {
   auto* connection = CO_TRY(co_await session());
-  auto guard = guard_of(entity);
+  Rows rows =
+      CO_TRY(co_await connection->exec_params("SELECT coalesce(pg_sequence_last_value(oid), 3) FROM pg_class "
+                                              "WHERE relnamespace = to_regnamespace('oxbow') "
+                                              "AND relkind = 'S' AND relname ~ ('^' || $1 || '_[0-9]+$') "
+                                              "ORDER BY substring(relname FROM '[0-9]+$')::int",
+                                              {{guard_of(entity)}}));
   std::vector<GuardState> states;
-  while (true) {
-    Rows rows = CO_TRY(co_await connection->exec_params(
-        "SELECT coalesce(pg_sequence_last_value(to_regclass($1)), 3) WHERE to_regclass($1) IS NOT NULL",
-        {{guard_cell(guard, states.size())}}));
-    if (rows.empty()) co_return states;
-    states.push_back(parse_guard_word(rows.number(0, 0)));
-  }
+  for (int row = 0; row < rows.size(); ++row) states.push_back(parse_guard_word(rows.number(row, 0)));
+  co_return states;
 }
 
 Task<void> PgGuards::set(std::string entity, CohortId cohort, GuardState state) {

@@ -184,29 +184,34 @@ Task<void> PgTargetAdmin::forget_stream() {
   co_return Status{};
 }
 
+// In one transaction, because a handover lets writes wait for it.
 Task<void> PgTargetAdmin::forget_cohorts(std::vector<std::uint32_t> tables, std::vector<CohortId> cohorts) {
   auto* connection = CO_TRY(co_await session());
   std::vector<std::string> table_texts, cohort_texts;
   for (auto table : tables) table_texts.push_back(std::to_string(table));
   for (auto cohort : cohorts) cohort_texts.push_back(std::to_string(cohort.value()));
-  CO_TRY(co_await connection->exec_params(
-      "UPDATE oxbow.range SET cohorts = ARRAY(SELECT c FROM unnest(cohorts) c WHERE c <> ALL ($3::bigint[])) "
-      "WHERE migration = $1 AND table_number = ANY ($2::int[])",
-      {{migration_}, {to_text_array(table_texts)}, {to_text_array(cohort_texts)}}));
-  CO_TRY(
-      co_await connection->exec_params("DELETE FROM oxbow.range WHERE migration = $1 AND cohorts = '{}' "
-                                       "AND (lower_tuple <> upper_tuple OR lower_tuple = '')",
-                                       {{migration_}}));
+  std::vector<Statement> statements;
+  statements.push_back(
+      {"UPDATE oxbow.range SET cohorts = ARRAY(SELECT c FROM unnest(cohorts) c WHERE c <> ALL "
+       "($3::bigint[])) "
+       "WHERE migration = $1 AND table_number = ANY ($2::int[])",
+       {{migration_}, {to_text_array(table_texts)}, {to_text_array(cohort_texts)}}});
+  statements.push_back(
+      {"DELETE FROM oxbow.range WHERE migration = $1 AND cohorts = '{}' "
+       "AND (lower_tuple <> upper_tuple OR lower_tuple = '')",
+       {{migration_}}});
   // A table that starts over has no row that waits for anything.
-  CO_TRY(co_await connection->exec_params(
-      "DELETE FROM oxbow.range p WHERE migration = $1 AND table_number = ANY ($2::int[]) AND NOT EXISTS "
-      "(SELECT FROM oxbow.range r WHERE r.migration = p.migration AND r.table_number = p.table_number "
-      "AND r.cohorts <> '{}')",
-      {{migration_}, {to_text_array(table_texts)}}));
-  CO_TRY(co_await connection->exec_params(
-      "DELETE FROM oxbow.quarantine q WHERE migration = $1 AND table_number = ANY ($2::int[]) AND NOT EXISTS "
-      "(SELECT FROM oxbow.range r WHERE r.migration = q.migration AND r.table_number = q.table_number)",
-      {{migration_}, {to_text_array(table_texts)}}));
+  statements.push_back(
+      {"DELETE FROM oxbow.range p WHERE migration = $1 AND table_number = ANY ($2::int[]) AND NOT EXISTS "
+       "(SELECT FROM oxbow.range r WHERE r.migration = p.migration AND r.table_number = p.table_number "
+       "AND r.cohorts <> '{}')",
+       {{migration_}, {to_text_array(table_texts)}}});
+  statements.push_back(
+      {"DELETE FROM oxbow.quarantine q WHERE migration = $1 AND table_number = ANY ($2::int[]) AND NOT "
+       "EXISTS "
+       "(SELECT FROM oxbow.range r WHERE r.migration = q.migration AND r.table_number = q.table_number)",
+       {{migration_}, {to_text_array(table_texts)}}});
+  CO_TRY(co_await connection->pipeline(std::move(statements)));
   co_return Status{};
 }
 

@@ -23,6 +23,7 @@ namespace asio = boost::asio;
 
 constexpr Duration kRetryAfter = std::chrono::seconds(1);
 constexpr Duration kLookAgainAfter = std::chrono::milliseconds(100);
+constexpr Duration kKeepGuardsEvery = std::chrono::seconds(1);
 constexpr Duration kJournalAgainAfter = std::chrono::seconds(1);
 constexpr Duration kStreamBackBeginsWithin = std::chrono::seconds(30);
 
@@ -499,6 +500,30 @@ struct ControlService::Impl {
   }
 
   // The data plane comes to know them by itself, without an order of anybody.
+  // Of an entity with a handover near or behind it: what the guards of cohorts at rest have to say.
+  std::vector<GuardDuty> duties_in(const EntitySpec& entity) const {
+    std::vector<GuardDuty> duties;
+    bool any_moved = false;
+    for (std::uint32_t i = 0; i < entity.cohorts.size(); ++i) {
+      const auto& life = lifecycle().cohorts.at({entity.name, entity.cohorts[i].name});
+      any_moved = any_moved || life.epoch > 1;
+      if (!life.moving_to) duties.push_back({CohortId(i), authority(life.state), life.epoch, life.attempt});
+    }
+    return any_moved ? duties : std::vector<GuardDuty>();
+  }
+
+  // A database that does not answer is told by its stream.
+  Task<void> keep_guards() {
+    while (!co_await is_cancelled()) {
+      CO_TRY(co_await sleep_for(kKeepGuardsEvery));
+      for (const auto& entity : parts.spec.entities) {
+        auto duties = duties_in(entity);
+        if (!duties.empty()) co_await parts.plane.keep_guards(entity.name, std::move(duties));
+      }
+    }
+    co_return Err(ErrorCode::cancelled);
+  }
+
   Task<void> watch_facts() {
     while (!co_await is_cancelled()) {
       if (facts_now() != facts) tell();
@@ -594,6 +619,7 @@ Task<void> ControlService::run() {
   group.spawn(impl_->follow_transitions());
   group.spawn(impl_->watch_verifications());
   group.spawn(impl_->watch_facts());
+  group.spawn(impl_->keep_guards());
   group.spawn(impl_->watch_envelopes());
   co_return co_await group.wait();
 }

@@ -91,6 +91,11 @@ class FakePlane : public DataPlane {
                                 name(order.to), order.epoch, static_cast<int>(order.begins)));
     return carry_out(host);
   }
+  Task<void> keep_guards(std::string entity, std::vector<GuardDuty> duties) override {
+    for (const auto& duty : duties)
+      guarded.insert(fmt::format("{} {} {} {}", entity, duty.cohort.value(), name(duty.home), duty.epoch));
+    co_return Status{};
+  }
   void follow_home(MirrorScope scope) override { calls.push_back("follow home " + text(scope)); }
   Task<void> end_way_back(MirrorScope scope) override {
     calls.push_back("end way back " + text(scope));
@@ -147,6 +152,7 @@ class FakePlane : public DataPlane {
   std::vector<std::string> calls;
   bool knows_that_nothing_is_left = false;
   bool hold_start = false;
+  std::set<std::string> guarded;
   std::function<Task<HandoverReport>(HandoverHost&)> carry_out;
   Status start_outcome;
   Status verify_outcome;
@@ -911,6 +917,13 @@ TEST_F(EnvelopeControl, APreviewShowsRowsAndFieldsAndWhatARollbackWouldSay) {
             R"([{"column":"status","new":"refunded","legacy":null}])");
   EXPECT_THAT(std::string(shown.at("refusal").as_string()), HasSubstr("--accept-loss 1"));
   EXPECT_EQ(send("GET", "/v1/rollback-preview", {{"entity", "paiment"}}).status, 404);
+}
+
+TEST_F(HandoverControl, GuardsAreKeptWhereTheAuthorityIsOnceACohortHasBeenHandedOver) {
+  EXPECT_THAT(plane.guarded, IsEmpty());
+  advance();
+  until([&] { return plane.guarded.contains("payment 0 new 2"); });
+  EXPECT_TRUE(plane.guarded.contains("payment 1 legacy 1"));
 }
 
 TEST_F(HandoverControl, TheWayBackEndsWithTheCutover) {

@@ -69,6 +69,10 @@ class DataPlane {
   // and the next run has to take it up.
   virtual Task<HandoverReport> hand_over(HandoverOrder order, HandoverHost& host) = 0;
 
+  // Looks whether the guards of an entity still say what they were told, and tells those again that do not: a
+  // server may come back without its last transactions. An entity without guards stays without.
+  virtual Task<void> keep_guards(std::string entity, std::vector<GuardDuty> duties) = 0;
+
   // For the start: cohorts that are at home on the new side, which the stream back carries already. Adding
   // what is followed already changes nothing.
   virtual void follow_home(MirrorScope scope) = 0;

@@ -32,6 +32,14 @@ struct HandoverOrder {
   std::vector<Home> homes;  // of every cohort of the entity, this one as it was before the flip
 };
 
+// What the guards of a cohort have to say while nothing is done with it.
+struct GuardDuty {
+  CohortId cohort;
+  Side home = Side::legacy;
+  std::uint64_t epoch = 1;
+  std::uint64_t attempt = 0;  // of its last transition
+};
+
 // How long each part took, of a handover that has ended.
 struct HandoverReport {
   struct Step {

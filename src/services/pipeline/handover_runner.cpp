@@ -80,15 +80,17 @@ Task<HandoverReport> HandoverRunner::run() {
 
 Task<void> HandoverRunner::lead(Handover& handover) {
   auto pause = kRetryMin;
+  std::optional<HandoverAction> at_hand;
+  Instant began{};
   while (auto action = handover.next(monotonic_now())) {
+    if (std::exchange(at_hand, action) != action) began = monotonic_now();
     if (host_.is_called_back() && handover.is_before_flip() && handover.call_back()) continue;
     if (*action == HandoverAction::end || *action == HandoverAction::end_without_change) {
       handover.succeeded(monotonic_now());  // the control plane records it when it has our report
       continue;
     }
     host_.tell(*action, handover.waits_for());
-    auto began = monotonic_now();
-    auto limit = handover.time_left(began).value_or(kTryBehindFlip);
+    auto limit = handover.time_left(monotonic_now()).value_or(kTryBehindFlip);
     auto done = co_await with_deadline(carry_out(*action), std::max<Duration>(limit, milliseconds(1)));
     if (co_await is_cancelled()) {
       bool goes_back = handover.is_before_flip() || handover.given_up();

@@ -199,6 +199,35 @@ Task<HandoverReport> Pipeline::hand_over(HandoverOrder order, HandoverHost& host
   co_return co_await runner.run();
 }
 
+// The orders of a handover that has begun meanwhile are later than this one, so it is refused then.
+Task<void> Pipeline::keep_guards(std::string entity, std::vector<GuardDuty> duties) {
+  for (auto side : {Side::legacy, Side::new_side}) {
+    auto& guards = kept_guards_[side];
+    if (!guards) guards = ports_.guards(side);
+    auto states = CO_TRY(co_await guards->read(entity));
+    for (const auto& duty : duties) {
+      if (duty.cohort.value() >= states.size()) break;
+      auto mode = duty.home == side ? GuardMode::open : GuardMode::closed;
+      const auto& is = states[duty.cohort.value()];
+      if (is.mode == mode && is.epoch == duty.epoch) continue;
+      auto order = order_of(HandoverAction::end_without_change, duty.attempt);
+      if (!co_await guards->set(entity, duty.cohort, {mode, duty.epoch, order})) continue;
+      auto cohort = spec_.find_entity(entity)->cohorts[duty.cohort.value()].name;
+      report_({.kind = FindingKind::guard_lost,
+               .entity = entity,
+               .table = {},
+               .key = fmt::format("{}/{} on the {} side", entity, cohort, name(side)),
+               .sentence = fmt::format(
+                   "the {} server had forgotten that the guard of {}/{} is {} in epoch {}; it was told "
+                   "again, and writes may have passed meanwhile that must not",
+                   name(side), entity, cohort, name(mode), duty.epoch),
+               .detail = fmt::format("it was {} in epoch {}", name(is.mode), is.epoch),
+               .owner = spec_.owners.coexistence});
+    }
+  }
+  co_return Status{};
+}
+
 void Pipeline::follow_home(MirrorScope scope) {
   is_clean_ = false;
   for (auto cohort : scope.cohorts) {

@@ -37,6 +37,7 @@ class Pipeline final : public DataPlane {
   Task<void> start_mirror(MirrorScope scope) override;
   Task<void> stop_mirror(MirrorScope scope, Others others) override;
   Task<HandoverReport> hand_over(HandoverOrder order, HandoverHost& host) override;
+  Task<void> keep_guards(std::string entity, std::vector<GuardDuty> duties) override;
   void follow_home(MirrorScope scope) override;
   Task<void> end_way_back(MirrorScope scope) override;
   void nothing_is_left() override;
@@ -89,6 +90,7 @@ class Pipeline final : public DataPlane {
   std::vector<VerifyReport> reports_;
   std::uint64_t next_verify_ = 0;
   bool verifying_ = false;
+  std::map<Side, std::unique_ptr<Guards>> kept_guards_;  // connected once
 };
 
 }  // namespace oxbow

@@ -418,20 +418,23 @@ Task<void> StreamSession::add_job(const PlannedTable& table, std::vector<CohortI
 // Neither waits for the gate: whoever holds it may wait for a lock of some user, and nothing of the cohort is
 // on its way while its authority changes hands.
 Task<void> StreamSession::join(const std::string& entity, CohortId cohort) {
+  std::vector<RangeRecord> records;
   for (const auto& table : parts_.context.plan.tables) {
-    auto& fences = parts_.applier->fences(table.id);
-    if (table.entity != entity || fences.covers(cohort)) continue;
-    std::vector<RangeRecord> records{{.id = parts_.applier->next_range_id(),
-                                      .table = table.id,
-                                      .job = next_job_++,
-                                      .cohorts = {cohort},
-                                      .range = {},
-                                      .phase = RangePhase::settled,
-                                      .read_columns = table.mapping.source_columns}};
-    CO_TRY(co_await parts_.context.target.save_ranges(records));
-    auto job = records.front().job;
-    fences.add_job(job, {cohort}, std::move(records), parts_.applier->unproven());
-    parts_.applier->changed(table.id).is_equal_now(cohort);
+    if (table.entity != entity || parts_.applier->fences(table.id).covers(cohort)) continue;
+    records.push_back({.id = parts_.applier->next_range_id(),
+                       .table = table.id,
+                       .job = next_job_++,
+                       .cohorts = {cohort},
+                       .range = {},
+                       .phase = RangePhase::settled,
+                       .read_columns = table.mapping.source_columns});
+  }
+  if (!records.empty()) CO_TRY(co_await parts_.context.target.save_ranges(records));
+  for (auto& record : records) {
+    auto table = record.table;
+    auto job = record.job;
+    parts_.applier->fences(table).add_job(job, {cohort}, {std::move(record)}, parts_.applier->unproven());
+    parts_.applier->changed(table).is_equal_now(cohort);
   }
   co_return Status{};
 }
