@@ -84,3 +84,29 @@ def test_reads_move_without_the_authority_and_the_end_is_the_end(moved_shop):
     write_new(migration, PILOT, "only here")
     refused = migration.oxbow("rollback", "customer", "--cohort", "pilot", "--to", "new-read", check=False)
     assert refused.returncode != 0 and "forward" in refused.stderr
+
+
+def test_what_was_written_since_the_verification_is_looked_at_again(moved_shop):
+    """A wrong row on the new side that the last verification cannot have seen keeps the writes where they are."""
+    migration = moved_shop
+    write_legacy(migration, PILOT, "right")
+    migration.wait_until_equal()
+    execute(migration.new, f"SET session_replication_role = replica; UPDATE shop.customer SET note = 'wrong' WHERE id = {PILOT}")
+    refused = migration.oxbow("advance", "customer", "--cohort", "pilot", "--to", "new-write", "--wait", check=False)
+    assert refused.returncode == 24 and "written since the last verification" in refused.stderr, refused.stderr
+    assert state_of(migration, "pilot")["state"] == "mirrored" and migration.findings("divergence")
+    write_legacy(migration, PILOT, "legacy is home as before")
+
+
+def test_a_table_that_was_emptied_since_the_verification_is_looked_at_as_a_whole(moved_shop):
+    migration = moved_shop
+    execute(migration.legacy, "TRUNCATE visits")
+    migration.wait_until_equal()
+    stray = f"SET session_replication_role = replica; INSERT INTO shop.visit VALUES (1, {PILOT}, '/nobody')"
+    execute(migration.new, stray)
+    refused = migration.oxbow("advance", "customer", "--cohort", "pilot", "--to", "new-write", "--wait", check=False)
+    assert refused.returncode == 24, refused.stderr
+    execute(migration.new, "SET session_replication_role = replica; DELETE FROM shop.visit")
+    migration.prove_equal()
+    move(migration, "advance", "pilot", "new-write")
+    migration.wait_until_equal()
