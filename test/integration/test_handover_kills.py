@@ -1,5 +1,7 @@
 """SIGKILL at every step of a handover: either the old state or the new one, never two homes, and it goes on."""
 
+import time
+
 import psycopg2
 import pytest
 
@@ -64,3 +66,24 @@ def test_a_kill_behind_a_step_of_the_way_back_leaves_one_home(moved_shop, step):
     write_legacy(migration, PILOT, "home")
     migration.wait_until_equal()
     assert execute(migration.new, f"SELECT note FROM shop.customer WHERE id = {PILOT}") == [("home",)]
+
+
+def test_a_stop_at_any_moment_of_a_handover_leaves_one_home_and_nobody_waiting(moved_shop):
+    """SIGTERM: before the flip it leads back before oxbow ends, behind it the next start goes on."""
+    migration = moved_shop
+    move(migration, "advance", "pilot", "new-write")
+    move(migration, "rollback", "pilot", "mirrored")
+    for stops_after_ms in (5, 15, 25, 35, 60, 90):
+        migration.wait_until_backfilled()
+        migration.prove_equal()
+        migration.oxbow("advance", "customer", "--cohort", "pilot", "--to", "new-write")
+        time.sleep(stops_after_ms / 1000)
+        assert migration.stop() == 0
+        assert not (admits(write_legacy, migration) and admits(write_new, migration)), "two homes"
+        migration.up()
+        migration.wait_until(lambda: not state_of(migration, "pilot")["moving_to"], 30, "the handover has ended")
+        migration.wait_until(lambda: admits(write_legacy, migration) != admits(write_new, migration), 10, "one home takes writes")
+        migration.wait_until_equal()
+        if state_of(migration, "pilot")["state"] == "new-write":
+            migration.wait_until(lambda: migration.status()["stream_back"]["phase"] == "running", 30, "the way back is open")
+            move(migration, "rollback", "pilot", "mirrored")

@@ -25,7 +25,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Duration kTryBehindFlip = seconds(10);  // of one action; then it is tried again
+constexpr Duration kTryBehindFlip = seconds(10);   // of one action; then it is tried again
+constexpr Duration kWayBackAtTheEnd = seconds(3);  // when oxbow ends and a database does not answer
 constexpr Duration kRetryMin = milliseconds(20);
 constexpr Duration kRetryMax = seconds(1);
 constexpr Duration kLookAgain = milliseconds(20);
@@ -82,6 +83,7 @@ Task<void> HandoverRunner::lead(Handover& handover) {
   auto pause = kRetryMin;
   std::optional<HandoverAction> at_hand;
   Instant began{};
+  std::optional<Instant> end_by;
   while (auto action = handover.next(monotonic_now())) {
     if (std::exchange(at_hand, action) != action) began = monotonic_now();
     if (host_.is_called_back() && handover.is_before_flip() && handover.call_back()) continue;
@@ -89,42 +91,46 @@ Task<void> HandoverRunner::lead(Handover& handover) {
       handover.succeeded(monotonic_now());  // the control plane records it when it has our report
       continue;
     }
+    if (end_by && monotonic_now() > *end_by)
+      co_return Err(ErrorCode::cancelled);  // the next start sees to it
     host_.tell(*action, handover.waits_for());
-    auto limit = handover.time_left(monotonic_now()).value_or(kTryBehindFlip);
+    auto limit = handover.time_left(monotonic_now()).value_or(end_by ? kWayBackAtTheEnd : kTryBehindFlip);
     auto done = co_await with_deadline(carry_out(*action), std::max<Duration>(limit, milliseconds(1)));
+    // First of all, because the flip counts also if we were asked to stop at the same moment.
+    if (done && *done == Done::yes) {
+      pause = kRetryMin;
+      report_.steps.push_back({*action, monotonic_now() - began});
+      failpoint(fmt::format("handover_after_{}", name(*action)));
+      handover.succeeded(monotonic_now());
+      continue;
+    }
     if (co_await is_cancelled()) {
       bool goes_back = handover.is_before_flip() || handover.given_up();
       if (!goes_back) co_return Err(ErrorCode::cancelled);
       // What was put in the users' way is taken out of it before we go.
       co_await boost::asio::this_coro::reset_cancellation_state(boost::asio::disable_cancellation());
       report_.was_stopped = true;
+      end_by = monotonic_now() + kWayBackAtTheEnd;
       if (handover.is_before_flip()) handover.failed({ErrorCode::cancelled, "oxbow ends"});
       continue;
     }
     bool is_late = !done && done.error().code == ErrorCode::timeout && handover.is_before_flip();
     if (is_late) {  // the handover's own limits decide, and say for whom it waited
       if (!handover.waits_for()) handover.not_yet(done.error());
-      CO_TRY(co_await sleep_for(kLookAgainInPause));
+      co_await sleep_for(kLookAgainInPause);
       continue;
     }
     if (!done) {
       log_warn("{} of {}: {}", name(*action), scope(), to_string(done.error()));
       bool again = !handover.is_before_flip();
       handover.failed(done.error());
-      if (again) CO_TRY(co_await sleep_for(pause));
+      if (again) co_await sleep_for(pause);
       pause = std::min(pause * 2, kRetryMax);
       continue;
     }
-    if (*done == Done::not_yet) {
-      handover.not_yet(*std::exchange(waits_for_, std::nullopt));
-      bool users_wait = *action >= HandoverAction::hold;
-      CO_TRY(co_await sleep_for(users_wait ? kLookAgainInPause : kLookAgain));
-      continue;
-    }
-    pause = kRetryMin;
-    report_.steps.push_back({*action, monotonic_now() - began});
-    failpoint(fmt::format("handover_after_{}", name(*action)));
-    handover.succeeded(monotonic_now());
+    handover.not_yet(*std::exchange(waits_for_, std::nullopt));
+    bool users_wait = *action >= HandoverAction::hold;
+    co_await sleep_for(users_wait ? kLookAgainInPause : kLookAgain);
   }
   co_return Status{};
 }
