@@ -176,7 +176,7 @@ def test_a_kill_in_a_rollback_that_loses_rows_loses_those_and_no_others(moved_sh
         assert state_of(migration, "pilot")["state"] == "new-write"
         wait_for_rows(migration, 2)
         assert roll_back(migration).returncode != 0, "what was accepted has ended with its rollback"
-        assert roll_back(migration, "--accept-loss", "2").returncode == 0
+        assert roll_back(migration, "--accept-loss", "2", "--wait").returncode == 0
     assert state_of(migration, "pilot")["state"] == "mirrored"
     migration.wait_until_equal()
     migration.wait_until(lambda: migration.status()["stream"]["quarantined_rows"] == 0, 20, "nothing waits any more")

@@ -29,6 +29,8 @@ def kill_in(migration, step, verb, to):
     migration.wait_until(lambda: migration.status()["stream"]["phase"] == "running", 30, "the stream follows again")
     if verb == "advance":
         migration.prove_equal()
+    else:
+        migration.wait_until(lambda: state_of(migration, "pilot")["envelope"] == "full", 30, "the way back is known to be open")
     migration.oxbow(verb, "customer", "--cohort", "pilot", "--to", to, check=False)
     migration.wait_for_exit(60)
     assert not (admits(write_legacy, migration) and admits(write_new, migration)), "two homes"

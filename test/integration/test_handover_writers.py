@@ -69,7 +69,8 @@ def test_a_transaction_that_ends_in_time_is_waited_for_and_carried_over(moved_sh
     begin(migration)
     migration.wait_until(lambda: "nightly report" in waits_for(migration), 30, "it waits")
     writer.commit()
-    assert wait_for_the_end(migration)["state"] == "new-write"
+    ended = wait_for_the_end(migration)
+    assert ended["state"] == "new-write", ended
     assert execute(migration.new, f"SELECT note FROM shop.customer WHERE id = {PILOT}") == [("in time",)]
     migration.wait_until_equal()
 

@@ -178,7 +178,7 @@ def test_a_stream_that_is_back_says_so_in_the_log(shop_migration):
     migration = shop_migration
     migration.up().advance("customer")
     migration.wait_until_backfilled()
-    runs = lambda: migration.log().count("the stream runs, from ")
+    runs = lambda: migration.log().count("the stream to the new side runs, from ")
     before = runs()
     execute(migration.legacy, "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active AND database = current_database()")
     migration.wait_until(lambda: runs() > before, 20, "the stream is back")

@@ -80,7 +80,7 @@ def test_a_verification_that_loses_its_stream_says_so_and_the_next_one_works(sho
                                            "WHERE backend_type = 'walsender'")
         output, _ = verify.communicate(timeout=60)
     report = json.loads(output)
-    assert report["state"] == "failed"
+    assert report["state"] == "failed", (report, migration.log())
     assert "the stream" in report["reason"]
     assert verify.returncode not in (0, 50)
     migration.wait_until(lambda: migration.status()["stream"]["phase"] == "running", 30, "the stream runs again")

@@ -15,7 +15,7 @@ from oracle import compare
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.environ.get("OXBOW_BINARY", os.path.join(ROOT, "build", "dev", "src", "apps", "oxbow"))
-TIMEOUT = 23  # the exit code for what was not over in time
+GIVEN_UP = 24  # a handover; nothing has moved
 
 
 def _die_with_parent():
@@ -131,8 +131,8 @@ class Migration:
     def hand_over(self, verb, entity, cohort, to, tries=5):
         """What oxbow said, and how often it gave up before: a handover that takes too long leads back, and nothing has moved."""
         for given_up in range(tries):
-            done = self.oxbow(verb, entity, "--cohort", cohort, "--to", to, check=False)
-            if done.returncode != TIMEOUT:
+            done = self.oxbow(verb, entity, "--cohort", cohort, "--to", to, "--wait", check=False)
+            if done.returncode != GIVEN_UP:
                 break
         assert done.returncode == 0, f"oxbow {verb} --to {to} ended with {done.returncode}:\n{done.stdout}{done.stderr}\n{self.describe()}"
         return done.stdout, given_up

@@ -265,7 +265,8 @@ Task<void> HandoverRunner::put_guards_on() {
 
 // What was written on the new home before it had guards lies behind the stream back when this is done.
 Task<HandoverRunner::Done> HandoverRunner::start_stream_back() {
-  CO_TRY(co_await to_old_home_.wait_until_following(order_.limits.prepare_max));
+  for (auto* stream : {&to_new_home_, &to_old_home_})
+    CO_TRY(co_await stream->wait_until_following(order_.limits.prepare_max));
   CO_TRY(co_await to_old_home_.visit([](StreamSession& session) -> Task<void> {
     CO_TRY(co_await session.at_marker([]() -> Task<void> { co_return Status{}; }));
     co_return Status{};

@@ -358,8 +358,11 @@ Task<void> Pipeline::verify(VerifyId id, std::optional<std::string> entity,
     if (report.state != VerifyState::running) break;
     co_await verify_along(*stream, is_wanted, report, rows_per_second_max);
   }
+  bool is_whole = report.ranges_done == report.ranges_total && report.coverage_percent == 100;
   if (report.state == VerifyState::running)
-    report.state = report.divergence_count == 0 ? VerifyState::equal : VerifyState::differs;
+    report.state = !is_whole                      ? VerifyState::failed
+                   : report.divergence_count == 0 ? VerifyState::equal
+                                                  : VerifyState::differs;
   verifying_ = false;
   co_return Status{};
 }

@@ -220,10 +220,16 @@ Task<void> Stream::visit(std::function<Task<void>(StreamSession&)> visit) {
                              why.empty() ? "" : ": " + why)};
   };
   if (session == nullptr) co_return std::unexpected(lost());
+  // A group that was cancelled takes it for well that its tasks were, so the visitor's own word is kept.
+  Status visited = Err(ErrorCode::cancelled);
+  auto keep = [&]() -> Task<void> {
+    visited = co_await visit(*session);
+    co_return Status{};
+  };
   TaskGroup group(parts_.executor);
   auto place = guests_.insert(guests_.end(), &group);
-  group.spawn(visit(*session));
-  auto visited = co_await group.wait();
+  group.spawn(keep());
+  co_await group.wait();
   guests_.erase(place);
   bool session_is_over = !visited && visited.error().code == ErrorCode::cancelled && !co_await is_cancelled();
   if (session_is_over) co_return std::unexpected(lost());
