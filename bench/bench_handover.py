@@ -159,7 +159,7 @@ def guarded_bank(clusters):
         migration.prove_equal()
         assert not guards_on(source), "there are guards before any handover"
         for verb, to in (("advance", "new-write"), ("rollback", "mirrored")):
-            migration.oxbow(verb, "branch", "--cohort", "pilot", "--to", to)
+            migration.oxbow(verb, "branch", "--cohort", "pilot", "--to", to, "--wait")
         migration.stop()
     guards = guards_on(source)
     assert len(guards) == 4 and all(count >= 3 for _, count in guards), f"not every table has its guards: {guards}"
