@@ -88,7 +88,9 @@ def test_a_source_that_comes_back_without_its_last_transactions_is_noticed(own_c
     write_legacy(migration, PILOT, "soon forgotten")
     note = f"SELECT note FROM shop.customer WHERE id = {PILOT}"
     migration.wait_until(lambda: execute(migration.new, note) == [("soon forgotten",)], 30, "it was applied")
-    time.sleep(2.5)  # a beat of the source has come, too
+    beat = lambda: execute(migration.new, "SELECT beat FROM oxbow.stream WHERE migration = 'shop'")[0][0]
+    heard = beat()
+    migration.wait_until(lambda: beat() > heard, 20, "a beat of the source has come behind it")
     migration.stop()
     come_back_from_copy(legacy)
     if goes_on:
