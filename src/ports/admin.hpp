@@ -51,7 +51,7 @@ class SourceAdmin : public Admin {
   virtual Task<Snapshot> current_snapshot() = 0;
 
   // Remembers the identity of before in schema oxbow, so that remove() can restore it. Waits for its lock at
-  // most 2 s at a time, so that it never queues the application behind itself; `timeout` after a minute of
+  // most 1 s at a time, so that it never queues the application behind itself; `timeout` after a minute of
   // tries.
   virtual Task<void> change_identity(IdentityChange change) = 0;
 

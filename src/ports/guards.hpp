@@ -44,7 +44,7 @@ class Guards {
 
   // Puts guards on all tables of the entity, and on parts that they will get. What is there already stays,
   // with its state; a cohort that is new begins with its entry of `initial` (by CohortId). Takes a lock on
-  // each table that waits for all who write it, at most 2 s at a time; `timeout` after a minute of tries.
+  // each table that waits for all who write it, at most 1 s at a time; `timeout` after a minute of tries.
   virtual Task<void> install(GuardedEntity entity, std::vector<GuardState> initial) = 0;
 
   // By CohortId; empty where the entity has no guards.

@@ -70,7 +70,7 @@ def test_a_transaction_that_ends_in_time_is_waited_for_and_carried_over(moved_sh
     migration.wait_until(lambda: "nightly report" in waits_for(migration), 30, "it waits")
     writer.commit()
     ended = wait_for_the_end(migration)
-    assert ended["state"] == "new-write", ended
+    assert ended["state"] == "new-write", ended["last_failure"]
     assert execute(migration.new, f"SELECT note FROM shop.customer WHERE id = {PILOT}") == [("in time",)]
     migration.wait_until_equal()
 

@@ -215,7 +215,7 @@ std::string guard_table_functions_sql(const std::string& guard, const GuardedEnt
 std::string guard_row_triggers_sql(const std::string& guard, const GuardedTable& table) {
   std::string sql;
   for (std::string_view operation : {"insert", "update", "delete"}) {
-    sql += fmt::format("{}CREATE TRIGGER {} BEFORE {} ON {} FOR EACH ROW EXECUTE FUNCTION {}()",
+    sql += fmt::format("{}CREATE OR REPLACE TRIGGER {} BEFORE {} ON {} FOR EACH ROW EXECUTE FUNCTION {}()",
                        sql.empty() ? "" : "; ", quote_identifier(guard_trigger(guard, operation)), operation,
                        quoted(table.name), function_of(guard, table, operation));
   }
@@ -224,7 +224,7 @@ std::string guard_row_triggers_sql(const std::string& guard, const GuardedTable&
 
 std::string guard_truncate_trigger_sql(const std::string& guard, const std::string& quoted_table) {
   return fmt::format(
-      "CREATE TRIGGER {} BEFORE TRUNCATE ON {} FOR EACH STATEMENT EXECUTE FUNCTION oxbow.{}_truncate()",
+      "CREATE OR REPLACE TRIGGER {} BEFORE TRUNCATE ON {} FOR EACH STATEMENT EXECUTE FUNCTION oxbow.{}_truncate()",
       quote_identifier(guard_trigger(guard, "truncate")), quoted_table, guard);
 }
 

@@ -12,10 +12,11 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr Duration kTryFor = 60s;
-constexpr Duration kPause = 250ms;  // in which the application gets its turn
+constexpr Duration kWaitMax = 1s;  // in a queue of locks, where others stand behind us
+constexpr Duration kPause = 250ms;
 
-// `attempt` is one transaction.
-Task<void> while_locked_out(Connection& connection, std::function<Task<void>()> attempt) {
+// `attempt` is one transaction; between two of them the application gets its turn.
+Task<void> while_locked_out(Connection& connection, Duration pause, std::function<Task<void>()> attempt) {
   auto give_up_at = monotonic_now() + kTryFor;
   while (true) {
     auto done = co_await attempt();
@@ -23,7 +24,7 @@ Task<void> while_locked_out(Connection& connection, std::function<Task<void>()> 
     if (connection.is_open()) CO_TRY(co_await connection.exec("ROLLBACK"));
     bool locked_out = sqlstate_of(done.error()) == "55P03";
     if (!locked_out || monotonic_now() > give_up_at) co_return std::unexpected(std::move(done).error());
-    CO_TRY(co_await sleep_for(kPause));
+    CO_TRY(co_await sleep_for(pause));
   }
 }
 
@@ -31,10 +32,11 @@ Task<void> while_locked_out(Connection& connection, std::function<Task<void>()> 
 
 Task<void> change_under_lock(Connection& connection, std::string sql) {
   auto change = [&]() -> Task<void> {
-    CO_TRY(co_await connection.exec(fmt::format("BEGIN; SET LOCAL lock_timeout = '2s'; {}; COMMIT", sql)));
+    CO_TRY(co_await connection.exec(
+        fmt::format("BEGIN; SET LOCAL lock_timeout = '{}s'; {}; COMMIT", kWaitMax / 1s, sql)));
     co_return Status{};
   };
-  co_return co_await while_locked_out(connection, change);
+  co_return co_await while_locked_out(connection, kWaitMax, change);
 }
 
 Task<void> look_giving_way(Connection& connection, std::function<Task<void>()> look) {
@@ -47,7 +49,7 @@ Task<void> look_giving_way(Connection& connection, std::function<Task<void>()> l
     CO_TRY(co_await connection.exec("COMMIT"));
     co_return Status{};
   };
-  co_return co_await while_locked_out(connection, transaction);
+  co_return co_await while_locked_out(connection, kPause, transaction);
 }
 
 Task<Rows> query_giving_way(Connection& connection, std::string sql, std::vector<Param> params) {

@@ -9,8 +9,10 @@
 
 namespace oxbow::postgres {
 
-// Runs statements in one transaction that waits for each of its locks at most 2 s: a waiting lock makes
-// everybody else queue behind it. Tries again for a minute, then `timeout`.
+// Runs statements in one transaction that waits for each of its locks at most 1 s: a waiting lock makes
+// everybody else queue behind it. Leaves as much time to the application and tries again; after a minute,
+// `timeout`. Who stops waiting for the answer has not stopped the server: the change may still happen up to a
+// second later, also beside the next attempt.
 Task<void> change_under_lock(Connection& connection, std::string sql);
 
 // A transaction that looks at tables: waits for a lock only so briefly that a session which waits for ours

@@ -16,6 +16,7 @@
 #include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
+#include "runtime/task_group.hpp"
 #include "services/pipeline/rows_at_stake.hpp"
 #include "services/pipeline/verifier.hpp"
 
@@ -31,7 +32,6 @@ constexpr Duration kRetryMin = milliseconds(20);
 constexpr Duration kRetryMax = seconds(1);
 constexpr Duration kLookAgain = milliseconds(20);
 constexpr Duration kLookAgainInPause = milliseconds(1);
-constexpr Duration kInstallAtOnce = seconds(1);
 constexpr Duration kDrainAtOnce = milliseconds(20);
 constexpr std::size_t kRecheckedInPauseMax = 200;  // keys; more are looked at ahead
 constexpr int kRechecksAhead = 20;
@@ -99,6 +99,7 @@ Task<void> HandoverRunner::lead(Handover& handover) {
     // First of all, because the flip counts also if we were asked to stop at the same moment.
     if (done && *done == Done::yes) {
       pause = kRetryMin;
+      waits_for_.reset();
       report_.steps.push_back({*action, monotonic_now() - began});
       failpoint(fmt::format("handover_after_{}", name(*action)));
       handover.succeeded(monotonic_now());
@@ -116,7 +117,8 @@ Task<void> HandoverRunner::lead(Handover& handover) {
     }
     bool is_late = !done && done.error().code == ErrorCode::timeout && handover.is_before_flip();
     if (is_late) {  // the handover's own limits decide, and say for whom it waited
-      if (!handover.waits_for()) handover.not_yet(done.error());
+      if (waits_for_ || !handover.waits_for())
+        handover.not_yet(std::exchange(waits_for_, std::nullopt).value_or(done.error()));
       co_await sleep_for(kLookAgainInPause);
       continue;
     }
@@ -229,15 +231,30 @@ std::vector<GuardState> HandoverRunner::states_on(Side side) const {
   return states;
 }
 
-// Waits for all who write the tables; what is on already stays on, so it is tried a little at a time and says
-// for whom it waits.
+// Waits for all who write the tables, and says meanwhile for whom.
 Task<HandoverRunner::Done> HandoverRunner::install_guards() {
-  auto put_on = co_await with_deadline(put_guards_on(), kInstallAtOnce);
-  if (put_on) co_return Done::yes;
-  if (put_on.error().code != ErrorCode::timeout) co_return std::unexpected(put_on.error());
-  auto waits = parts_.waits();
-  co_return wait_for(waits.empty() ? fmt::format("a lock on the tables of {}", entity_.name)
-                                   : fmt::format("{}", fmt::join(waits, "; ")));
+  bool is_over = false;
+  auto put_on = [&]() -> Task<void> {
+    auto done = co_await put_guards_on();
+    is_over = true;
+    co_return done;
+  };
+  auto say_for_whom = [&]() -> Task<void> {
+    while (!is_over) {
+      CO_TRY(co_await sleep_for(kLookAgain));
+      if (is_over) break;
+      auto waits = parts_.waits();
+      wait_for(waits.empty() ? fmt::format("a lock on the tables of {}", entity_.name)
+                             : fmt::format("{}", fmt::join(waits, "; ")));
+      host_.tell(HandoverAction::install_guards, waits_for_);
+    }
+    co_return Status{};
+  };
+  TaskGroup both(co_await boost::asio::this_coro::executor);
+  both.spawn(put_on());
+  both.spawn(say_for_whom());
+  CO_TRY(co_await both.wait());
+  co_return Done::yes;
 }
 
 // Whoever is not at home on the new side cannot write there any more, so nobody has to be watched.

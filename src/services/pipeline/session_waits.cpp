@@ -12,7 +12,7 @@
 namespace oxbow {
 namespace {
 
-constexpr Duration kLookEvery = std::chrono::seconds(1);
+constexpr Duration kLookEvery = std::chrono::milliseconds(500);  // a wait of ours may last but a second
 
 std::string subject_of(const SessionWait& wait, Side side) {
   switch (wait.role) {

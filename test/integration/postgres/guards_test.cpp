@@ -5,6 +5,7 @@
 #include "adapters/postgres/postgres.hpp"
 #include "core/cohort/cohorts.hpp"
 #include "integration/postgres/fixture.hpp"
+#include "runtime/deadline.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
 #include "runtime/task_group.hpp"
@@ -436,6 +437,29 @@ TEST_F(GuardsTest, InstallingAgainKeepsTheStateAndGuardsWhatIsNew) {
   more.tables.push_back({{"public", "refund"}, "payment"});
   must(guards_->install(more, {{GuardMode::open, 1}, {GuardMode::open, 1}}));
   EXPECT_EQ(outcome("INSERT INTO refund VALUES (4711)"), kMoved);
+}
+
+TEST_F(GuardsTest, AnInstallationThatStillWaitsAtTheServerDoesNotStandInTheWayOfTheNextOne) {
+  auto writer = session();
+  must(writer->exec("BEGIN; UPDATE payment SET amount = 1 WHERE id = 1"));
+  const std::vector<GuardState> open{{GuardMode::open, 1}, {GuardMode::open, 1}};
+  auto given_up = run(with_deadline(guards_->install(payment(), open), 200ms));
+  ASSERT_FALSE(given_up);
+  ASSERT_EQ(given_up.error().code, ErrorCode::timeout);
+  auto let_go = [&]() -> Task<void> {
+    CO_TRY(co_await sleep_for(200ms));
+    CO_TRY(co_await writer->exec("COMMIT"));
+    co_return Status{};
+  };
+  auto both = [&]() -> Task<void> {
+    TaskGroup group(io_.get_executor());
+    group.spawn(guards_->install(payment(), open));
+    group.spawn(let_go());
+    co_return co_await group.wait();
+  };
+  must(both());
+  set(kPilot, GuardMode::closed, 1);
+  EXPECT_EQ(outcome("UPDATE payment SET amount = 2 WHERE id = 4711"), kMoved);
 }
 
 TEST_F(GuardsTest, WhatIsRemovedLeavesNothingBehindAndLetsEverythingPass) {
