@@ -224,7 +224,8 @@ std::string guard_row_triggers_sql(const std::string& guard, const GuardedTable&
 
 std::string guard_truncate_trigger_sql(const std::string& guard, const std::string& quoted_table) {
   return fmt::format(
-      "CREATE OR REPLACE TRIGGER {} BEFORE TRUNCATE ON {} FOR EACH STATEMENT EXECUTE FUNCTION oxbow.{}_truncate()",
+      "CREATE OR REPLACE TRIGGER {} BEFORE TRUNCATE ON {} FOR EACH STATEMENT EXECUTE FUNCTION "
+      "oxbow.{}_truncate()",
       quote_identifier(guard_trigger(guard, "truncate")), quoted_table, guard);
 }
 

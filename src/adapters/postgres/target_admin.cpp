@@ -41,7 +41,8 @@ std::string watch_sql(const TableName& table, const std::string& migration) {
   return fmt::format(
       "CREATE OR REPLACE TRIGGER {0} AFTER INSERT OR UPDATE OR DELETE ON {2} FOR EACH ROW EXECUTE FUNCTION "
       "oxbow.watch({3}); "
-      "CREATE OR REPLACE TRIGGER {1} AFTER TRUNCATE ON {2} FOR EACH STATEMENT EXECUTE FUNCTION oxbow.watch({3})",
+      "CREATE OR REPLACE TRIGGER {1} AFTER TRUNCATE ON {2} FOR EACH STATEMENT EXECUTE FUNCTION "
+      "oxbow.watch({3})",
       watch_name(migration), watch_truncate_name(migration), quoted(table), arguments);
 }
 
