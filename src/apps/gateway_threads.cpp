@@ -62,9 +62,9 @@ struct GatewayThreads::Impl {
   }
 
   std::shared_ptr<const Routing> routing(const Lifecycle& lifecycle, const DataFacts& facts) {
-    return std::make_shared<const Routing>(Routing{routes, routing_state(spec, lifecycle, facts, ++revision),
-                                                   spec.gateway->shadow.twin_buckets,
-                                                   spec.gateway->state_headers, lifecycle.begun_anew});
+    return std::make_shared<const Routing>(
+        Routing{routes, routing_state(spec, lifecycle, facts, ++revision), spec.gateway->shadow.twin_buckets,
+                spec.gateway->state_headers, lifecycle.begun_anew, spec.gateway->read_your_writes});
   }
 
   Spec spec;
@@ -95,7 +95,8 @@ std::optional<net::Identity> identity_of(const ListenSpec& listen) {
 
 GatewayThreads::GatewayThreads(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Result<std::unique_ptr<GatewayThreads>> GatewayThreads::open(const Spec& spec, ExemplarStore* exemplars) {
+Result<std::unique_ptr<GatewayThreads>> GatewayThreads::open(const Spec& spec, ExemplarStore* exemplars,
+                                                             BeatBoard& beats) {
   take_all_descriptors();
   auto impl = std::make_unique<Impl>(spec);
   TRY(impl->compile(spec, {}));
@@ -113,7 +114,7 @@ Result<std::unique_ptr<GatewayThreads>> GatewayThreads::open(const Spec& spec, E
   auto seed = (std::uint64_t{device()} << 32) | device();
   impl->gateway = std::make_unique<Gateway>(GatewayParts{spec, impl->users.lend(), impl->shadows.lend(),
                                                          std::move(listeners), impl->routing({}, {}),
-                                                         exemplars, wall_now, seed});
+                                                         exemplars, beats, wall_now, seed});
   return std::unique_ptr<GatewayThreads>(new GatewayThreads(std::move(impl)));
 }
 

@@ -11,9 +11,10 @@ namespace oxbow {
 class GatewayThreads {
  public:
   // Listens at once, so that an address that is taken is known; serves from start() on. `spec` and
-  // `exemplars` outlive it; without exemplars, what differs is forgotten at the end. REQUIRES: the spec has a
+  // the others outlive it; without exemplars, what differs is forgotten at the end. REQUIRES: the spec has a
   // gateway
-  static Result<std::unique_ptr<GatewayThreads>> open(const Spec& spec, ExemplarStore* exemplars);
+  static Result<std::unique_ptr<GatewayThreads>> open(const Spec& spec, ExemplarStore* exemplars,
+                                                      BeatBoard& beats);
 
   // Gives requests under way their time.
   ~GatewayThreads();

@@ -59,14 +59,14 @@ Protections protections_from_environment() {
 }  // namespace
 
 RunningPlane make_plane(boost::asio::any_io_executor executor, const Spec& spec, FindingStore& findings,
-                        DataFacts known) {
+                        BeatBoard& beats, DataFacts known) {
   auto book = std::make_shared<FindingBook>(executor, findings, wall_now);
   auto keep = [book](Finding finding) { book->report(std::move(finding)); };
   auto close = [book](const FindingSelection& which, const std::string& ending) {
     book->close(which, ending);
   };
   auto pipeline = std::make_unique<Pipeline>(std::move(executor), spec, ports_of(spec), keep, close,
-                                             std::move(known), protections_from_environment());
+                                             std::move(known), protections_from_environment(), beats);
   auto run = [&pipeline = *pipeline] { return pipeline.run(); };
   return {std::move(pipeline), run};
 }

@@ -7,6 +7,7 @@
 
 #include "model/spec.hpp"
 #include "ports/finding_store.hpp"
+#include "services/control/beat_board.hpp"
 #include "services/control/data_plane.hpp"
 
 namespace oxbow {
@@ -16,9 +17,9 @@ struct RunningPlane {
   std::function<Task<void>()> run;  // works until it is asked to stop
 };
 
-// Constructs the pipeline over both databases. `spec` and `findings` outlive it. `known` is what was found
-// out before.
+// Constructs the pipeline over both databases. What is lent outlives it. `known` is what was found out
+// before.
 RunningPlane make_plane(boost::asio::any_io_executor executor, const Spec& spec, FindingStore& findings,
-                        DataFacts known);
+                        BeatBoard& beats, DataFacts known);
 
 }  // namespace oxbow

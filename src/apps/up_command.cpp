@@ -144,12 +144,13 @@ void note_spec(FindingStore& findings, const Spec& spec, const Status& taken) {
 Status run(const Settings& settings, const Spec& spec, SqliteStore& store, DataFacts known) {
   asio::io_context context(1);
   auto executor = context.get_executor();
-  auto data = make_plane(executor, spec, store, std::move(known));
+  BeatBoard beats;
+  auto data = make_plane(executor, spec, store, beats, std::move(known));
   std::unique_ptr<SqliteExemplars> exemplars;
   std::unique_ptr<GatewayThreads> gateway;
   if (spec.gateway) {
     exemplars = open_exemplars(settings);
-    gateway = TRY(GatewayThreads::open(spec, exemplars.get()));
+    gateway = TRY(GatewayThreads::open(spec, exemplars.get(), beats));
   }
   auto publish = [&gateway](const Lifecycle& lifecycle, const DataFacts& facts) {
     if (gateway) gateway->publish(lifecycle, facts);

@@ -45,6 +45,14 @@ struct HealthRule {
   std::uint64_t failures = 3;  // in a row: then the address is left alone until it answers again
 };
 
+// Clients carry along how far they have seen, in a cookie or in a header field of this name.
+struct ReadYourWrites {
+  std::string cookie, header;                         // one of them; both empty: nobody does
+  Duration wait_max = std::chrono::milliseconds(50);  // for a stream, until the authority answers instead
+
+  bool is_on() const { return !cookie.empty() || !header.empty(); }
+};
+
 struct GatewaySpec {
   std::vector<ListenSpec> listen;
   bool state_headers = false;  // X-Oxbow-Side and X-Oxbow-State on answers
@@ -53,6 +61,7 @@ struct GatewaySpec {
   GatewayLimits limits;
   ShadowLimits shadow;
   HealthRule health;
+  ReadYourWrites read_your_writes;
   std::vector<std::string> redact;  // of every route, as in Route
   Mark mark;
 };

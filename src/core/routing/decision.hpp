@@ -28,13 +28,15 @@ enum class Because {
   not_copied,    // its reads may move, once its rows are on the new side
   cutover,       // legacy is locked
   no_key_stays,  // without a key, and some cohort is still on legacy
-  no_key_moved   // without a key, and every cohort is past that
+  no_key_moved,  // without a key, and every cohort is past that
+  own_writes     // what the client has done may not have come over yet
 };
 
 inline constexpr std::array kBecauseNames = {
     std::string_view("unlisted"),    std::string_view("authority"),    std::string_view("class-stays"),
     std::string_view("class-moved"), std::string_view("not-proven"),   std::string_view("not-copied"),
-    std::string_view("cutover"),     std::string_view("no-key-stays"), std::string_view("no-key-moved")};
+    std::string_view("cutover"),     std::string_view("no-key-stays"), std::string_view("no-key-moved"),
+    std::string_view("own-writes")};
 
 constexpr std::string_view name(Because because) {
   return kBecauseNames[static_cast<std::size_t>(because)];

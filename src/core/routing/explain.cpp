@@ -119,6 +119,8 @@ std::string why_side(const RoutedRoute& routed, const Decision& decision) {
       return "without a key, as long as a cohort may need it";
     case Because::no_key_moved:
       return "without a key, because no cohort needs legacy any more";
+    case Because::own_writes:
+      return "it accepts the writes, and what this client has done may not have come over yet";
   }
   return "";
 }

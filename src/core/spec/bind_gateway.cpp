@@ -61,6 +61,16 @@ HealthRule bind_health(const SpecNode& node) {
   return rule;
 }
 
+ReadYourWrites bind_read_your_writes(const SpecNode& node, Mistakes& mistakes) {
+  ReadYourWrites rule{.cookie = text_at(node, "cookie"), .header = text_at(node, "header")};
+  read_into(rule.wait_max, node, "wait", parse_duration);
+  if (rule.cookie.empty() == rule.header.empty() && !node.find("cookie") == !node.find("header"))
+    mistakes.add(node.mark,
+                 "read_your_writes needs one place where clients carry along how far they have seen: cookie: "
+                 "NAME, or header: NAME");
+  return rule;
+}
+
 void check_shadow_budget(const SpecNode& node, const ShadowLimits& limits, Mistakes& mistakes) {
   if (limits.body_bytes_max > limits.memory_bytes_max)
     mistakes.add(node.mark, "one body of a shadow may be larger than the memory of all shadows together");
@@ -97,6 +107,8 @@ GatewaySpec bind_gateway(const SpecNode& node, Mistakes& mistakes) {
     check_shadow_budget(*shadow, gateway.shadow, mistakes);
   }
   if (const auto* health = decided(node, "health")) gateway.health = bind_health(*health);
+  if (const auto* rule = decided(node, "read_your_writes"))
+    gateway.read_your_writes = bind_read_your_writes(*rule, mistakes);
   gateway.redact = bind_redact(node);
   return gateway;
 }

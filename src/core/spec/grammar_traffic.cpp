@@ -326,6 +326,16 @@ constexpr std::array kHealthKeys = {
              "After so many in a row an address is left alone until it is well again; 3 if left out."}};
 constexpr Shape kHealth = object("health", "a rule such as {every: 2s, failures: 3}", kHealthKeys);
 
+constexpr std::array kReadYourWritesKeys = {
+    KeyShape{"cookie", &kFieldNameValue, kOptional,
+             "The cookie in which a client carries along how far it has seen."},
+    KeyShape{"header", &kFieldNameValue, kOptional,
+             "The header field of answers that a client sends along with its next request."},
+    KeyShape{"wait", &kTimeValue, kOptional,
+             "How long a read waits for the stream before the authority answers it; 50ms if left out."}};
+constexpr Shape kReadYourWrites =
+    object("read_your_writes", "a rule such as {cookie: oxbow_seen, wait: 50ms}", kReadYourWritesKeys);
+
 constexpr std::array kGatewayKeys = {
     KeyShape{"listen", &kListenList, kRequired, "Where the gateway listens."},
     KeyShape{"state_headers", &kSwitchValue, kOptional,
@@ -337,6 +347,8 @@ constexpr std::array kGatewayKeys = {
     KeyShape{"limits", &kGatewayLimits, kOptional, "How much users may ask of the gateway."},
     KeyShape{"shadow", &kShadowLimits, kOptional, "How much shadows may cost."},
     KeyShape{"health", &kHealth, kOptional, "When an address of a service is left alone."},
+    KeyShape{"read_your_writes", &kReadYourWrites, kOptional,
+             "How a client that has written is kept from reading an older state; it is not if left out."},
     kRedactKey};
 
 }  // namespace

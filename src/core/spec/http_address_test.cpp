@@ -6,11 +6,14 @@ namespace oxbow {
 namespace {
 
 TEST(HttpAddress, OfAServiceIsTakenApart) {
-  EXPECT_EQ(parse_service_address("http://127.0.0.1:8081"), (ServiceAddress{{"127.0.0.1", 8081, ""}, false}));
-  EXPECT_EQ(parse_service_address("http://localhost/"), (ServiceAddress{{"localhost", 80, ""}, false}));
-  EXPECT_EQ(parse_service_address("https://pay.internal"), (ServiceAddress{{"pay.internal", 443, ""}, true}));
-  EXPECT_EQ(parse_service_address("https://[::1]:8443"), (ServiceAddress{{"::1", 8443, ""}, true}));
-  EXPECT_EQ(parse_service_address("unix:/run/pay.sock"), (ServiceAddress{{"", 0, "/run/pay.sock"}, false}));
+  EXPECT_EQ(parse_service_address("http://127.0.0.1:8081"),
+            (ServiceAddress{{"127.0.0.1", 8081, ""}, false, ""}));
+  EXPECT_EQ(parse_service_address("http://localhost/"), (ServiceAddress{{"localhost", 80, ""}, false, ""}));
+  EXPECT_EQ(parse_service_address("https://pay.internal"),
+            (ServiceAddress{{"pay.internal", 443, ""}, true, ""}));
+  EXPECT_EQ(parse_service_address("https://[::1]:8443"), (ServiceAddress{{"::1", 8443, ""}, true, ""}));
+  EXPECT_EQ(parse_service_address("unix:/run/pay.sock"),
+            (ServiceAddress{{"", 0, "/run/pay.sock"}, false, ""}));
 }
 
 TEST(HttpAddress, OfAServiceHasNoPathAndNoOtherScheme) {

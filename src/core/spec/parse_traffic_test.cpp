@@ -230,6 +230,7 @@ TEST(SpecGateway, ReadsEverythingThatItIsTold) {
     answer_time: 30s, body_time: 11s, drain_time: 6s}
   shadow: {memory: 32MB, body: 512kB, time: 3s, connections: 8, twin: 12.5%}
   health: {every: 1s, failures: 2}
+  read_your_writes: {cookie: seen, wait: 20ms}
 )"));
   const auto& gateway = *spec.gateway;
   EXPECT_EQ(gateway.listen[0].address, "unix:/run/g.sock");
@@ -254,6 +255,18 @@ TEST(SpecGateway, ReadsEverythingThatItIsTold) {
   EXPECT_EQ(gateway.shadow.twin_buckets, 1250u);
   EXPECT_EQ(gateway.health.every, 1s);
   EXPECT_EQ(gateway.health.failures, 2u);
+  EXPECT_EQ(gateway.read_your_writes.cookie, "seen");
+  EXPECT_EQ(gateway.read_your_writes.wait_max, 20ms);
+}
+
+TEST(SpecGateway, AClientCarriesAlongWhatItHasSeenInOnePlace) {
+  auto with = [](const std::string& rule) {
+    return with_routes("      - {route: 'GET /p/{payment_id}', read: latency}",
+                       "gateway:\n  listen: [\"127.0.0.1:8080\"]\n  read_your_writes: " + rule + "\n");
+  };
+  EXPECT_EQ(spec_of(with("{header: X-Seen}")).gateway->read_your_writes.header, "X-Seen");
+  for (auto rule : {"{header: X-Seen, cookie: seen}", "{wait: 20ms}"})
+    EXPECT_THAT(mistakes_in(with(rule)), ElementsAre(HasSubstr("needs one place where clients carry along")));
 }
 
 TEST(SpecRedaction, NamesWhatIsNeverKept) {

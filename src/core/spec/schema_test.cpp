@@ -88,6 +88,7 @@ gateway:
   redact: [$.a, header.X-Account]
   version_header: X-Version
   health: {every: 1s, failures: 2}
+  read_your_writes: {cookie: seen, wait: 20ms}
 exclude: [public.audit_log]
 limits: {workers: 4, rows_per_second: 5000, bytes_per_second: 50MB, retained_wal: 1GB, lag: 5s,
   active_sessions: 20, handover_prepare: 30s, write_pause: 500ms, on_ddl: pause}

@@ -202,8 +202,8 @@ Result<HttpResponse> ControlApi::get(const HttpRequest& request) {
     return as_json(events_json(TRY(service_.journal().after(after, limit))));
   }
   if (path == "handovers") {
-    auto entity = request.query.find("entity");
-    auto of = entity == request.query.end() ? std::nullopt : std::optional(entity->second);
+    auto asked = request.query.find("entity");
+    auto of = asked == request.query.end() ? std::nullopt : std::optional(asked->second);
     return as_json(TRY(handovers_json(service_.journal(), of, TRY(query_limit(request)))));
   }
   if (path == "traffic" || path == "differences") {

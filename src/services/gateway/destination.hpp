@@ -14,10 +14,18 @@
 namespace oxbow {
 
 struct Destination {
+  // What comes by a stream, and has not come yet.
+  struct Missing {
+    Side source;
+    std::uint64_t beat;  // the first one behind it
+  };
+
   Side side = Side::legacy;                         // that answers
   ShadowSkip shadow_skip = ShadowSkip::not_wanted;  // none: the other side gets a shadow
   bool waits = false;                               // ask again when the routing has changed
   bool writes = false;
+  std::optional<Missing> missing;    // the answering side may lack what the client has done: ask again later
+  bool tells_seen = false;           // the client is told how far it has seen
   std::string shadow_target;         // where the shadow goes there; empty: as the request
   bool takes_twin = false;           // legacy is asked once more, to see its own noise
   std::optional<std::size_t> route;  // in the routing's table; none: unlisted

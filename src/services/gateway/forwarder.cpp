@@ -4,14 +4,20 @@
 
 #include "runtime/cancellation.hpp"
 #include "runtime/real_clock.hpp"
+#include "runtime/sleep.hpp"
 #include "runtime/task_group.hpp"
 
 namespace oxbow {
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr std::size_t kFlushBytes = 64 << 10;
 constexpr std::size_t kTunnelBytes = 16 << 10;
-constexpr Duration kHeldMax = std::chrono::seconds(5);  // a handover gives up long before
+constexpr Duration kHeldMax = 5s;  // a handover gives up long before
+
+constexpr Duration kLookAtStream = 1ms;
+constexpr Duration kSeenFor = 10min;  // longer than a stream may lag that anybody reads from
 
 // RFC 9110, 9.2.2: what may be sent twice without changing more.
 bool is_idempotent(std::string_view method) {
@@ -82,16 +88,23 @@ boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
 Task<void> Forwarder::answer(Exchange& exchange) {
   if (exchange.has_body() && !expects_continue(exchange.client.request()))
     CO_TRY(co_await read_first_of_body(exchange));
+  bool has_waited_for_stream = false;
   while (true) {
     auto seen = hold_.seen();
     Router::Question question;
     router_.begin(exchange.client.request(), question);
+    if (has_waited_for_stream) question.stop_waiting();
     if (question.wants_body()) CO_TRY(co_await look_for_key(exchange, question));
     auto destination = router_.decide(question);
     if (!destination) continue;
     exchange.destination = std::move(*destination);
-    if (!exchange.destination.waits) break;
-    CO_TRY(co_await wait_for_home(exchange, seen));
+    if (exchange.destination.waits) {
+      CO_TRY(co_await wait_for_home(exchange, seen));
+      continue;
+    }
+    if (!exchange.destination.missing) break;
+    CO_TRY(co_await wait_for_stream(exchange.destination));
+    has_waited_for_stream = true;
   }
   prepare(exchange);
   auto& visit = exchange.visit;
@@ -128,6 +141,14 @@ Task<void> Forwarder::wait_for_home(Exchange& exchange, std::uint64_t seen) {
   if (!released && released.error().code == ErrorCode::timeout)
     co_return Err(ErrorCode::unreachable, "its cohort is being handed over for too long");
   co_return released;
+}
+
+// It brings what this client has done; what takes longer is asked where it was done.
+Task<void> Forwarder::wait_for_stream(const Destination& destination) {
+  auto until = monotonic_now() + destination.routing->read_your_writes.wait_max;
+  while (router_.is_missing(*destination.missing) && monotonic_now() < until)
+    CO_TRY(co_await sleep_for(kLookAtStream));
+  co_return Status{};
 }
 
 // Before anything is decided: it may come long behind its head. Who expects to be asked for it sends none
@@ -315,11 +336,20 @@ Task<void> Forwarder::relay(Exchange& exchange, UpstreamConnection& service) {
   }
   visit.status = service.head().status;
   if (exchange.copy) Shadows::keep_head(*exchange.copy, service.head().fields, service.head_bytes());
-  std::array<http1::OwnField, 2> own;
+  std::string seen;
+  std::array<http1::OwnField, 3> own;
   std::size_t owns = 0;
   if (exchange.destination.shows_state) {
     own[owns++] = {"X-Oxbow-Side", name(visit.side)};
     if (visit.state) own[owns++] = {"X-Oxbow-State", name(*visit.state)};
+  }
+  if (exchange.destination.tells_seen) {
+    const auto& rule = exchange.destination.routing->read_your_writes;
+    seen = to_text(router_.seen());
+    if (!rule.cookie.empty())
+      seen =
+          fmt::format("{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Lax", rule.cookie, seen, kSeenFor / 1s);
+    own[owns++] = {rule.cookie.empty() ? std::string_view(rule.header) : "Set-Cookie", seen};
   }
   client.begin_answer(service.head(), service.framing(), std::span(own).first(owns));
   if (!CO_TRY(relay_body_now(exchange, service))) CO_TRY(co_await relay_body(exchange, service));

@@ -29,6 +29,7 @@ class Forwarder {
 
   Task<void> answer(Exchange& exchange);
   Task<void> wait_for_home(Exchange& exchange, std::uint64_t seen);
+  Task<void> wait_for_stream(const Destination& destination);
   Task<void> look_for_key(Exchange& exchange, Router::Question& question);
   Task<void> read_first_of_body(Exchange& exchange);
   void prepare(Exchange& exchange);

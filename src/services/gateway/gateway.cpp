@@ -69,7 +69,7 @@ Gateway::Gateway(GatewayParts parts)
                       .on_pair = [this](auto copy) { judge_.offer(std::move(copy)); },
                       .on_skip = [this](const ShadowCopy& copy,
                                         ShadowSkip why) { judge_.skipped(copy.routing, copy.route, why); }}),
-      router_(parts_.routing, skew_, parts_.seed),
+      router_(parts_.routing, parts_.beats, skew_, parts_.seed),
       hold_(parts_.users.executor),
       judge_({.exemplars = parts_.exemplars,
               .now = parts_.now,

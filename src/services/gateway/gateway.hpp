@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "model/gateway_spec.hpp"
+#include "services/control/beat_board.hpp"
 #include "services/gateway/access_log.hpp"
 #include "services/gateway/forwarder.hpp"
 #include "services/gateway/http2_connection.hpp"
@@ -32,6 +33,7 @@ struct GatewayParts {
   std::vector<std::unique_ptr<Listener>> listeners;
   std::shared_ptr<const Routing> routing;
   ExemplarStore* exemplars = nullptr;
+  BeatBoard& beats;
   std::function<WallTime()> now;
   std::uint64_t seed = 0;
 };

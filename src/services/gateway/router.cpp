@@ -5,6 +5,12 @@
 namespace oxbow {
 namespace {
 
+SeenBeats seen_by(const RequestHead& head, const ReadYourWrites& rule) {
+  auto told = rule.cookie.empty() ? find_in_header(head.fields, rule.header)
+                                  : find_in_cookies(head.fields, rule.cookie);
+  return told.found == KeyFound::yes ? parse_seen(told.text) : SeenBeats();
+}
+
 ShadowSkip skip_of(ShadowWhy why) {
   switch (why) {
     case ShadowWhy::sent:
@@ -28,8 +34,8 @@ ShadowSkip skip_of(ShadowWhy why) {
 
 }  // namespace
 
-Router::Router(std::shared_ptr<const Routing> routing, SkewKeeper& skew, std::uint64_t seed)
-    : routing_(std::move(routing)), skew_(skew), random_(seed) {}
+Router::Router(std::shared_ptr<const Routing> routing, BeatBoard& beats, SkewKeeper& skew, std::uint64_t seed)
+    : routing_(std::move(routing)), beats_(beats), skew_(skew), random_(seed) {}
 
 void Router::publish(std::shared_ptr<const Routing> routing) {
   std::lock_guard lock(mutex_);
@@ -68,7 +74,10 @@ std::optional<Destination> Router::decide(Question& question) {
   if (question.body_key_) question.key_ = question.body_key_->result();
   auto decision = oxbow::decide(table, routing.state, question.match_, question.key_, question.head_->target);
   if (http1::wants_upgrade(*question.head_)) decide_upgrade(decision);
-  Destination destination{.side = decision.side, .shadow_skip = skip_of(decision.shadow_why)};
+  Destination destination;
+  if (routing.read_your_writes.is_on()) mind_own_writes(question, decision, destination);
+  destination.side = decision.side;
+  destination.shadow_skip = skip_of(decision.shadow_why);
   destination.waits = decision.waits;
   destination.writes = decision.is_write(table);
   destination.reason = name(decision.because);
@@ -81,7 +90,7 @@ std::optional<Destination> Router::decide(Question& question) {
   destination.entity = entity.name;
   destination.state = decision.state;
   if (decision.cohort) destination.cohort = entity.cohort_names[decision.cohort->value()];
-  if (destination.waits) return destination;
+  if (destination.waits || destination.missing) return destination;
   if (decision.cohort && question.key_.found == KeyFound::yes)
     skew_.record(routing.routes, decision.entity, *decision.cohort, question.key_.text, route.route.write);
   if (destination.shadow_skip != ShadowSkip::none) return destination;
@@ -89,6 +98,22 @@ std::optional<Destination> Router::decide(Question& question) {
     destination.shadow_target = shadow_target(table, question.match_, *question.head_);
   destination.takes_twin = route.route.read && random_.below(kBucketCount) < routing.twin_buckets;
   return destination;
+}
+
+// The stream is asked for a beat at once, because the next one by itself may be a second away.
+void Router::mind_own_writes(const Question& question, Decision& decision, Destination& destination) {
+  const auto& routing = *question.routing_;
+  if (auto source = lags_behind(decision, routing.routes->table, routing.state)) {
+    auto beat = seen_by(*question.head_, routing.read_your_writes).of(*source);
+    if (beat > 0 && !beats_.has_arrived(*source, beat)) {
+      beats_.hurry(*source);
+      if (question.waits_no_more_)
+        turn_to_authority(decision, routing.state);
+      else
+        destination.missing = {*source, beat};
+    }
+  }
+  destination.tells_seen = is_ahead(decision, routing.state);
 }
 
 }  // namespace oxbow

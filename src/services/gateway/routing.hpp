@@ -11,6 +11,7 @@
 #include "core/evidence/redactor.hpp"
 #include "core/parity/rules.hpp"
 #include "core/routing/decision.hpp"
+#include "model/gateway_spec.hpp"
 
 namespace oxbow {
 
@@ -41,6 +42,7 @@ struct Routing {
   std::uint32_t twin_buckets = 0;  // of kBucketCount shadowed reads, for which legacy is asked twice
   bool shows_state = false;        // to the client, in X-Oxbow-Side and X-Oxbow-State
   BegunAnew begun_anew;
+  ReadYourWrites read_your_writes;
 };
 
 }  // namespace oxbow

@@ -155,6 +155,7 @@ Task<void> LogFollower::commit_group() {
   if (group_begun_ || touched_us || monotonic_now() - stored_at_ > kIdleStoreEvery)
     CO_TRY(co_await store_position());
   applier.group_committed();
+  parts_.context.beats.arrive(source_of(parts_.context.plan.course), beat_);
   parts_.close_released();
   CO_TRY(co_await reach_markers());
   holds_gate_ = false;

@@ -34,16 +34,16 @@ bool is_among(const CohortSets& sets, const std::string& entity, CohortId cohort
 
 Pipeline::Pipeline(boost::asio::any_io_executor executor, const Spec& spec, PipelinePorts ports,
                    std::function<void(Finding)> report, FindingCloser close_findings, DataFacts known,
-                   Protections protections)
+                   Protections protections, BeatBoard& beats)
     : executor_(executor),
       spec_(spec),
       ports_(std::move(ports)),
       report_(std::move(report)),
       close_findings_(std::move(close_findings)),
       there_({executor, spec, Course::there, ports_.stream(Course::there), report_, close_findings_,
-              protections}),
-      back_(
-          {executor, spec, Course::back, ports_.stream(Course::back), report_, close_findings_, protections}),
+              protections, beats}),
+      back_({executor, spec, Course::back, ports_.stream(Course::back), report_, close_findings_, protections,
+             beats}),
       back_watch_(there_, back_),
       waits_(executor, ports_),
       facts_(std::move(known)),

@@ -28,7 +28,7 @@ class Pipeline final : public DataPlane {
  public:
   Pipeline(boost::asio::any_io_executor executor, const Spec& spec, PipelinePorts ports,
            std::function<void(Finding)> report, FindingCloser close_findings, DataFacts known,
-           Protections protections);
+           Protections protections, BeatBoard& beats);
   ~Pipeline() override;
 
   // Works until it is asked to stop.

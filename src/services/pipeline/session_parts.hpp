@@ -15,6 +15,7 @@
 #include "model/plane_status.hpp"
 #include "ports/finding_store.hpp"
 #include "runtime/gate.hpp"
+#include "services/control/beat_board.hpp"
 #include "services/pipeline/backfill_control.hpp"
 #include "services/pipeline/plan.hpp"
 #include "services/pipeline/ports.hpp"
@@ -38,6 +39,7 @@ struct SessionContext {
   std::function<void(Finding)> report;
   FindingCloser close_findings;
   Protections protections;
+  BeatBoard& beats;
   bool& begins_anew;  // a stream that is there is nobody's, and has to go first
   bool careful =
       false;  // the last session came upon something in the log that can only be taken step by step

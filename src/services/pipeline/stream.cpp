@@ -181,7 +181,7 @@ Task<void> Stream::run_session() {
     session_ = std::make_unique<StreamSession>(
         SessionContext{parts_.executor, parts_.spec, *plan_, parts_.ports, *source_, *target_, control_,
                        carried_, at_home_on_target_, parts_.report, parts_.close_findings, parts_.protections,
-                       begins_anew_, careful_});
+                       parts_.beats, begins_anew_, careful_});
     session_tasks_ = std::make_unique<TaskGroup>(parts_.executor);
     session_tasks_->spawn(session_->run());
     ended = co_await session_tasks_->wait();

@@ -37,6 +37,7 @@ class Stream {
     std::function<void(Finding)> report;
     FindingCloser close_findings;
     Protections protections;
+    BeatBoard& beats;
   };
 
   explicit Stream(Parts parts);

@@ -155,6 +155,7 @@ Task<void> StreamSession::end_strange_stream() {
 // log goes on from an earlier place, with other transactions than those that the target has applied.
 Task<void> StreamSession::refuse_what_went_back(const StreamPosition& position, Lsn log_end) {
   auto beat = CO_TRY(co_await parts_.context.source.last_beat());
+  parts_.context.beats.begin(source_of(parts_.context.plan.course), beat);
   if (position.lsn <= log_end && position.beat <= beat) co_return Status{};
   auto source = name(source_of(parts_.context.plan.course));
   co_return Err(
@@ -482,14 +483,17 @@ Task<Lsn> StreamSession::at_marker(std::function<Task<void>()> at_barrier) {
 Task<void> StreamSession::keep_house() {
   auto source = parts_.context.ports.source_admin();
   auto target = parts_.context.ports.target_admin();
+  auto& beats = parts_.context.beats;
+  auto from = source_of(parts_.context.plan.course);
   Instant last_heartbeat{};
   Instant last_round{};
   while (true) {
     CO_TRY(co_await sleep_for(kHeartbeatWhileWaiting));
     auto now = monotonic_now();
-    if (now - last_heartbeat >= (parts_.waiting_for_log > 0 ? kHeartbeatWhileWaiting : kHeartbeat)) {
+    bool is_waited_for = parts_.waiting_for_log > 0 || beats.is_hurried(from);
+    if (now - last_heartbeat >= (is_waited_for ? kHeartbeatWhileWaiting : kHeartbeat)) {
       last_heartbeat = now;
-      CO_TRY(co_await source->beat(static_cast<std::uint64_t>(wall_now().time_since_epoch().count())));
+      CO_TRY(co_await source->beat(beats.send(from, wall_now())));
     }
     if (now - last_round < kHousekeeping) continue;
     last_round = now;
