@@ -475,6 +475,11 @@ void add_order_commands(Cli& cli) {
             "stop the whole migration at once, until `oxbow resume`: nothing is copied, applied, compared or "
             "advanced");
 
+  auto [retire, retire_order] = add_order(
+      cli, "retire",
+      "record that nobody reads the legacy tables of an entity any more; refused while anybody does");
+  retire->add_option("ENTITY", retire_order->entity, "the entity, as the spec names it")->required();
+
   auto [pause, pause_order] = add_order(cli, "pause", "hold the backfill; changes are still applied");
   pause->add_option("ENTITY", pause_order->entity, "one entity (default: all)");
   auto [resume, resume_order] = add_order(cli, "resume", "end a pause, or the halt");

@@ -42,6 +42,9 @@ PipelinePorts ports_of(const Spec& spec) {
   ports.session_watch = [=](Side side) { return postgres::make_session_watch(on(side), migration); };
   ports.guards = [=](Side side) { return postgres::make_guards(on(side), migration, side); };
   ports.sequences = [=](Side side) { return postgres::make_sequences(on(side), migration); };
+  ports.reader_search = [=] {
+    return postgres::make_reader_search(on(Side::legacy), on(Side::new_side), migration);
+  };
   return ports;
 }
 

@@ -22,6 +22,7 @@ enum class FindingKind {
   stream_given_up,  // the source kept too much log for it
   spec_not_taken,   // the spec's file was changed, and is not what is in force
   guard_lost,       // a server has forgotten what a guard had been told; it was told again
+  legacy_read,      // somebody reads, or could read, legacy tables of an entity that was cut over
   service_failing,  // an address of a service has failed several times in a row and has not answered since
 };
 
@@ -30,7 +31,8 @@ inline constexpr std::array kFindingKindNames = {
     std::string_view("quarantined-row"), std::string_view("drift"),
     std::string_view("not-covered"),     std::string_view("rows-unexpected"),
     std::string_view("stream-given-up"), std::string_view("spec-not-taken"),
-    std::string_view("guard-lost"),      std::string_view("service-failing")};
+    std::string_view("guard-lost"),      std::string_view("legacy-read"),
+    std::string_view("service-failing")};
 
 constexpr std::string_view name(FindingKind kind) {
   return kFindingKindNames[static_cast<std::size_t>(kind)];

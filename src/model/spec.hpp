@@ -140,7 +140,8 @@ struct Spec {
   std::optional<Duration> rollback_rehearsed_within;
   std::optional<std::chrono::year_month_day> remove_by;
   std::string deletion_owner;
-  std::string hash;  // SHA-256 of the file, lower-case hex
+  Duration quiet_for = std::chrono::days(7);  // nobody has read the legacy tables, before they are retired
+  std::string hash;                           // SHA-256 of the file, lower-case hex
 
   const EntitySpec* find_entity(std::string_view name) const;
 };

@@ -6,6 +6,7 @@
 #include "adapters/postgres/guards.hpp"
 #include "adapters/postgres/log_stream.hpp"
 #include "adapters/postgres/names.hpp"
+#include "adapters/postgres/reader_search.hpp"
 #include "adapters/postgres/row_trial.hpp"
 #include "adapters/postgres/sequences.hpp"
 #include "adapters/postgres/session_watch.hpp"
@@ -75,6 +76,12 @@ std::unique_ptr<Sequences> make_sequences(std::string url, std::string migration
 
 std::unique_ptr<SessionWatch> make_session_watch(std::string url, std::string migration) {
   return std::make_unique<PgSessionWatch>(settings_for(std::move(url), migration, "watch"), migration);
+}
+
+std::unique_ptr<ReaderSearch> make_reader_search(std::string legacy_url, std::string new_url,
+                                                 std::string migration) {
+  return std::make_unique<PgReaderSearch>(settings_for(std::move(legacy_url), migration, "readers"),
+                                          settings_for(std::move(new_url), migration, "readers"), migration);
 }
 
 }  // namespace oxbow::postgres

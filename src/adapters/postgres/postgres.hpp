@@ -13,6 +13,7 @@
 #include "ports/admin.hpp"
 #include "ports/guards.hpp"
 #include "ports/log.hpp"
+#include "ports/reader_search.hpp"
 #include "ports/row_trial.hpp"
 #include "ports/rows.hpp"
 #include "ports/sequences.hpp"
@@ -45,6 +46,9 @@ std::unique_ptr<Guards> make_guards(std::string url, std::string migration, Side
 std::unique_ptr<Sequences> make_sequences(std::string url, std::string migration);
 
 std::unique_ptr<SessionWatch> make_session_watch(std::string url, std::string migration);
+
+std::unique_ptr<ReaderSearch> make_reader_search(std::string legacy_url, std::string new_url,
+                                                 std::string migration);
 
 // What of a migration is on one side, of both of its streams and of the guards of these entities: one phrase
 // each, as "replication slot oxbow_shop".

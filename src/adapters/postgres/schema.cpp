@@ -32,6 +32,10 @@ CREATE TABLE IF NOT EXISTS oxbow.leaf_identity (
   migration text, table_schema text, table_name text, identity text NOT NULL, index_name text NOT NULL,
   PRIMARY KEY (migration, table_schema, table_name));
 COMMENT ON TABLE oxbow.leaf_identity IS 'Replica identities that new partitions of these tables need.';
+CREATE TABLE IF NOT EXISTS oxbow.reader_count (
+  migration text, relid oid, scans bigint NOT NULL, since timestamptz NOT NULL,
+  looked_at timestamptz NOT NULL, PRIMARY KEY (migration, relid));
+COMMENT ON TABLE oxbow.reader_count IS 'How often tables that nobody should read had been read.';
 CREATE OR REPLACE FUNCTION oxbow.give_identity() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $give$
 DECLARE
@@ -200,7 +204,7 @@ Task<std::vector<std::string>> remove_schema(Connection& connection, std::string
   };
   std::string sql = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('oxbow schema', 0));";
   if (role == Role::source) {
-    for (auto table : {"identity", "leaf_identity"}) forget(sql, table);
+    for (auto table : {"identity", "leaf_identity", "reader_count"}) forget(sql, table);
     sql += fmt::format("DROP SEQUENCE IF EXISTS {};", beat_name(migration));
   } else {
     for (auto table : {"stream", "range", "quarantine", "rogue_write", "part", "truncation"})

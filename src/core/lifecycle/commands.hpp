@@ -87,6 +87,12 @@ struct BeginAnew {
   std::optional<std::string> route;
 };
 
+// Nobody needs the legacy tables of an entity any more, by this evidence.
+struct Retire {
+  std::string entity;
+  std::string evidence = {};
+};
+
 // A row of the new side waits that legacy does not take; and the end of that, which needs a proof.
 struct NarrowEnvelope {
   Scope scope;
@@ -111,7 +117,7 @@ struct EndTransition {
 
 using Wish = std::variant<AdoptSpec, Advance, Rollback, Pause, Resume, Halt, SetRate, BeginVerify, EndVerify,
                           RetryQuarantined, CloseFindings, BeginAnew, MoveAuthority, EndTransition,
-                          NarrowEnvelope, WidenEnvelope>;
+                          NarrowEnvelope, WidenEnvelope, Retire>;
 
 struct Command {
   std::string who;  // "root", "oxbow"

@@ -32,7 +32,8 @@ constexpr std::array<std::string_view, std::variant_size_v<Happening>> kKinds = 
                                                                                  "handover-called-back",
                                                                                  "envelope-narrowed",
                                                                                  "envelope-widened",
-                                                                                 "loss-accepted"};
+                                                                                 "loss-accepted",
+                                                                                 "retired"};
 
 std::uint64_t to_number(WallTime time) {
   return static_cast<std::uint64_t>(time.time_since_epoch().count());
@@ -133,6 +134,10 @@ struct FieldWriter {
   void operator()(const QuarantineRetried& what) const { record["key"] = what.key; }
   void operator()(const FindingsClosed& what) const { record["which"] = what.which; }
   void operator()(const BegunAnew& what) const { record["route"] = what.route; }
+  void operator()(const Retired& what) const {
+    record["entity"] = what.entity;
+    record["evidence"] = what.evidence;
+  }
 };
 
 Result<Scope> read_scope(const Record& record) {
@@ -240,6 +245,8 @@ Result<Happening> read_happening(std::string_view kind, const Record& record) {
     return LossAccepted{TRY(read_scope(record)),
                         {TRY(number_field(record, "rows")), TRY(text_field(record, "digest"))}};
   }
+  if (kind == "retired")
+    return Retired{TRY(text_field(record, "entity")), TRY(text_field(record, "evidence"))};
   if (kind == "begun-anew") return BegunAnew{TRY(text_field(record, "route"))};
   return Err(ErrorCode::unsupported,
              "this oxbow does not know events of kind `{}`; use the version that wrote it", kind);
@@ -309,6 +316,9 @@ struct Describer {
   }
   std::string operator()(const FindingsClosed& what) const {
     return fmt::format("findings were closed by hand: {}", what.which);
+  }
+  std::string operator()(const Retired& what) const {
+    return fmt::format("the legacy tables of {} are retired: {}", what.entity, what.evidence);
   }
   std::string operator()(const BegunAnew& what) const {
     return fmt::format("the comparison of answers begins anew for {}",

@@ -147,10 +147,18 @@ struct LossAccepted {
   friend bool operator==(const LossAccepted&, const LossAccepted&) = default;
 };
 
-using Happening =
-    std::variant<SpecAdopted, TransitionBegan, TransitionDone, TransitionFailed, Paused, Resumed, Halted,
-                 HaltEnded, RateSet, VerifyBegan, VerifyEnded, QuarantineRetried, FindingsClosed, BegunAnew,
-                 AuthorityMoved, HandoverCalledBack, EnvelopeNarrowed, EnvelopeWidened, LossAccepted>;
+// The legacy tables of the entity may go.
+struct Retired {
+  std::string entity;
+  std::string evidence;
+
+  friend bool operator==(const Retired&, const Retired&) = default;
+};
+
+using Happening = std::variant<SpecAdopted, TransitionBegan, TransitionDone, TransitionFailed, Paused,
+                               Resumed, Halted, HaltEnded, RateSet, VerifyBegan, VerifyEnded,
+                               QuarantineRetried, FindingsClosed, BegunAnew, AuthorityMoved,
+                               HandoverCalledBack, EnvelopeNarrowed, EnvelopeWidened, LossAccepted, Retired>;
 
 struct Event {
   WallTime at{};

@@ -33,7 +33,8 @@ std::vector<Happening> every_kind() {
           HandoverCalledBack{kPilot},
           EnvelopeNarrowed{kPilot, "shop.purchase", "id=7", "no legacy value stands for refunded"},
           EnvelopeWidened{kPilot},
-          LossAccepted{kPilot, {2, "0123abcd"}}};
+          LossAccepted{kPilot, {2, "0123abcd"}},
+          Retired{"payment", "nobody was ever seen reading"}};
 }
 
 TEST(Event, EveryKindComesBackAsItWasWritten) {

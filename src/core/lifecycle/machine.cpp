@@ -127,6 +127,17 @@ class Decision {
     return events_;
   }
 
+  Result<Events> operator()(const Retire& wish) {
+    for (const auto& [scope, life] : TRY(cohorts_of(wish.entity, std::nullopt))) {
+      if (life.state == State::fully_cutover && !life.moving_to) continue;
+      return Err(ErrorCode::illegal_transition,
+                 "{} is in `{}`, and an entity is retired when all of its cohorts are in `fully-cutover`",
+                 to_string(scope), name(life.state));
+    }
+    if (!lifecycle_.retired.contains(wish.entity)) happened(Retired{wish.entity, wish.evidence});
+    return events_;
+  }
+
   Result<Events> operator()(const BeginAnew& wish) {
     happened(BegunAnew{wish.route.value_or("")});
     return events_;
@@ -405,6 +416,8 @@ class Application {
   void operator()(const QuarantineRetried&) {}
   void operator()(const FindingsClosed&) {}
 
+  void operator()(const Retired& what) { lifecycle_.retired[what.entity] = event_.at; }
+
   void operator()(const BegunAnew& what) {
     if (what.route.empty()) lifecycle_.begun_anew.clear();
     lifecycle_.begun_anew[what.route] = event_.at;
@@ -491,6 +504,11 @@ std::vector<std::string> actions_of(const std::vector<Event>& events) {
       actions.push_back("legacy: read those rows again, each as it is when its turn comes");
       actions.push_back("new: write each and release its key in one transaction; who is refused again stays");
     }
+    if (auto* retired = std::get_if<Retired>(&event.what))
+      actions.push_back(
+          fmt::format("legacy: the tables of {} stay closed until they are dropped; nobody looks for "
+                      "their readers any more",
+                      retired->entity));
     auto* began = std::get_if<TransitionBegan>(&event.what);
     if (!began) continue;
     auto scope = to_string(began->scope);

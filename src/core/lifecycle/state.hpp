@@ -90,6 +90,8 @@ struct Lifecycle {
   WallTime halted_at{};
   std::optional<Rate> rate;  // ordered by an operator; none: what the spec says
 
+  std::map<std::string, WallTime> retired;  // by entity: since when nobody needs its legacy tables
+
   // When the comparison of answers began anew, by route; "" stands for all.
   std::map<std::string, WallTime> begun_anew;
 

@@ -312,7 +312,9 @@ constexpr Shape kRollback =
 
 constexpr std::array kSunsetKeys = {
     KeyShape{"remove_by", &kDateValue, kRequired, "The day by which the legacy system is gone."},
-    KeyShape{"deletion_owner", &kFilledValue, kRequired, "Who removes it."}};
+    KeyShape{"deletion_owner", &kFilledValue, kRequired, "Who removes it."},
+    KeyShape{"quiet_for", &kDurationValue, kOptional,
+             "So long nobody may have read legacy tables before they are retired; 7d if left out."}};
 constexpr Shape kSunset =
     object("sunset", "a sunset such as {remove_by: 2027-04-01, deletion_owner: team-platform}", kSunsetKeys);
 

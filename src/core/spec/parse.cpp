@@ -105,6 +105,7 @@ void bind_top(const SpecNode& root, Spec& spec) {
   if (const auto* sunset = decided(root, "sunset")) {
     spec.remove_by = parsed_at(*sunset, "remove_by", parse_calendar_date);
     spec.deletion_owner = text_at(*sunset, "deletion_owner");
+    spec.quiet_for = parsed_at(*sunset, "quiet_for", parse_duration).value_or(spec.quiet_for);
   }
 }
 

@@ -98,7 +98,7 @@ gates:
   new-read: {divergence_max: 0}
   fully-cutover: {divergence_max: 0}
 rollback: {deadline: 2027-02-01, rehearsed_within: 14d}
-sunset: {remove_by: 2027-04-01, deletion_owner: d}
+sunset: {remove_by: 2027-04-01, deletion_owner: d, quiet_for: 3d}
 )";
 
 // Walks over all parts of a tree; `change` changes one of them, calls `changed` and puts it back.

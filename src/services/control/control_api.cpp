@@ -72,6 +72,7 @@ Result<Wish> to_wish(std::string_view operation, RequestFields& fields, Rate rat
   if (operation == "halt") return Halt{};
   if (operation == "verify") return BeginVerify{fields.text("entity")};
   if (operation == "retry") return RetryQuarantined{fields.text("key")};
+  if (operation == "retire") return Retire{TRY(required(fields.text("entity"), "entity"))};
   if (operation == "anew") return BeginAnew{fields.text("route")};
   if (operation == "close-findings") return CloseFindings{TRY(required(fields.text("which"), "which"))};
   if (operation == "rate") {
@@ -204,7 +205,8 @@ Result<HttpResponse> ControlApi::get(const HttpRequest& request) {
   if (path == "handovers") {
     auto asked = request.query.find("entity");
     auto of = asked == request.query.end() ? std::nullopt : std::optional(asked->second);
-    return as_json(TRY(handovers_json(service_.journal(), of, TRY(query_limit(request)))));
+    auto limit = TRY(query_limit(request));
+    return as_json(TRY(handovers_json(service_.journal(), of, limit)));
   }
   if (path == "traffic" || path == "differences") {
     auto text = [&](const char* name) {

@@ -15,6 +15,7 @@
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
 #include "runtime/task_group.hpp"
+#include "services/control/reader_watch.hpp"
 
 namespace oxbow {
 namespace {
@@ -146,13 +147,16 @@ struct ControlService::Impl {
   std::map<Scope, std::string> handovers;  // under way, and what is being done
   std::uint64_t attempts_before = 0;       // transitions that an earlier process began
   std::map<Scope, WallTime> emptied_at;    // since when nothing waits of a cohort that was narrowed
+  ReaderWatch readers;
 
   Impl(asio::any_io_executor on, ControlParts with, Journal opened)
       : executor(on),
         parts(std::move(with)),
         journal(std::move(opened)),
         started_at(parts.now()),
-        woken(executor) {}
+        woken(executor),
+        readers({parts.spec, parts.findings, parts.plane, parts.now,
+                 [this]() -> const Lifecycle& { return lifecycle(); }}) {}
 
   const Lifecycle& lifecycle() const { return journal.lifecycle(); }
 
@@ -185,6 +189,16 @@ struct ControlService::Impl {
                            parts.spec.rollback_deadline, now});
   }
 
+  Result<Command> with_evidence(Command command) const {
+    auto* retire = std::get_if<Retire>(&command.wish);
+    if (retire == nullptr) return with_losses(std::move(command));
+    auto events = TRY(decide(lifecycle(), command, parts.now()));
+    if (events.empty()) return command;
+    auto facts = TRY(readers.facts(retire->entity));
+    retire->evidence = TRY(judge_retirement(facts));
+    return command;
+  }
+
   // A rollback that gives the authority back needs to know what it loses, and a person's word for it.
   Result<Command> with_losses(Command command) const {
     auto* rollback = std::get_if<Rollback>(&command.wish);
@@ -208,7 +222,7 @@ struct ControlService::Impl {
   }
 
   Result<std::vector<Event>> execute(const Command& wished) {
-    auto command = TRY(with_losses(wished));
+    auto command = TRY(with_evidence(wished));
     auto events = TRY(journal.execute(command, parts.now()));
     for (const auto& event : events) act(event);
     tell();
@@ -621,6 +635,7 @@ Task<void> ControlService::run() {
   group.spawn(impl_->watch_facts());
   group.spawn(impl_->keep_guards());
   group.spawn(impl_->watch_envelopes());
+  group.spawn(impl_->readers.run());
   co_return co_await group.wait();
 }
 
@@ -629,7 +644,7 @@ Result<std::vector<Event>> ControlService::execute(const Command& command) {
 }
 
 Result<std::vector<Event>> ControlService::rehearse(const Command& command) const {
-  return decide(lifecycle(), TRY(impl_->with_losses(command)), impl_->parts.now());
+  return decide(lifecycle(), TRY(impl_->with_evidence(command)), impl_->parts.now());
 }
 
 Result<VerifyId> ControlService::verify(const Command& command, std::uint64_t rows_per_second_max) {

@@ -129,6 +129,7 @@ class FakePlane : public DataPlane {
     if (key == "9") return Err(ErrorCode::not_found, "no row with key 9 waits in quarantine");
     return 3;
   }
+  Task<ReadersSeen> look_for_readers(std::string, ReaderLook) override { co_return readers; }
   PlaneStatus status() const override { return plane_status; }
   StreamBackFacts stream_back() const override { return way_back; }
   Task<std::vector<LostRow>> preview_loss(MirrorScope scope) override {
@@ -159,6 +160,7 @@ class FakePlane : public DataPlane {
   std::uint64_t verify_rate = 0;
   VerifyReport report;
   PlaneStatus plane_status;
+  ReadersSeen readers;
   StreamBackFacts way_back;
   std::vector<LostRow> lost_rows;
   DataFacts data_facts;

@@ -15,6 +15,7 @@
 #include "core/routing/data_facts.hpp"
 #include "model/cohort.hpp"
 #include "model/plane_status.hpp"
+#include "model/reader_seen.hpp"
 #include "runtime/task.hpp"
 #include "services/control/handover_order.hpp"
 
@@ -105,6 +106,11 @@ class DataPlane {
   // the stream does not run. Whoever is refused once more stays. Asked before the journal, which holds only
   // orders that could be carried out.
   virtual Result<std::uint64_t> retry_quarantined(std::optional<std::string> key) = 0;
+
+  // Who reads, or could read, the legacy tables of an entity that was cut over. At `thorough` looks what the
+  // server has counted since the last one is told, too.
+  enum class ReaderLook { quick, thorough };
+  virtual Task<ReadersSeen> look_for_readers(std::string entity, ReaderLook look) = 0;
 
   virtual PlaneStatus status() const = 0;
 

@@ -441,6 +441,15 @@ std::vector<TableStatus> Pipeline::table_status() const {
   return tables;
 }
 
+Task<ReadersSeen> Pipeline::look_for_readers(std::string entity, ReaderLook look) {
+  auto& search = reader_searches_[entity];
+  if (!search) search = ports_.reader_search();
+  std::vector<TableName> tables;
+  for (const auto& table : spec_.find_entity(entity)->tables) tables.push_back(table.legacy);
+  if (look == ReaderLook::quick) return search->look_at_sessions(std::move(tables));
+  return search->look(std::move(tables));
+}
+
 PlaneStatus Pipeline::status() const {
   PlaneStatus status;
   status.rate = there_.control().rate();

@@ -49,6 +49,7 @@ class Pipeline final : public DataPlane {
                                 std::uint64_t rows_per_second_max) override;
   Result<VerifyReport> verify_report(VerifyId id) const override;
   Result<std::uint64_t> retry_quarantined(std::optional<std::string> key) override;
+  Task<ReadersSeen> look_for_readers(std::string entity, ReaderLook look) override;
   PlaneStatus status() const override;
   StreamBackFacts stream_back() const override { return back_watch_.facts(); }
   Task<std::vector<LostRow>> preview_loss(MirrorScope scope) override;
@@ -90,7 +91,8 @@ class Pipeline final : public DataPlane {
   std::vector<VerifyReport> reports_;
   std::uint64_t next_verify_ = 0;
   bool verifying_ = false;
-  std::map<Side, std::unique_ptr<Guards>> kept_guards_;  // connected once
+  std::map<Side, std::unique_ptr<Guards>> kept_guards_;                   // connected once
+  std::map<std::string, std::unique_ptr<ReaderSearch>> reader_searches_;  // by entity
 };
 
 }  // namespace oxbow

@@ -10,6 +10,7 @@
 #include "ports/admin.hpp"
 #include "ports/guards.hpp"
 #include "ports/log.hpp"
+#include "ports/reader_search.hpp"
 #include "ports/rows.hpp"
 #include "ports/sequences.hpp"
 #include "ports/session_watch.hpp"
@@ -31,6 +32,7 @@ struct PipelinePorts {
   std::function<std::unique_ptr<SessionWatch>(Side)> session_watch;
   std::function<std::unique_ptr<Guards>(Side)> guards;
   std::function<std::unique_ptr<Sequences>(Side)> sequences;
+  std::function<std::unique_ptr<ReaderSearch>()> reader_search;
 };
 
 }  // namespace oxbow

@@ -266,8 +266,11 @@ Task<void> RangeCopier::place(Attempt& attempt, std::vector<WriteStep>& steps) {
     step = RowWrite{};
   }
   std::erase_if(steps, [](const auto& step) { return std::holds_alternative<RowWrite>(step); });
-  if (attempt.record.range.is_point() && !attempt.copy.has_rejected()) CO_TRY(co_await make_room(attempt));
   CO_TRY(co_await write(attempt, std::move(changes)));
+  // A row that stands there keeps what its source knows nothing of; one whose source is gone goes.
+  bool may_go = attempt.record.range.is_point() && !attempt.copy.has_rejected();
+  if (may_go && !CO_TRY(co_await attempt.writer.holds_rows({.table = attempt.stage->name})))
+    CO_TRY(co_await make_room(attempt));
   co_return co_await attempt.writer.place(attempt.table.mapping.target, rows_on_new(attempt));
 }
 

@@ -143,9 +143,9 @@ void StepWriter::report_refused(const QuarantineRecord& record) {
        .table = to_string(table.mapping.source),
        .key = record.key,
        .sentence =
-           fmt::format("the new side does not take a row of {}; it waits in quarantine, and so do later "
+           fmt::format("the {} side does not take a row of {}; it waits in quarantine, and so do later "
                        "changes of its key: mend the cause, then run `oxbow quarantine --retry KEY`",
-                       to_string(table.mapping.source)),
+                       name(target_of(plan_.course)), to_string(table.mapping.source)),
        .detail = record.reason,
        .owner = parts_.context.spec.owners.coexistence});
 }

@@ -557,8 +557,12 @@ std::string StreamSession::describe_range(const KeySearch::Table& table, const K
   const auto& entity = parts_.context.plan.tables[table.id].entity;
   const auto& cohorts = parts_.context.spec.find_entity(entity)->cohorts;
   auto cohort = cohorts.size() == 1 ? std::optional(CohortId(0)) : row.cohort;
-  if (cohort && !parts_.applier->fences(table.id).covers(*cohort))
-    return fmt::format("it belongs to {}/{}, which is in legacy", entity, cohorts[cohort->value()].name);
+  if (cohort && !parts_.applier->fences(table.id).covers(*cohort)) {
+    auto there = parts_.context.at_home_on_target.find(entity);
+    bool is_there = there != parts_.context.at_home_on_target.end() && there->second.contains(*cohort);
+    return fmt::format("it belongs to {}/{}, which is {}", entity, cohorts[cohort->value()].name,
+                       is_there ? "at home on the new side" : "in legacy");
+  }
   constexpr std::string_view phases[] = {"waits for its copy", "is being copied", "is copied",
                                          "follows the log"};
   std::vector<Field> fields;
