@@ -180,6 +180,7 @@ Status run(const Settings& settings, const Spec& spec, SqliteStore& store, DataF
   asio::co_spawn(context, group.wait(), [&](std::exception_ptr, Status ended) {
     outcome = std::move(ended);
     signals.forget();
+    context.stop();  // connections that rest have timers, which are nothing to wait for
   });
   log_info("{} is up; the control API is at {}", spec.migration, settings.socket_path());
   if (gateway) gateway->start();
