@@ -74,6 +74,12 @@ INSTANTIATE_TEST_SUITE_P(
         Shown{"at 2026-11-21T06:00:00.123456Z", "at 2026-11-21T06:00:00.123456Z"},
         Shown{"550e8400-e29b-41d4-a716-446655440000", "550e8400-e29b-41d4-a716-446655440000"},
         Shown{"etag 1234567890123456abcdef", "etag 1234567890123456abcdef"},
+        Shown{"/a?user=bob%40corp.example&x=1", "/a?user=[redacted e-mail]&x=1"},
+        Shown{R"({"a": "{\"password\": \"hunter2\", \"n\": 1}"})",
+              R"({"a": "{\"password\": [redacted], \"n\": 1}"})"},
+        Shown{R"("{\\\"pin\\\":\\\"12\\\",\\\"n\\\":1}")", R"("{\\\"pin\\\":[redacted],\\\"n\\\":1}")"},
+        Shown{"<user><password>hunter2</password></user>", "<user><password>[redacted]</password></user>"},
+        Shown{"token > 7 and a<token", "token > 7 and a<token"},
         Shown{"{\"token\": \"a\\\"b\", \"n\": 1}", "{\"token\": [redacted], \"n\": 1}"}));
 
 TEST(Redaction, KeepsTheShapeOfJson) {

@@ -76,7 +76,7 @@ class SecretScan {
   std::string run() {
     while (at_ < text_.size()) {
       char c = text_[at_];
-      if (c == '@' && take_email()) continue;
+      if (name_letter(at_).letter == '@' && take_email()) continue;
       if (c == '%' && is_letter(name_letter(at_).letter) && take_named()) continue;
       if (is_digit(c)) {
         if (!take_digits()) copy_to(end_of_run(text_, at_, is_word));
@@ -116,8 +116,9 @@ class SecretScan {
     while (begin > 0 && is_local(out_[begin - 1])) --begin;
     // The letter of an escape, as in "\n", belongs to its backslash.
     if (begin > 0 && begin < out_.size() && out_[begin - 1] == '\\') ++begin;
-    auto end = end_of_run(text_, at_ + 1, [](char c) { return is_word(c) || c == '.' || c == '-'; });
-    auto domain = text_.substr(at_ + 1, end - at_ - 1);
+    auto domain_at = at_ + name_letter(at_).bytes;
+    auto end = end_of_run(text_, domain_at, [](char c) { return is_word(c) || c == '.' || c == '-'; });
+    auto domain = text_.substr(domain_at, end - domain_at);
     if (begin == out_.size() || domain.find('.') == std::string_view::npos) return false;
     out_.resize(begin);
     out_ += "[redacted e-mail]";
@@ -184,7 +185,13 @@ class SecretScan {
     return true;
   }
 
-  // password=..., pass%77ord%3D..., "token": "...", Cookie: ...
+  // A quote, which inside of a text that is itself quoted has backslashes before it.
+  std::size_t end_of_quote(std::size_t at) const {
+    auto quote = end_of_run(text_, at, [](char c) { return c == '\\'; });
+    return quote < text_.size() && text_[quote] == '"' ? quote + 1 : at;
+  }
+
+  // password=..., pass%77ord%3D..., "token": "...", Cookie: ..., <password>...
   bool take_named() {
     if (at_ < no_name_before_) return false;
     std::string name;
@@ -194,10 +201,12 @@ class SecretScan {
       name += name_letter(value).letter;
     }
     auto name_end = value;
-    if (value < text_.size() && text_[value] == '"') ++value;
+    value = end_of_quote(value);
     value = end_of_run(text_, value, [](char c) { return c == ' '; });
     auto separator = value < text_.size() ? name_letter(value) : NameLetter{};
-    if ((separator.letter != '=' && separator.letter != ':') || !is_secret_name(name)) {
+    bool is_tag = separator.letter == '>' && at_ > 0 && text_[at_ - 1] == '<' && value == name_end;
+    bool names_value = separator.letter == '=' || separator.letter == ':' || is_tag;
+    if (!names_value || !is_secret_name(name)) {
       no_name_before_ = name_end;  // what a part of it is called has been seen, too
       return false;
     }
@@ -212,8 +221,13 @@ class SecretScan {
     if (starts_with_word(name, "cookie") || starts_with_word(name, "set-cookie") ||
         starts_with_word(name, "authorization") || starts_with_word(name, "proxy-authorization"))
       return end_of_run(text_, at_, [](char c) { return c != '\n' && c != '\r'; });
-    if (at_ < text_.size() && text_[at_] == '"') {
-      auto end = at_ + 1;
+    if (auto begin = end_of_quote(at_); begin > at_) {
+      auto quote = text_.substr(at_, begin - at_);  // what opens it also closes it
+      if (quote.size() > 1) {
+        auto end = text_.find(quote, begin);
+        return end == std::string_view::npos ? text_.size() : end + quote.size();
+      }
+      auto end = begin;
       while (end < text_.size() && text_[end] != '"') end += text_[end] == '\\' ? 2 : 1;
       return std::min(end + 1, text_.size());
     }
