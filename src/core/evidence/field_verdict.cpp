@@ -2,8 +2,10 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "base/assert.hpp"
 #include "base/text.hpp"
@@ -22,6 +24,27 @@ bool is_proven_noise(const FieldCounts& counts, const VerdictRules& rules) {
          -std::log(rules.false_all_clear_max);
 }
 
+constexpr double kNothing = -std::numeric_limits<double>::infinity();
+
+bool is_deterministic(const FieldCounts& counts, const VerdictRules& rules) {
+  return counts.twin_differed == 0 && counts.twins >= rules.deterministic_after;
+}
+
+// If new were as restless as legacy, each difference would fall to an answer of new or to a twin by how many
+// of both there are. That all fell to new multiplies what was staked on it each time: a test martingale.
+double log_e_of_silent_twins(const FieldCounts& counts, const VerdictRules& rules) {
+  if (!is_deterministic(counts, rules) || counts.differed <= rules.mismatch_budget) return kNothing;
+  auto over_budget = static_cast<double>(counts.differed - rules.mismatch_budget);
+  return over_budget * std::log1p(share(counts.twins, counts.compared));
+}
+
+// The mean of two e-values is one, too.
+double log_e_of(const FieldCounts& counts, const VerdictRules& rules) {
+  auto one = log_e_value(counts.only_new, counts.only_twin), other = log_e_of_silent_twins(counts, rules);
+  auto larger = std::max(one, other);
+  return larger + std::log1p(std::exp(std::min(one, other) - larger)) - std::log(2);
+}
+
 FieldCounts scaled(const FieldCounts& counts, double factor) {
   auto times = [&](std::uint64_t count) {
     return static_cast<std::uint64_t>(std::ceil(static_cast<double>(count) * factor));
@@ -38,11 +61,17 @@ std::uint64_t twins_needed(const FieldCounts& counts, const VerdictRules& rules,
   constexpr double kLookAheadMax = 1000;
   if (counts.twin_differed == 0 && counts.twins < rules.deterministic_after)
     return rules.deterministic_after - counts.twins;
+  if (counts.twin_differed == 0) {
+    auto had = log_e_of_silent_twins(counts, rules);
+    auto wanted = log_e_wanted + std::log(2);
+    auto more = scaled(counts, std::min(had > 0 ? wanted / had : kLookAheadMax, kLookAheadMax));
+    return more.twins - counts.twins;
+  }
   double factor = 1;
   while (factor < kLookAheadMax) {
     factor *= 1.25;
     auto more = scaled(counts, factor);
-    if (is_proven_noise(more, rules) || log_e_value(more.only_new, more.only_twin) >= log_e_wanted) break;
+    if (is_proven_noise(more, rules) || log_e_of(more, rules) >= log_e_wanted) break;
   }
   return scaled(counts, factor).twins - counts.twins;
 }
@@ -60,16 +89,15 @@ FieldVerdict figures(const FieldCounts& counts, double log_e) {
 
 void decide(FieldVerdict& verdict, const FieldCounts& counts, const VerdictRules& rules, bool is_rejected,
             double log_e_wanted) {
-  bool is_deterministic = counts.twin_differed == 0 && counts.twins >= rules.deterministic_after;
   if (is_rejected) {
     verdict.state = FieldState::difference;
+    verdict.by_budget = is_deterministic(counts, rules);
   } else if (counts.differed == 0) {
     bool enough = counts.compared >= rules.deterministic_after;
     verdict.state = enough ? FieldState::clean : FieldState::undetermined;
     if (!enough) verdict.needs_more = rules.deterministic_after - counts.compared;
-  } else if (is_deterministic) {
-    verdict.by_budget = counts.differed > rules.mismatch_budget;
-    verdict.state = verdict.by_budget ? FieldState::difference : FieldState::clean;
+  } else if (is_deterministic(counts, rules) && counts.differed <= rules.mismatch_budget) {
+    verdict.state = FieldState::clean;
   } else if (counts.twin_differed > 0 && is_proven_noise(counts, rules)) {
     verdict.state = FieldState::noise;
   } else {
@@ -85,7 +113,7 @@ std::string_view name(FieldState state) {
 
 std::vector<FieldVerdict> judge_fields(std::span<const FieldCounts> fields, const VerdictRules& rules) {
   std::vector<double> log_e;
-  for (const auto& counts : fields) log_e.push_back(log_e_value(counts.only_new, counts.only_twin));
+  for (const auto& counts : fields) log_e.push_back(log_e_of(counts, rules));
   std::vector<bool> is_rejected(fields.size());
   for (auto i : rejected_by_e_bh(log_e, rules.false_alarms_max)) is_rejected[i] = true;
 

@@ -46,7 +46,7 @@ std::string_view name(FieldState state);
 
 struct FieldVerdict {
   FieldState state = FieldState::undetermined;
-  bool by_budget = false;  // a difference in a field that is deterministic on legacy: no statistics needed
+  bool by_budget = false;  // a difference in a field in which no twin ever differed
   double log_e = 0;        // evidence that new differs more often than legacy
   double rate = 0;         // of new's differences
   Interval rate_interval;
@@ -60,8 +60,8 @@ struct FieldVerdict {
 // All fields of a migration together, because with many fields some look suspicious by chance. In their
 // order.
 //
-// `false_alarms_max` holds for differences found by statistics, however often one looks. A difference by
-// budget says what was seen and no more: new differed, and legacy in so many twins never did.
+// `false_alarms_max` holds for all differences, however often one looks. A field over its budget counts as
+// one once so many twins agreed that legacy's own noise, if it were as frequent, would have shown among them.
 std::vector<FieldVerdict> judge_fields(std::span<const FieldCounts> fields, const VerdictRules& rules);
 
 // "differs in 9,412 of 9,800 requests, and legacy from itself in 97 % of 1,200"

@@ -194,8 +194,8 @@ struct ControlService::Impl {
     if (retire == nullptr) return with_losses(std::move(command));
     auto events = TRY(decide(lifecycle(), command, parts.now()));
     if (events.empty()) return command;
-    auto facts = TRY(readers.facts(retire->entity));
-    retire->evidence = TRY(judge_retirement(facts));
+    auto known = TRY(readers.facts(retire->entity));
+    retire->evidence = TRY(judge_retirement(known));
     return command;
   }
 

@@ -137,17 +137,16 @@ Task<void> StepWriter::quarantine(QuarantineRecord record) {
 
 void StepWriter::report_refused(const QuarantineRecord& record) {
   const auto& table = plan_.tables[record.table];
-  parts_.context.report(
-      {.kind = FindingKind::quarantined_row,
-       .entity = table.entity,
-       .table = to_string(table.mapping.source),
-       .key = record.key,
-       .sentence =
-           fmt::format("the {} side does not take a row of {}; it waits in quarantine, and so do later "
-                       "changes of its key: mend the cause, then run `oxbow quarantine --retry KEY`",
-                       name(target_of(plan_.course)), to_string(table.mapping.source)),
-       .detail = record.reason,
-       .owner = parts_.context.spec.owners.coexistence});
+  parts_.context.report({.kind = FindingKind::quarantined_row,
+                         .entity = table.entity,
+                         .table = to_string(table.mapping.source),
+                         .key = record.key,
+                         .sentence = fmt::format(
+                             "the {} side does not take a row of {}; it waits in quarantine, and so do later "
+                             "changes of its key: mend the cause, then run `oxbow quarantine --retry KEY`",
+                             name(target_of(plan_.course)), to_string(table.mapping.source)),
+                         .detail = record.reason,
+                         .owner = parts_.context.spec.owners.coexistence});
 }
 
 void StepWriter::report_missing(const RowWrite& write, const BatchOutcome& outcome) {
