@@ -12,6 +12,7 @@
 #include "adapters/net/net.hpp"
 #include "base/log.hpp"
 #include "core/lifecycle/adoption.hpp"
+#include "core/lifecycle/machine.hpp"
 #include "core/routing/moved_users.hpp"
 #include "core/spec/http_address.hpp"
 #include "runtime/real_clock.hpp"
@@ -135,6 +136,8 @@ Status GatewayThreads::take_over(const Spec& spec, const Lifecycle& lifecycle, c
   if (!spec.gateway)
     return Err(ErrorCode::illegal_transition,
                "it has no `gateway` any more; that counts from the next start");
+  // What the next start would refuse is said now, while the one before still serves.
+  TRY(decide(lifecycle, {"oxbow", "", AdoptSpec{spec.hash, adopted_cohorts(spec)}}, wall_now()));
   if (auto change = first_change(adopted_cohorts(impl_->spec), adopted_cohorts(spec)))
     return Err(ErrorCode::illegal_transition, "{}; that counts from the next start", *change);
   auto before = impl_->routing(lifecycle, facts);

@@ -510,8 +510,8 @@ def test_a_changed_spec_is_taken_over_without_a_dropped_request_and_a_bad_one_is
     [finding] = gateway.findings("spec-not-taken")
     assert "is not taken over" in finding["sentence"] and "sometimes" in finding["detail"]
     gateway.write_spec(text.replace("name: pilot, keys: [ \"4711\" ]", "name: pilot, keys: [ \"4712\" ]"))
-    gateway.wait_until(lambda: "cohort pilot of entity payment takes other keys; that counts from the next start" in gateway.log(), 5,
-                       "keys never change their cohort")
+    gateway.wait_until(lambda: "the spec gives other keys to payment/pilot, which is in `mirrored`" in gateway.log(), 5,
+                       "keys never change their cohort, and the next start would say so, too")
     gateway.write_spec(text.replace("recheck_after: 0ms", "recheck_after: 0ms, compare: [ { ignore: $.at, why: clock } ]"))
     gateway.wait_until(lambda: "the changed spec are in force" in gateway.log(), 5, "the good spec is taken over")
     assert gateway.findings("spec-not-taken") == []
