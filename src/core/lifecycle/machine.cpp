@@ -40,9 +40,12 @@ class Decision {
     if (lifecycle_.halted) return Err(ErrorCode::illegal_transition, "{}", halted_sentence());
     for (const auto& [scope, life] : TRY(cohorts_of(wish.entity, wish.cohort))) {
       if (wish.to < life.state) {
-        return Err(ErrorCode::illegal_transition,
-                   "{} is in `{}`, and `{}` is a step back: run `oxbow rollback {} --to {}`",
-                   to_string(scope), name(life.state), name(wish.to), scope.entity, name(wish.to));
+        auto leads_there = life.state == State::fully_cutover
+                               ? std::string("there is no way back, recovery goes forward only")
+                               : fmt::format("run `oxbow rollback {} --cohort {} --to {}`", scope.entity,
+                                             scope.cohort, name(wish.to));
+        return Err(ErrorCode::illegal_transition, "{} is in `{}`, and `{}` is a step back: {}",
+                   to_string(scope), name(life.state), name(wish.to), leads_there);
       }
       TRY(move(scope, life, wish.to));
     }
@@ -53,8 +56,9 @@ class Decision {
     for (const auto& [scope, life] : TRY(cohorts_of(wish.entity, wish.cohort))) {
       if (wish.to > life.state) {
         return Err(ErrorCode::illegal_transition,
-                   "{} is in `{}`, and `{}` is a step forward: run `oxbow advance {} --to {}`",
-                   to_string(scope), name(life.state), name(wish.to), scope.entity, name(wish.to));
+                   "{} is in `{}`, and `{}` is a step forward: run `oxbow advance {} --cohort {} --to {}`",
+                   to_string(scope), name(life.state), name(wish.to), scope.entity, scope.cohort,
+                   name(wish.to));
       }
       auto began = events_.size();
       TRY(move(scope, life, wish.to));

@@ -236,14 +236,24 @@ TEST_F(Machine, NamesTheWordThatWasMeant) {
   EXPECT_EQ(refused(Pause{"zzz"}), "the spec has no entity `zzz`; there are: order, payment");
 }
 
+TEST_F(Machine, AnEntityIsRetiredOnceWhenAllOfItIsCutOver) {
+  EXPECT_THAT(refused(Retire{"order"}), HasSubstr("order/all is in `legacy`"));
+  lifecycle.cohorts[{"order", "all"}].state = State::fully_cutover;
+  EXPECT_THAT(run(Retire{"order", "nobody reads it"}), SizeIs(1));
+  EXPECT_EQ(lifecycle.retired.at("order"), now);
+  EXPECT_THAT(run(Retire{"order"}), IsEmpty());
+  EXPECT_THAT(refused(Advance{"order", "all", State::new_read}), HasSubstr("there is no way back"));
+}
+
 TEST_F(Machine, SendsAdvanceAndRollbackToEachOther) {
   mirror(kPilot);
   EXPECT_EQ(refused(Advance{"payment", "pilot", State::legacy}),
-            "payment/pilot is in `mirrored`, and `legacy` is a step back: run `oxbow rollback payment --to "
-            "legacy`");
+            "payment/pilot is in `mirrored`, and `legacy` is a step back: run `oxbow rollback payment "
+            "--cohort pilot --to legacy`");
   EXPECT_EQ(
       refused(Rollback{"order", std::nullopt, State::mirrored}),
-      "order/all is in `legacy`, and `mirrored` is a step forward: run `oxbow advance order --to mirrored`");
+      "order/all is in `legacy`, and `mirrored` is a step forward: run `oxbow advance order --cohort all --to "
+      "mirrored`");
 }
 
 TEST_F(Machine, PausesWhatIsMirroredAndRefusesWhereNothingIs) {

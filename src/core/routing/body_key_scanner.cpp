@@ -257,7 +257,8 @@ void BodyKeyScanner::end_string() {
     return value_ended();
   }
   expect_ = Expect::colon;
-  if (!keeps_ || too_long_ || text_ != path_[matched_]) return;
+  if (!keeps_ || too_long_ || !same_field_name(text_, path_[matched_])) return;
+  if (text_ != path_[matched_]) return fail(KeyFound::not_plain);  // some services ignore the case of names
   if (names_seen_[matched_]) return fail(KeyFound::twice);
   names_seen_[matched_] = true;
   value_is_next_ = true;

@@ -63,6 +63,7 @@ TEST(BodyKey, IsAbsentWhereNothingIsThere) {
 TEST(BodyKey, IsNotTakenWhereServicesCouldDisagree) {
   EXPECT_EQ(scan(R"({"id": 1, "id": 2})"), "twice");
   EXPECT_EQ(scan(R"({"id": 1, "\u0069d": 1})"), "twice");
+  EXPECT_EQ(scan(R"({"id": 1, "Id": 2})"), "not-plain") << "some services ignore the case of names";
   EXPECT_EQ(scan(R"({"a": {"id": 1}, "a": {}})", "a.id"), "twice");
   EXPECT_EQ(scan(R"({"id": 1.0})"), "not-plain");
   EXPECT_EQ(scan(R"({"id": 1e3})"), "not-plain");

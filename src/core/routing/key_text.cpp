@@ -76,6 +76,7 @@ KeyKind key_kind(const Type& type) {
     return whole ? KeyKind::integer : KeyKind::decimal;
   }
   if (base.name == "int2" || base.name == "int4" || base.name == "int8") return KeyKind::integer;
+  if (base.name == "bpchar") return KeyKind::padded;
   return base.name == "uuid" ? KeyKind::uuid : KeyKind::text;
 }
 
@@ -88,6 +89,8 @@ bool is_key_text(KeyKind kind, std::string_view text) {
       return is_integer_text(text);
     case KeyKind::uuid:
       return has_uuid_shape(text, is_lower_hex);
+    case KeyKind::padded:
+      return !text.ends_with(' ');
     case KeyKind::decimal:
       return false;
     case KeyKind::unknown:

@@ -11,12 +11,12 @@ namespace oxbow {
 
 // `unknown`: nobody has asked the database yet. Then a text that would be wrong for an integer or a UUID is
 // not taken, although it might be right for a text. Of a `decimal`, a number with digits behind the point, no
-// text is taken: 1.5 and 1.50 are one key.
-enum class KeyKind { unknown, text, integer, uuid, decimal };
+// text is taken: 1.5 and 1.50 are one key. `padded` is a text whose blanks at the end mean nothing.
+enum class KeyKind { unknown, text, integer, uuid, decimal, padded };
 
 inline constexpr std::array kKeyKindNames = {std::string_view("unknown"), std::string_view("text"),
                                              std::string_view("integer"), std::string_view("uuid"),
-                                             std::string_view("decimal")};
+                                             std::string_view("decimal"), std::string_view("padded")};
 
 constexpr std::string_view name(KeyKind kind) {
   return kKeyKindNames[static_cast<std::size_t>(kind)];

@@ -73,6 +73,13 @@ TEST(KeyText, IsWhatTheDatabasePrints) {
   EXPECT_FALSE(is_key_text(KeyKind::decimal, "1.50"));
 }
 
+TEST(KeyText, BlanksAtTheEndOfAPaddedTextMeanNothingAndAreNoKey) {
+  EXPECT_EQ(key_kind({.oid = 1042, .modifier = 14, .name = "bpchar"}), KeyKind::padded);
+  EXPECT_TRUE(is_key_text(KeyKind::padded, "4711"));
+  EXPECT_FALSE(is_key_text(KeyKind::padded, "4711 "));
+  EXPECT_TRUE(is_key_text(KeyKind::text, "4711 "));
+}
+
 TEST(KeyText, CanBeStored) {
   EXPECT_TRUE(is_key_text(KeyKind::text,
                           "Gr\xc3\xb6\xc3\x9f"
