@@ -326,3 +326,41 @@ def test_requests_of_a_difference_are_counted_anew_behind_an_order(make_gateway)
     assert cluster["count"] == 1
     example = gateway.api("differences", cluster=cluster["id"])["clusters"][0]
     assert len(example["exemplars"]) == 4
+
+
+def change_spec(gateway, before, after):
+    taken = gateway.log().count("the changed spec are in force")
+    gateway.write_spec(gateway.text.replace(before, after))
+    gateway.wait_until(lambda: gateway.log().count("the changed spec are in force") > taken, 5, "the changed spec is in force")
+
+
+def with_route(gateway, more):
+    change_spec(gateway, "recheck_after: 0ms", f"recheck_after: 0ms, {more}")
+
+
+def redirecting(location, cookie):
+    return lambda request, connection: (f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nSet-Cookie: {cookie}\r\nETag: 7\r\n"
+                                        "Content-Length: 0\r\n\r\n").encode()
+
+
+def test_two_answers_that_send_users_elsewhere_are_not_equal(make_gateway):
+    gateway = make_gateway(redirecting("/legacy?by=me&token=s3cr3t", "lang=de; Path=/"),
+                           redirecting("/new?by=me&token=s3cr3t", "lang=fr"), recheck="0ms")
+    gateway.get()
+    gateway.wait_for(lambda route: route["compared"] == 1, "one is compared")
+    [cluster] = gateway.api("differences")["clusters"]
+    assert (cluster["path"], cluster["kind"]) == ("header.location", "header")
+    with_route(gateway, "compare_headers: [ Set-Cookie, ETag ], redact: [ query.by ]")
+    gateway.get()
+    gateway.wait_for(lambda route: route["compared"] == 1, "the route began anew")
+    clusters = gateway.api("differences")["clusters"]
+    assert {cluster["path"] for cluster in clusters} == {"header.location", "header.set-cookie.lang", "header.set-cookie.lang;path"}
+    told = "".join(gateway.oxbow("diff", cluster["id"]).stdout for cluster in clusters)
+    assert "/legacy?by=[redacted]&token=[redacted]" in told and "me&" not in told and "s3cr3t" not in told and '"fr"' not in told
+
+
+def test_a_field_that_the_route_ignores_does_not_differ(make_gateway):
+    gateway = make_gateway(redirecting("/legacy", "lang=de"), redirecting("/new", "lang=fr"), recheck="0ms")
+    with_route(gateway, "compare: [ { ignore_header: Location } ]")
+    gateway.get()
+    assert gateway.wait_for(lambda route: route["compared"] == 1, "one is compared")["divergence"]["differed"] == 0

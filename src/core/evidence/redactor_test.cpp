@@ -171,6 +171,23 @@ TEST(Redaction, PartsOfTheRequestMayBeHiddenToo) {
             "GET /of/bob/accounts/7?iban=DE1");
 }
 
+TEST(Redaction, WhatIsHiddenOfARequestIsHiddenInAnAddressThatAnAnswerNames) {
+  Redactor redactor({"query.iban"});
+  EXPECT_EQ(redactor.value("header.location", "/next?iban=DE1&x=1#iban=DE2", 100),
+            "/next?iban=[redacted]&x=1#iban=[redacted]");
+  EXPECT_EQ(redactor.value("header.location", "https://a/cb?code=1&access_token=abc", 100),
+            "https://a/cb?code=1&access_token=[redacted]");
+  EXPECT_EQ(redactor.value("header.link", "</a?iban=DE1&n=2>; rel=next", 100),
+            "</a?iban=[redacted]&n=2>; rel=next");
+  EXPECT_EQ(redactor.value("$.next", "/next?iban=DE1", 100), "/next?iban=DE1")
+      << "rules for bodies are by path";
+  EXPECT_EQ(Redactor({"path.holder"}).value("header.location", "/of/bob?x=1", 100), "[redacted]?x=1");
+  EXPECT_EQ(Redactor({"path.holder"}).value("header.etag", "7", 100), "7");
+  EXPECT_EQ(Redactor({"header.location"}).value("header.location", "/of/bob", 100), "\"[redacted]\"");
+  for (auto path : {"header.set-cookie.lang", "header.set-cookie.lang;path", R"(header.set-cookie["a b"])"})
+    EXPECT_EQ(redactor.value(path, "de", 100), "\"[redacted]\"") << path;
+}
+
 TEST(Redaction, NamesOfMembersThatAreDataAreNotShown) {
   EXPECT_EQ(shown_path(R"($.users["bob@example.org"].name)", 100), "$.users.*.name");
   EXPECT_EQ(shown_path(R"($["a b"]["4111 1111 1111 1111"][*])", 100), R"($["a b"].*[*])");

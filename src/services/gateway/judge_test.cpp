@@ -45,6 +45,15 @@ std::unique_ptr<ShadowCopy> pair_of(std::shared_ptr<const Routing> routing) {
   return copy;
 }
 
+// A pair whose one field of the head differs.
+std::unique_ptr<ShadowCopy> pair_with(std::shared_ptr<const Routing> routing, const std::string& legacy_field,
+                                      const std::string& new_field) {
+  auto copy = pair_of(std::move(routing));
+  copy->answer = {"HTTP/1.1 302 Found\r\n" + legacy_field + "\r\n\r\n", ""};
+  copy->shadow_answer = {"HTTP/1.1 302 Found\r\n" + new_field + "\r\n\r\n", ""};
+  return copy;
+}
+
 CompareRule ignore(std::string path) {
   CompareRule rule;
   rule.path = std::move(path);
@@ -134,6 +143,15 @@ class JudgeTest : public testing::Test {
     return body;
   }
 
+  // Where pairs differ, by the paths of their clusters.
+  std::vector<std::string> paths() {
+    std::vector<std::string> found;
+    judge.look([&](const AnswersKnown& known) {
+      for (const auto* cluster : known.clusters.list()) found.push_back(cluster->signature.path);
+    });
+    return found;
+  }
+
   WallTime now = WallTime{} + 24h;
   std::function<void()> on_difference = [] {};
   Judge judge{{.now = [this] { return now; }, .ask_again = [this](auto, Duration) { on_difference(); }}};
@@ -203,6 +221,46 @@ TEST_F(JudgeTest, AFieldThatHasToBeTranslatedDiffersIfItIsTheSameOnBothSides) {
   judge.look([](const AnswersKnown& known) {
     EXPECT_EQ(known.routes.find("GET /a")->second.divergence.differed, 1u);
   });
+}
+
+TEST_F(JudgeTest, TwoAnswersThatSendAClientElsewhereDiffer) {
+  auto routing = routing_of({});
+  judge.take_over(*routing);
+  judge.offer(pair_with(routing, "Location: /a", "Location: /b"));
+  judge.offer(pair_with(routing, "ETag: 1", "ETag: 2"));
+  EXPECT_EQ(eligible_behind(routing), 2u);
+  EXPECT_THAT(paths(), testing::ElementsAre("header.location"));
+}
+
+TEST_F(JudgeTest, FieldsThatTheRouteListsAreCompared) {
+  auto routing = routing_of({.compare_headers = {"etag", "set-cookie"}});
+  judge.take_over(*routing);
+  judge.offer(pair_with(routing, "ETag: 1", "ETag: 2"));
+  judge.offer(pair_with(routing, "Set-Cookie: lang=de", "Set-Cookie: lang=fr"));
+  EXPECT_EQ(eligible_behind(routing), 2u);
+  EXPECT_THAT(paths(), testing::ElementsAre("header.etag", "header.set-cookie.lang"));
+}
+
+TEST_F(JudgeTest, AFieldThatLegacyChangesByItselfIsNoise) {
+  auto routing = routing_of({.compare_headers = {"etag"}});
+  judge.take_over(*routing);
+  auto copy = pair_with(routing, "ETag: 1", "ETag: 2");
+  copy->twin_answer = {"HTTP/1.1 302 Found\r\nETag: 3\r\n\r\n", ""};
+  judge.offer(std::move(copy));
+  EXPECT_EQ(eligible_behind(routing), 1u);
+  judge.look([](const AnswersKnown& known) {
+    auto report = known.fields.report({});
+    ASSERT_THAT(report.fields, testing::SizeIs(1));
+    EXPECT_EQ(report.fields[0].counts.twin_differed, 1u);
+  });
+}
+
+TEST_F(JudgeTest, APairThatWasToBeComparedByOtherFieldsDoesNotCount) {
+  auto before = routing_of({}), after = routing_of({.compare_headers = {"etag"}});
+  judge.take_over(*before);
+  judge.take_over(*after);
+  judge.offer(pair_of(before));
+  EXPECT_EQ(eligible_behind(after), 0u);
 }
 
 TEST_F(JudgeTest, WhatIsSkippedDoesNotPileUpBehindManyPairs) {
