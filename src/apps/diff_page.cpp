@@ -8,6 +8,7 @@
 
 #include "apps/answer_lines.hpp"
 #include "apps/grid.hpp"
+#include "apps/json_lines.hpp"
 #include "base/text.hpp"
 
 namespace oxbow {
@@ -18,8 +19,12 @@ namespace json = boost::json;
 constexpr std::size_t kIdShown = 6;
 constexpr std::size_t kSideBySideColumns = 100;
 
-std::string text(const json::value& value) {
+std::string raw(const json::value& value) {
   return std::string(value.as_string());
+}
+// What came with requests and answers must not command the terminal.
+std::string text(const json::value& value) {
+  return visible(value.as_string());
 }
 std::uint64_t number(const json::value& value) {
   return value.to_number<std::uint64_t>();
@@ -109,14 +114,14 @@ std::string cluster_head(const json::value& cluster, Paint paint) {
 
 AnswerSheet sheet_of(std::string_view side, const json::value& answer) {
   return {.title = fmt::format("{} {}", side, number(answer.at("status"))),
-          .lines = answer_lines(text(answer.at("body")))};
+          .lines = answer_lines(raw(answer.at("body")))};
 }
 
 // The values of the difference itself: bodies are cut, and it may lie behind the cut.
 std::string values_line(const json::value& pair) {
   auto shown = [&](std::string_view side) {
     std::string joined;
-    for (const auto& line : answer_lines(text(pair.at(side).at("value")))) joined += line;
+    for (const auto& line : answer_lines(raw(pair.at(side).at("value")))) joined += line;
     return joined.empty() ? std::string("(nothing)") : joined;
   };
   return fmt::format("legacy says {}\nnew says    {}\n", shown("legacy"), shown("new"));

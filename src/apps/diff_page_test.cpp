@@ -85,6 +85,18 @@ TEST(DiffPage, TheProposedRuleFitsThePlaceAndIsYaml) {
   EXPECT_EQ(rule_at("status", "status"), "") << "no rule makes two statuses equal";
 }
 
+TEST(DiffPage, NothingReachesTheTerminalThatItWouldObey) {
+  auto page = document();
+  auto& odd = page.at("clusters").at(1);
+  odd.at("path") = "$[\"\u009b31m\"]";
+  odd.at("exemplars").at(0).at("request") = "GET /payments/\u009b31m\x1b[31m";
+  for (const auto& shown : {differences_page(page, kPlain), cluster_page(odd, 0, 110, kPlain)}) {
+    EXPECT_THAT(shown, Not(HasSubstr("\u009b")));
+    EXPECT_THAT(shown, HasSubstr("\\x9b31m"));
+    EXPECT_THAT(shown, Not(HasSubstr("\x1b")));
+  }
+}
+
 TEST(DiffPage, SaysThatThereIsNothing) {
   auto empty = document();
   empty.at("clusters").as_array().clear();

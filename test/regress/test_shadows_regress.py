@@ -364,3 +364,12 @@ def test_a_field_that_the_route_ignores_does_not_differ(make_gateway):
     with_route(gateway, "compare: [ { ignore_header: Location } ]")
     gateway.get()
     assert gateway.wait_for(lambda route: route["compared"] == 1, "one is compared")["divergence"]["differed"] == 0
+
+
+def test_nothing_of_a_request_reaches_the_terminal_that_it_would_obey(make_gateway):
+    gateway = make_gateway(answering('{"\u009b31m": 1}'), answering('{"\u009b31m": 2}'), recheck="0ms")
+    gateway.get("/payments/4711?x=\u009b31m")
+    gateway.wait_for(lambda route: route["compared"] == 1, "one is compared")
+    [cluster] = gateway.api("differences")["clusters"]
+    for shown in (gateway.oxbow("diff").stdout, gateway.oxbow("diff", cluster["id"]).stdout):
+        assert "\\x9b31m" in shown and "\u009b" not in shown
