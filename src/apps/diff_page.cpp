@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 #include <cmath>
 #include <numbers>
+#include <optional>
 
 #include "apps/answer_lines.hpp"
 #include "apps/grid.hpp"
@@ -31,6 +32,17 @@ std::uint64_t number(const json::value& value) {
 }
 double real(const json::value& value) {
   return value.to_number<double>();
+}
+
+// As much of a path as a line of the list has room for; the page of one difference has all of it.
+std::string shortened(const std::string& path) {
+  constexpr std::size_t kColumns = 100;
+  std::size_t columns = 0;
+  for (std::size_t at = 0; at < path.size(); ++at) {
+    bool begins_character = (static_cast<unsigned char>(path[at]) & 0xc0) != 0x80;
+    if (begins_character && columns++ == kColumns) return path.substr(0, at) + "…";
+  }
+  return path;
 }
 
 std::string percent(double share) {
@@ -148,13 +160,32 @@ std::string yaml_scalar(const std::string& text) {
   return quoted + "'";
 }
 
+// Of a path that is too long, what of it is whole.
+std::optional<std::string> beginning_of_long(const json::value& cluster) {
+  const auto* beginning = cluster.as_object().if_contains("path_begins");
+  if (beginning == nullptr || beginning->is_null()) return std::nullopt;
+  return raw(*beginning);
+}
+
+// A rule leaves out what it names and no less; empty if there is none.
 std::string rule_for(const json::value& cluster) {
   constexpr std::string_view kHeader = "header.";
-  auto path = text(cluster.at("path")), kind = text(cluster.at("kind"));
-  if (path.starts_with("header.set-cookie.")) return "";  // a rule holds for the whole field
-  if (path.starts_with(kHeader)) return "ignore_header: " + yaml_scalar(path.substr(kHeader.size()));
-  if (!path.starts_with('$')) return "";
-  return (kind == "order" ? "unordered: " : "ignore: ") + yaml_scalar(path);
+  auto path = raw(cluster.at("path")), kind = raw(cluster.at("kind"));
+  auto beginning = beginning_of_long(cluster);
+  if (beginning) path = *beginning;
+  if (visible(path) != path) return "";                  // no YAML that a person could copy
+  if (path.starts_with("header.set-cookie")) return "";  // a rule holds for the whole field
+  if (path.starts_with(kHeader))
+    return beginning ? "" : "ignore_header: " + yaml_scalar(path.substr(kHeader.size()));
+  if (!path.starts_with('$') || (beginning && path == "$")) return "";
+  return (kind == "order" && !beginning ? "unordered: " : "ignore: ") + yaml_scalar(path);
+}
+
+// How far a rule goes that names less than what differs.
+std::string reach_of(const json::value& cluster) {
+  auto beginning = beginning_of_long(cluster);
+  if (!beginning) return "it";
+  return fmt::format("all of {}, since its own path is too long for a rule,", *beginning);
 }
 
 }  // namespace
@@ -172,7 +203,7 @@ std::string differences_page(const json::value& document, Paint paint) {
               {state, tint_of(state)},
               {text(cluster.at("kind"))},
               {text(cluster.at("route"))},
-              {text(cluster.at("path"))},
+              {shortened(text(cluster.at("path")))},
               {human_seconds(real(cluster.at("age_seconds"))) + " ago"}});
   }
   return out + "\n" + grid.to_string(paint) + not_shown(document);
@@ -192,8 +223,9 @@ std::string proposed_rule(const json::value& cluster) {
   auto why = fmt::format("legacy asked twice differs by itself in {} of {} requests",
                          percent(real(verdict.at("noise_rate"))), human_count(number(verdict.at("twins"))));
   return fmt::format(
-      "{} {}.\nTo leave it out of the comparison, add to `compare:` of {}:\n  - {{ {}, why: \"{}\" }}\n",
-      text(cluster.at("path")), text(verdict.at("evidence")), text(cluster.at("route")), rule, why);
+      "{} {}.\nTo leave {} out of the comparison, add to `compare:` of {}:\n  - {{ {}, why: \"{}\" }}\n",
+      text(cluster.at("path")), text(verdict.at("evidence")), reach_of(cluster), text(cluster.at("route")),
+      rule, why);
 }
 
 }  // namespace oxbow

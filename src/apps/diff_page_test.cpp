@@ -67,8 +67,9 @@ TEST(DiffPage, ProposesNothingForADifference) {
 }
 
 // The first cluster of the document, elsewhere.
-std::string rule_at(std::string_view path, std::string_view kind) {
+std::string rule_at(std::string_view path, std::string_view kind, json::value path_begins = nullptr) {
   auto noisy = cluster(0);
+  noisy.at("path_begins") = std::move(path_begins);
   noisy.at("path") = path;
   noisy.at("kind") = kind;
   auto rule = proposed_rule(noisy);
@@ -82,7 +83,28 @@ TEST(DiffPage, TheProposedRuleFitsThePlaceAndIsYaml) {
   EXPECT_EQ(rule_at("$.tags", "order"), "{ unordered: $.tags");
   EXPECT_EQ(rule_at("header.etag", "header"), "{ ignore_header: etag");
   EXPECT_EQ(rule_at("header.set-cookie.sid;path", "header"), "") << "no rule names a part of a field";
+  EXPECT_EQ(rule_at("header.set-cookie[\"a.b\"]", "header"), "");
   EXPECT_EQ(rule_at("status", "status"), "") << "no rule makes two statuses equal";
+}
+
+TEST(DiffPage, ARuleForAPathThatIsTooLongIsOneForAllOfItsBeginning) {
+  auto rule_below = [](std::string_view beginning, std::string_view kind) {
+    return rule_at(std::string(beginning) + ".…0123456789ab", kind, json::value(beginning));
+  };
+  EXPECT_EQ(rule_below("$.a[*]", "value"), "{ ignore: '$.a[*]'");
+  EXPECT_EQ(rule_below("$.a", "order"), "{ ignore: $.a") << "which array it is, is not known";
+  EXPECT_EQ(rule_below("$", "value"), "") << "nothing would be compared any more";
+  EXPECT_EQ(rule_below("header", "header"), "");
+  auto noisy = cluster(0);
+  noisy.at("path") = "$.a.…0123456789ab";
+  noisy.at("path_begins") = "$.a";
+  EXPECT_THAT(proposed_rule(noisy),
+              HasSubstr("\nTo leave all of $.a, since its own path is too long for a rule, out"));
+}
+
+TEST(DiffPage, NoRuleIsProposedThatCouldNotBeCopied) {
+  EXPECT_EQ(rule_at("$[\"a\u009bb\"]", "value"), "");
+  EXPECT_EQ(rule_at("$[\"a\x1b\"]", "value"), "");
 }
 
 TEST(DiffPage, NothingReachesTheTerminalThatItWouldObey) {
@@ -95,6 +117,15 @@ TEST(DiffPage, NothingReachesTheTerminalThatItWouldObey) {
     EXPECT_THAT(shown, HasSubstr("\\x9b31m"));
     EXPECT_THAT(shown, Not(HasSubstr("\x1b")));
   }
+}
+
+TEST(DiffPage, ALongPathIsShortenedInTheListAndWholeOnItsPage) {
+  auto page = document();
+  auto& odd = page.at("clusters").at(1);
+  auto path = "$." + std::string(300, 'n');
+  odd.at("path") = path;
+  EXPECT_THAT(differences_page(page, kPlain), HasSubstr(path.substr(0, 100) + "…"));
+  EXPECT_THAT(cluster_page(odd, 0, 110, kPlain), HasSubstr(path));
 }
 
 TEST(DiffPage, SaysThatThereIsNothing) {

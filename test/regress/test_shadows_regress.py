@@ -366,6 +366,30 @@ def test_a_field_that_the_route_ignores_does_not_differ(make_gateway):
     assert gateway.wait_for(lambda route: route["compared"] == 1, "one is compared")["divergence"]["differed"] == 0
 
 
+def test_a_rule_that_is_proposed_is_never_cut_off(make_gateway):
+    """A path of 450 bytes, of which two fields share the first 440, and one of 1400."""
+    count = iter(range(1_000_000))
+
+    def answer(request, connection):
+        short = {"n" * 216: {"m" * 216: {"first": next(count), "second": next(count)}}}
+        return json_answer(json.dumps({**short, "x" * 700: {"y" * 700: next(count)}}))
+
+    gateway = make_gateway(answer, answer, recheck="0ms")
+    change_spec(gateway, "twin: 30%", "twin: 100%")
+    with gateway.connect() as client:
+        for number in range(500):
+            client.send(b"GET /payments/4711 HTTP/1.1\r\nHost: h\r\n\r\n").answer()
+            gateway.wait_for(lambda route: route["eligible"] > number, "it is compared") if number % 20 == 0 else None
+    gateway.wait_for(lambda route: route["compared"] >= 400, "most are compared")
+    clusters = gateway.api("differences")["clusters"]
+    assert len(clusters) == 3 and {cluster["verdict"]["state"] for cluster in clusters} == {"noise"}
+    rules = [gateway.oxbow("diff", cluster["id"]).stdout.rsplit("\n  - ", 1)[1].strip() for cluster in clusters]
+    assert any("$." + "x" * 700 + "," in rule for rule in rules), "all of the parent, whose path is whole"
+    with_route(gateway, f"compare: [ {', '.join(rules)} ]")
+    gateway.get()
+    assert gateway.wait_for(lambda route: route["compared"] == 1, "the route began anew")["divergence"]["differed"] == 0
+
+
 def test_nothing_of_a_request_reaches_the_terminal_that_it_would_obey(make_gateway):
     gateway = make_gateway(answering('{"\u009b31m": 1}'), answering('{"\u009b31m": 2}'), recheck="0ms")
     gateway.get("/payments/4711?x=\u009b31m")

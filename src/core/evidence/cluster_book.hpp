@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/random.hpp"
+#include "core/evidence/answer_path.hpp"
 #include "core/evidence/redactor.hpp"
 #include "model/difference_cluster.hpp"
 
@@ -50,7 +51,7 @@ class ClusterBook {
   static constexpr std::size_t kBodyBytesMax = 6 * 1024;
   static constexpr std::size_t kValueBytesMax = 512;
   static constexpr std::size_t kRequestBytesMax = 512;
-  static constexpr std::size_t kPathBytesMax = 256;
+  static constexpr std::size_t kPathBytesMax = kShownPathBytesMax;
 
   explicit ClusterBook(Random random) : random_(random) {}
 

@@ -251,7 +251,11 @@ bool Redactor::hides(std::string_view path) const {
     auto member = member_of(take_step(rest));
     if (is_secret_name(member)) return true;
   }
-  return std::ranges::any_of(fields_, [&](std::string_view field) { return leads_to(field, path); });
+  // Of a path that is too long the end is not known.
+  bool has_end = !beginning_of_long(path);
+  return std::ranges::any_of(fields_, [&](std::string_view field) {
+    return leads_to(field, path) || (!has_end && root_of(field) == root_of(path));
+  });
 }
 
 std::string Redactor::text(std::string_view text, std::size_t bytes_max) const {

@@ -1,5 +1,6 @@
 #include "core/evidence/redactor.hpp"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -192,10 +193,37 @@ TEST(Redaction, NamesOfMembersThatAreDataAreNotShown) {
   EXPECT_EQ(shown_path(R"($.users["bob@example.org"].name)", 100), "$.users.*.name");
   EXPECT_EQ(shown_path(R"($["a b"]["4111 1111 1111 1111"][*])", 100), R"($["a b"].*[*])");
   EXPECT_EQ(shown_path("$.items[*].price", 100), "$.items[*].price");
-  EXPECT_EQ(shown_path("$.items[*].price", 7), "$.items");
-  EXPECT_EQ(shown_path("$.\xe5\xe5\xe5", 5), "$.\xef\xbf\xbd");
+  EXPECT_EQ(shown_path("$.\xe5\xe5", 100), "$.\xef\xbf\xbd\xef\xbf\xbd");
   EXPECT_EQ(shown_path(R"($["a)", 100), R"($["a)");
   EXPECT_EQ(shown_path("status", 100), "status");
+}
+
+TEST(LongPaths, EndBehindAWholeStepAndAreToldApart) {
+  std::string name(20, 'n');
+  auto one = shown_path("$." + name + "." + name + ".first_of_all", 50);
+  auto other = shown_path("$." + name + "." + name + ".second_of_all", 50);
+  EXPECT_THAT(one, SizeIs(38));
+  EXPECT_TRUE(one.starts_with("$." + name + ".…")) << one;
+  EXPECT_NE(one, other);
+  EXPECT_EQ(beginning_of_long(one), "$." + name);
+  auto whole = "$." + name + "." + name + ".12345";
+  EXPECT_EQ(shown_path(whole, 50), whole);
+  EXPECT_EQ(beginning_of_long(whole), std::nullopt);
+  EXPECT_EQ(beginning_of_long(shown_path("$." + std::string(100, 'n'), 50)), "$");
+  EXPECT_EQ(beginning_of_long("$"), std::nullopt);
+  EXPECT_LE(shown_path("$.items[*].price", 7).size(), 7u);
+}
+
+TEST(LongPaths, CountTogetherWhereTheirEndIsData) {
+  std::string name(100, 'n');
+  auto path = [&](std::string_view user) { return fmt::format("$.{}[\"{}\"].{}", name, user, name); };
+  EXPECT_EQ(shown_path(path("bob@example.org"), 150), shown_path(path("eve@example.org"), 150));
+}
+
+TEST(LongPaths, MayLeadToWhatTheSpecHides) {
+  auto path = shown_path("$." + std::string(100, 'n'), 50);
+  EXPECT_EQ(Redactor({"$..iban"}).value(path, "7", 100), "\"[redacted]\"");
+  EXPECT_EQ(Redactor({"header.x-a"}).value(path, "7", 100), "7");
 }
 
 TEST(Redaction, ANumberThatLooksLikeACardBecomesAText) {

@@ -2,6 +2,8 @@
 
 #include <boost/json.hpp>
 
+#include "core/evidence/answer_path.hpp"
+
 namespace oxbow {
 namespace {
 
@@ -48,9 +50,11 @@ json::array exemplars_of(const DifferenceCluster& cluster) {
 
 json::value cluster_value(const JudgedCluster& judged, WallTime now, bool with_exemplars) {
   const auto& cluster = *judged.cluster;
+  auto beginning = beginning_of_long(cluster.signature.path);
   json::object value = {{"id", cluster.id},
                         {"route", cluster.signature.route},
                         {"path", cluster.signature.path},
+                        {"path_begins", beginning ? json::value(*beginning) : json::value()},
                         {"kind", cluster.signature.kind},
                         {"values", cluster.signature.values},
                         {"count", cluster.count_now()},

@@ -8,10 +8,11 @@
 //   "clusters_total": 31,                 // `clusters` may be fewer, most frequent first
 //   "clusters": [{
 //     "id": "3f9a12c07b1e",
-//     "route": "GET /payments/{payment_id}", "path": "$.amount", "kind": "value", "values": "number /
-//     number", "count": 812,                       // requests since the cluster was first seen "first_seen":
-//     "...", "last_seen": "...", "age_seconds": 3600.0, "idle_seconds": 2.0, "verdict": null | { // of field
-//     and kind, since the last change of version
+//     "route": "GET /payments/{payment_id}", "path": "$.amount", "kind": "value",
+//     "path_begins": null | "$.a",        // if the path is too long to be whole, what of it is
+//     "values": "number / number", "count": 812,              // requests since the cluster was first seen
+//     "first_seen": "...", "last_seen": "...", "age_seconds": 3600.0, "idle_seconds": 2.0,
+//     "verdict": null | {                 // of field and kind, since the last change of version
 //       "state": "clean | noise | difference | undetermined", "by_budget": false,
 //       "compared": 9800, "differed": 9412, "twins": 1200, "twin_differed": 1164, "log_e": -1.2,
 //       "rate": 0.96, "rate_low": 0.956, "rate_high": 0.964, "noise_rate": 0.97, "noise_rate_max": 0.98,

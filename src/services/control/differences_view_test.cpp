@@ -53,6 +53,7 @@ TEST_F(DifferencesDocument, ShowsClustersWithTheVerdictOnTheirField) {
   EXPECT_EQ(shown.at("differences_without_room"), 3);
   const auto& cluster = shown.at("clusters").at(0);
   EXPECT_EQ(cluster.at("path"), "$.a");
+  EXPECT_TRUE(cluster.at("path_begins").is_null());
   EXPECT_EQ(cluster.at("age_seconds"), 60.0);
   EXPECT_EQ(cluster.at("verdict").at("state"), "undetermined");
   EXPECT_EQ(cluster.at("verdict").at("evidence"),
