@@ -30,6 +30,11 @@ std::string text(const json::value& value) {
 std::uint64_t number(const json::value& value) {
   return value.to_number<std::uint64_t>();
 }
+// What an `oxbow up` of an earlier version does not say is nothing.
+std::uint64_t number_if_told(const json::value& document, std::string_view key) {
+  const auto* value = document.as_object().if_contains(key);
+  return value ? number(*value) : 0;
+}
 double real(const json::value& value) {
   return value.to_number<double>();
 }
@@ -51,12 +56,14 @@ std::string percent(double share) {
 
 std::string state_of(const json::value& cluster) {
   const auto& verdict = cluster.at("verdict");
-  return verdict.is_null() ? "not seen lately" : text(verdict.at("state"));
+  if (!verdict.is_null()) return text(verdict.at("state"));
+  const auto* lacks_room = cluster.as_object().if_contains("lacks_room");
+  return lacks_room && lacks_room->as_bool() ? "not judged" : "not seen lately";
 }
 
 Tint tint_of(std::string_view state) {
   if (state == "difference") return Tint::bad;
-  if (state == "undetermined") return Tint::warning;
+  if (state == "undetermined" || state == "not judged") return Tint::warning;
   return state == "noise" || state == "clean" ? Tint::good : Tint::faint;
 }
 
@@ -80,15 +87,27 @@ std::string compared_line(const json::value& document) {
   return line + "\n";
 }
 
+std::string gave_way(const json::value& document) {
+  auto gone = number_if_told(document, "clusters_gone");
+  return gone == 0 ? "" : fmt::format(" ({} gave way to others)", counted(gone, "cluster", "clusters"));
+}
+
 std::string not_shown(const json::value& document) {
   std::string out;
   auto shown = document.at("clusters").as_array().size(), total = number(document.at("clusters_total"));
   if (total > shown) out += fmt::format("{} more clusters are rarer\n", human_count(total - shown));
   if (auto lost = number(document.at("differences_without_room")))
-    out +=
-        fmt::format("{} differences found no room in a cluster: give their routes rules, or fix them first\n",
-                    human_count(lost));
+    out += fmt::format(
+        "{} differences found no room in a cluster{}: give their routes rules, or fix them first\n",
+        human_count(lost), gave_way(document));
   return out;
+}
+
+std::string nothing_listed(const json::value& document) {
+  auto differed = number_if_told(document, "differed");
+  if (differed == 0) return "no differences\n";
+  return fmt::format("{}, and no difference of theirs was kept\n",
+                     counted(differed, "request differed", "requests differed"));
 }
 
 // "a difference: ...", as a sentence for one cluster.
@@ -193,7 +212,7 @@ std::string reach_of(const json::value& cluster) {
 std::string differences_page(const json::value& document, Paint paint) {
   auto out = compared_line(document);
   const auto& clusters = document.at("clusters").as_array();
-  if (clusters.empty()) return out + "no differences\n" + not_shown(document);
+  if (clusters.empty()) return out + nothing_listed(document) + not_shown(document);
   Grid grid({"id", "requests", "share", "verdict", "kind", "route", "path", "first seen"});
   for (const auto& cluster : clusters) {
     auto state = state_of(cluster);

@@ -128,11 +128,32 @@ TEST(DiffPage, ALongPathIsShortenedInTheListAndWholeOnItsPage) {
   EXPECT_THAT(cluster_page(odd, 0, 110, kPlain), HasSubstr(path));
 }
 
+TEST(DiffPage, NeverSaysThatNothingDiffersWhereSomethingDid) {
+  auto page = document();
+  page.at("clusters").as_array().clear();
+  page.at("clusters_total") = 0;
+  page.at("differed") = 812;
+  page.at("clusters_gone") = 2;
+  auto shown = differences_page(page, kPlain);
+  EXPECT_THAT(shown, Not(HasSubstr("no differences")));
+  EXPECT_THAT(shown, HasSubstr("812 requests differed, and no difference of theirs was kept\n"));
+  EXPECT_THAT(shown,
+              HasSubstr("12 differences found no room in a cluster (2 clusters gave way to others): "));
+}
+
+TEST(DiffPage, WhatHasNoVerdictForWantOfRoomIsNotCalledUnseen) {
+  auto page = document();
+  page.at("clusters").at(2).at("lacks_room") = true;
+  EXPECT_THAT(differences_page(page, kPlain), HasSubstr("not judged"));
+  EXPECT_THAT(differences_page(page, kPlain), Not(HasSubstr("not seen lately")));
+}
+
 TEST(DiffPage, SaysThatThereIsNothing) {
   auto empty = document();
   empty.at("clusters").as_array().clear();
   empty.at("clusters_total") = 0;
   empty.at("differences_without_room") = 0;
+  empty.at("differed") = 0;
   EXPECT_THAT(differences_page(empty, kPlain), HasSubstr("\nno differences\n"));
   empty.at("eligible") = 0;
   EXPECT_THAT(differences_page(empty, kPlain), HasSubstr("no request was eligible"));

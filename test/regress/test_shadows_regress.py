@@ -366,6 +366,29 @@ def test_a_field_that_the_route_ignores_does_not_differ(make_gateway):
     assert gateway.wait_for(lambda route: route["compared"] == 1, "one is compared")["divergence"]["differed"] == 0
 
 
+def test_a_frequent_difference_shows_although_every_request_brings_rare_ones(make_gateway):
+    """There is room for 64 differences of a route, and 100 came before it."""
+    def side(value, name):
+        def answer(request, connection):
+            number = int(request.target.split("?n=")[1])
+            return json_answer(json.dumps({"by_user": {f"usr_{name}{number}": 1}, "real": value if number >= 100 else "A"}))
+        return answer
+
+    gateway = make_gateway(side("A", "x"), side("B", "y"), recheck="0ms")
+    with gateway.connect() as client:
+        for number in range(200):
+            client.send(b"GET /payments/4711?n=%d HTTP/1.1\r\nHost: h\r\n\r\n" % number).answer()
+            gateway.wait_for(lambda route: route["compared"] > number, "it is compared") if number % 20 == 0 else None
+    gateway.wait_for(lambda route: route["compared"] == 200, "all are compared")
+    found = gateway.api("differences", limit=1)
+    assert (found["clusters"][0]["path"], found["clusters"][0]["count"]) == ("$.real", 100)
+    assert found["differences_without_room"] == 500 - 100 - 63 == 337 and found["clusters_gone"] == 337
+    assert "337 differences found no room in a cluster (337 clusters gave way to others)" in gateway.oxbow("diff").stdout
+    gateway.oxbow("diff", "--anew", "--why", "mended")
+    found = gateway.api("differences")
+    assert found["differences_without_room"] == 0 and found["clusters_total"] == 64 and found["differed"] == 0
+
+
 def test_a_rule_that_is_proposed_is_never_cut_off(make_gateway):
     """A path of 450 bytes, of which two fields share the first 440, and one of 1400."""
     count = iter(range(1_000_000))

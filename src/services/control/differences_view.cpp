@@ -62,6 +62,7 @@ json::value cluster_value(const JudgedCluster& judged, WallTime now, bool with_e
                         {"last_seen", to_string(cluster.last_seen)},
                         {"age_seconds", seconds(now - cluster.first_seen)},
                         {"idle_seconds", seconds(now - cluster.last_seen)},
+                        {"lacks_room", judged.lacks_room},
                         {"verdict", verdict_or_null(judged.field)}};
   if (with_exemplars) value["exemplars"] = exemplars_of(cluster);
   return value;
@@ -79,7 +80,9 @@ std::string differences_json(const DifferencesInput& input) {
                           {"eligible", input.coverage.eligible()},
                           {"compared", input.coverage.compared_count()},
                           {"skipped", std::move(skipped)},
+                          {"differed", input.differed},
                           {"differences_without_room", input.differences_without_room},
+                          {"clusters_gone", input.clusters_gone},
                           {"clusters_total", input.clusters_total},
                           {"clusters", std::move(clusters)}};
   return json::serialize(document);

@@ -131,6 +131,7 @@ void Judge::take_over(const Routing& routing) {
       begin_anew(text, parts_.now(), routing);
     clusters_.redact_again(text, routes.redactors[i]);
   }
+  clusters_.begin_anew_but(routes.texts);
 }
 
 void Judge::begin_as_ordered(const Routing& routing) {
@@ -345,14 +346,17 @@ void Judge::record(const ShadowCopy& copy, const Comparison& comparison, Diverge
 void Judge::keep_exemplars() {
   if (parts_.exemplars == nullptr || monotonic_now() - kept_at_ < kKeepEvery) return;
   kept_at_ = monotonic_now();
+  std::vector<ClusterSignature> gone;
   std::vector<DifferenceCluster> changed;
   {
     std::lock_guard lock(books_mutex_);
+    gone = clusters_.take_gone();
     changed = clusters_.take_changed();
   }
-  if (changed.empty()) return;
-  if (auto saved = parts_.exemplars->save(changed); !saved)
-    log_warn("examples of differences are not kept: {}", to_string(saved.error()));
+  Status kept;
+  if (!gone.empty()) kept = parts_.exemplars->forget(gone);
+  if (kept && !changed.empty()) kept = parts_.exemplars->save(changed);
+  if (!kept) log_warn("examples of differences are not kept: {}", to_string(kept.error()));
 }
 
 }  // namespace oxbow

@@ -1,5 +1,6 @@
 #include "services/gateway/judge.hpp"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -280,6 +281,28 @@ TEST_F(JudgeTest, WhatIsSkippedDoesNotPileUpBehindManyPairs) {
   }
   both.get_future().wait();
   EXPECT_THAT(counted, testing::ElementsAre(0, 1));
+}
+
+// What an earlier run has left, and what the judge does with it.
+class KnownExemplars : public ExemplarStore {
+ public:
+  Status save(const std::vector<DifferenceCluster>&) override { return {}; }
+  Result<std::vector<DifferenceCluster>> load() override { return known; }
+  Status forget(const std::vector<ClusterSignature>& signatures) override {
+    forgotten.insert(forgotten.end(), signatures.begin(), signatures.end());
+    return {};
+  }
+
+  std::vector<DifferenceCluster> known;
+  std::vector<ClusterSignature> forgotten;
+};
+
+TEST(Judge, WhatGaveWayIsNotKeptOnTheDiskEither) {
+  KnownExemplars exemplars;
+  for (int i = 0; i < 100; ++i)
+    exemplars.known.push_back({.signature = {"GET /a", fmt::format("$.f{}", i), "value", "x"}, .count = 1});
+  Judge({.exemplars = &exemplars, .now = [] { return WallTime{}; }, .ask_again = {}});
+  EXPECT_THAT(exemplars.forgotten, testing::SizeIs(100 - ClusterBook::kClustersPerRouteMax));
 }
 
 TEST(Judge, DoesNotEndWhatItHasBegunWithAtItsEnd) {
