@@ -41,6 +41,8 @@ TEST(AnswerLines, OtherTextKeepsItsLines) {
 TEST(AnswerLines, NothingReachesTheTerminalThatItWouldObey) {
   EXPECT_THAT(answer_lines("a\x1b[2Jb\tc\x7f"), ElementsAre("a\\x1b[2Jb  c\\x7f"));
   EXPECT_THAT(answer_lines("[\"\x1b[2J\"]"), ElementsAre("[", "  \"\\x1b[2J\"", "]"));
+  EXPECT_THAT(answer_lines("a\u009b31m\u0080\u009f\u00a0é"), ElementsAre("a\\x9b31m\\x80\\x9f\u00a0é"));
+  EXPECT_THAT(answer_lines("\xc2"), ElementsAre("\xc2"));
 }
 
 TEST(AnswerLines, HaveAnEnd) {

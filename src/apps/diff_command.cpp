@@ -48,7 +48,6 @@ Result<int> show(const Settings& settings, const DiffOptions& options) {
     return Err(ErrorCode::usage, "there are {} examples of this difference; number {} is none of them",
                examples, options.example);
   fmt::print("{}", cluster_page(cluster, options.example - 1, stdout_columns(), paint));
-  if (auto rule = proposed_rule(cluster); !rule.empty()) fmt::print("\n{}", rule);
   return 0;
 }
 

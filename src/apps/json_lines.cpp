@@ -125,13 +125,18 @@ std::vector<std::string> json_lines(std::string_view body) {
 
 std::string visible(std::string_view text) {
   std::string out;
-  for (char c : text) {
-    if (static_cast<unsigned char>(c) >= ' ' && c != '\x7f') {
-      out += c;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    auto c = static_cast<unsigned char>(text[at]);
+    auto next = at + 1 < text.size() ? static_cast<unsigned char>(text[at + 1]) : 0u;
+    if (c == 0xc2 && next >= 0x80 && next < 0xa0) {
+      out += fmt::format("\\x{:02x}", next);
+      ++at;
     } else if (c == '\t') {
       out += "  ";
+    } else if (c < ' ' || c == 0x7f) {
+      out += fmt::format("\\x{:02x}", c);
     } else {
-      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+      out += text[at];
     }
   }
   return out;

@@ -10,7 +10,7 @@ namespace oxbow {
 
 std::vector<std::string> json_lines(std::string_view body);
 
-// Control characters as their numbers, so that a text cannot move the cursor of a terminal.
+// Control characters (C0, DEL and C1) as their numbers, so that a text cannot move the cursor of a terminal.
 std::string visible(std::string_view text);
 
 }  // namespace oxbow

@@ -252,7 +252,7 @@ class OrderRun {
       if (text(entity.at("entity")) != order_.entity) continue;
       for (const auto& cohort : entity.at("cohorts").as_array())
         if (!order_.cohort || text(cohort.at("cohort")) == *order_.cohort)
-          fmt::print("load of {}: {}\n", text(cohort.at("cohort")), text(cohort.at("sentence")));
+          fmt::print("load of {}: {}\n", text(cohort.at("cohort")), visible(text(cohort.at("sentence"))));
     }
   }
 

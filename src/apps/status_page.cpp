@@ -284,7 +284,7 @@ std::string traffic(const json::value& seen) {
     for (const auto& cohort : entity.at("cohorts").as_array())
       if (number(cohort.at("requests")) > 0)
         out += fmt::format("{}/{}: {}\n", text(entity.at("entity")), text(cohort.at("cohort")),
-                           text(cohort.at("sentence")));
+                           visible(text(cohort.at("sentence"))));  // it names a key
   return out;
 }
 

@@ -42,6 +42,15 @@ TEST(StatusPage, ABackfillWaitsOnlyWhereThereIsOne) {
   EXPECT_THAT(status_page(status_with("following")), Not(HasSubstr("the backfill")));
 }
 
+// A key is what some client has sent.
+TEST(StatusPage, NothingOfAKeyReachesTheTerminalThatItWouldObey) {
+  auto status = status_with("following");
+  status.at("traffic") = json::parse(R"({"routes": [], "services": [],
+    "skew": [{"entity": "payment", "cohorts": [
+    {"cohort": "pilot", "requests": 1, "sentence": "hottest key \u009b31m\u001b[31m: 90 %"}]}]})");
+  EXPECT_THAT(status_page(status), HasSubstr("hottest key \\x9b31m\\x1b[31m: 90 %"));
+}
+
 TEST(StatusPage, AnEnvelopeNamesItsRowsAndItsEnd) {
   auto page = status_page(status_with("following"));
   for (const auto* words : {"partial, 1 row", "ledger.payment id=7: no value for refunded",

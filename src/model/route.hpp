@@ -78,6 +78,8 @@ struct Route {
   std::string switch_group;
   ShadowRule shadow;
   std::vector<CompareRule> compare;
+  // Header fields that are compared beside those that always are; lower case, sorted, each once.
+  std::vector<std::string> compare_headers;
   std::vector<ShapeRule> shapes;
   // What examples of differences never hold: "$..iban", "header.x-account", "query.iban", "path.holder".
   std::vector<std::string> redact;

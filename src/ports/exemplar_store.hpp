@@ -2,7 +2,6 @@
 // whoever cannot keep them says so once and goes on. Safe from any thread; a call blocks for the disk.
 #pragma once
 
-#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -21,7 +20,7 @@ class ExemplarStore {
   // Last seen first.
   virtual Result<std::vector<DifferenceCluster>> load() = 0;
 
-  virtual Status forget_route(std::string_view route) = 0;
+  virtual Status forget(const std::vector<ClusterSignature>& signatures) = 0;
 };
 
 }  // namespace oxbow

@@ -326,3 +326,97 @@ def test_requests_of_a_difference_are_counted_anew_behind_an_order(make_gateway)
     assert cluster["count"] == 1
     example = gateway.api("differences", cluster=cluster["id"])["clusters"][0]
     assert len(example["exemplars"]) == 4
+
+
+def change_spec(gateway, before, after):
+    taken = gateway.log().count("the changed spec are in force")
+    gateway.write_spec(gateway.text.replace(before, after))
+    gateway.wait_until(lambda: gateway.log().count("the changed spec are in force") > taken, 5, "the changed spec is in force")
+
+
+def with_route(gateway, more):
+    change_spec(gateway, "recheck_after: 0ms", f"recheck_after: 0ms, {more}")
+
+
+def redirecting(location, cookie):
+    return lambda request, connection: (f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nSet-Cookie: {cookie}\r\nETag: 7\r\n"
+                                        "Content-Length: 0\r\n\r\n").encode()
+
+
+def test_two_answers_that_send_users_elsewhere_are_not_equal(make_gateway):
+    gateway = make_gateway(redirecting("/legacy?by=me&token=s3cr3t", "lang=de; Path=/"),
+                           redirecting("/new?by=me&token=s3cr3t", "lang=fr"), recheck="0ms")
+    gateway.get()
+    gateway.wait_for(lambda route: route["compared"] == 1, "one is compared")
+    [cluster] = gateway.api("differences")["clusters"]
+    assert (cluster["path"], cluster["kind"]) == ("header.location", "header")
+    with_route(gateway, "compare_headers: [ Set-Cookie, ETag ], redact: [ query.by ]")
+    gateway.get()
+    gateway.wait_for(lambda route: route["compared"] == 1, "the route began anew")
+    clusters = gateway.api("differences")["clusters"]
+    assert {cluster["path"] for cluster in clusters} == {"header.location", "header.set-cookie.lang", "header.set-cookie.lang;path"}
+    told = "".join(gateway.oxbow("diff", cluster["id"]).stdout for cluster in clusters)
+    assert "/legacy?by=[redacted]&token=[redacted]" in told and "me&" not in told and "s3cr3t" not in told and '"fr"' not in told
+
+
+def test_a_field_that_the_route_ignores_does_not_differ(make_gateway):
+    gateway = make_gateway(redirecting("/legacy", "lang=de"), redirecting("/new", "lang=fr"), recheck="0ms")
+    with_route(gateway, "compare: [ { ignore_header: Location } ]")
+    gateway.get()
+    assert gateway.wait_for(lambda route: route["compared"] == 1, "one is compared")["divergence"]["differed"] == 0
+
+
+def test_a_frequent_difference_shows_although_every_request_brings_rare_ones(make_gateway):
+    """There is room for 64 differences of a route, and 100 came before it."""
+    def side(value, name):
+        def answer(request, connection):
+            number = int(request.target.split("?n=")[1])
+            return json_answer(json.dumps({"by_user": {f"usr_{name}{number}": 1}, "real": value if number >= 100 else "A"}))
+        return answer
+
+    gateway = make_gateway(side("A", "x"), side("B", "y"), recheck="0ms")
+    with gateway.connect() as client:
+        for number in range(200):
+            client.send(b"GET /payments/4711?n=%d HTTP/1.1\r\nHost: h\r\n\r\n" % number).answer()
+            gateway.wait_for(lambda route: route["compared"] > number, "it is compared") if number % 20 == 0 else None
+    gateway.wait_for(lambda route: route["compared"] == 200, "all are compared")
+    found = gateway.api("differences", limit=1)
+    assert (found["clusters"][0]["path"], found["clusters"][0]["count"]) == ("$.real", 100)
+    assert found["differences_without_room"] == 500 - 100 - 63 == 337 and found["clusters_gone"] == 337
+    assert "337 differences found no room in a cluster (337 clusters gave way to others)" in gateway.oxbow("diff").stdout
+    gateway.oxbow("diff", "--anew", "--why", "mended")
+    found = gateway.api("differences")
+    assert found["differences_without_room"] == 0 and found["clusters_total"] == 64 and found["differed"] == 0
+
+
+def test_a_rule_that_is_proposed_is_never_cut_off(make_gateway):
+    """A path of 450 bytes, of which two fields share the first 440, and one of 1400."""
+    count = iter(range(1_000_000))
+
+    def answer(request, connection):
+        short = {"n" * 216: {"m" * 216: {"first": next(count), "second": next(count)}}}
+        return json_answer(json.dumps({**short, "x" * 700: {"y" * 700: next(count)}}))
+
+    gateway = make_gateway(answer, answer, recheck="0ms")
+    change_spec(gateway, "twin: 30%", "twin: 100%")
+    with gateway.connect() as client:
+        for number in range(500):
+            client.send(b"GET /payments/4711 HTTP/1.1\r\nHost: h\r\n\r\n").answer()
+            gateway.wait_for(lambda route: route["eligible"] > number, "it is compared") if number % 20 == 0 else None
+    gateway.wait_for(lambda route: route["compared"] >= 400, "most are compared")
+    clusters = gateway.api("differences")["clusters"]
+    assert len(clusters) == 3 and {cluster["verdict"]["state"] for cluster in clusters} == {"noise"}
+    rules = [gateway.oxbow("diff", cluster["id"]).stdout.rsplit("\n  - ", 1)[1].strip() for cluster in clusters]
+    assert any("$." + "x" * 700 + "," in rule for rule in rules), "all of the parent, whose path is whole"
+    with_route(gateway, f"compare: [ {', '.join(rules)} ]")
+    gateway.get()
+    assert gateway.wait_for(lambda route: route["compared"] == 1, "the route began anew")["divergence"]["differed"] == 0
+
+
+def test_nothing_of_a_request_reaches_the_terminal_that_it_would_obey(make_gateway):
+    gateway = make_gateway(answering('{"\u009b31m": 1}'), answering('{"\u009b31m": 2}'), recheck="0ms")
+    gateway.get("/payments/4711?x=\u009b31m")
+    gateway.wait_for(lambda route: route["compared"] == 1, "one is compared")
+    [cluster] = gateway.api("differences")["clusters"]
+    for shown in (gateway.oxbow("diff").stdout, gateway.oxbow("diff", cluster["id"]).stdout):
+        assert "\\x9b31m" in shown and "\u009b" not in shown

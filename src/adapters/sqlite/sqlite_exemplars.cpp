@@ -252,11 +252,15 @@ Result<std::vector<DifferenceCluster>> SqliteExemplars::load() {
   return impl_->run([](Database& database) { return read_clusters(database); });
 }
 
-Status SqliteExemplars::forget_route(std::string_view route) {
+Status SqliteExemplars::forget(const std::vector<ClusterSignature>& signatures) {
   return impl_->run([&](Database& database) {
     return database.in_transaction([&]() -> Status {
-      auto forget = TRY(database.prepare("DELETE FROM clusters WHERE route = ?"));
-      TRY(forget.bind(route).run());
+      auto forget = TRY(database.prepare(
+          "DELETE FROM clusters WHERE route = ? AND path = ? AND kind = ? AND value_classes = ?"));
+      for (const auto& each : signatures) {
+        TRY(forget.bind(each.route).bind(each.path).bind(each.kind).bind(each.values).run());
+        forget.reset();
+      }
       return keep_bounds(database, impl_->bounds);
     });
   });

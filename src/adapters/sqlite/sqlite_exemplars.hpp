@@ -28,7 +28,7 @@ class SqliteExemplars : public ExemplarStore {
 
   Status save(const std::vector<DifferenceCluster>& clusters) override;
   Result<std::vector<DifferenceCluster>> load() override;
-  Status forget_route(std::string_view route) override;
+  Status forget(const std::vector<ClusterSignature>& signatures) override;
 
  private:
   struct Impl;

@@ -141,12 +141,12 @@ TEST_F(Exemplars, BytesAreBoundedInTheRowsAndOnTheDisk) {
   EXPECT_LT(bytes_on_disk(), 2 * kMax);
 }
 
-TEST_F(Exemplars, ARouteCanBeForgotten) {
+TEST_F(Exemplars, SomeCanBeForgotten) {
   open();
-  auto other = cluster("b", 3, {pair_of("{}")});
-  other.signature.route = "GET /b";
-  ASSERT_TRUE(store->save({cluster("a", 2, {pair_of("{}")}), other}));
-  ASSERT_TRUE(store->forget_route("GET /a"));
+  auto one = cluster("a", 2, {pair_of("{}")}), other = cluster("b", 3, {pair_of("{}")}),
+       third = cluster("c", 1);
+  ASSERT_TRUE(store->save({one, other, third}));
+  ASSERT_TRUE(store->forget({one.signature, cluster("d", 1).signature, third.signature}));
   EXPECT_THAT(*store->load(), ElementsAre(other));
 }
 

@@ -1,5 +1,8 @@
 #include "core/evidence/answer_path.hpp"
 
+#include <fmt/core.h>
+#include <xxhash.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
@@ -11,6 +14,9 @@
 
 namespace oxbow {
 namespace {
+
+constexpr std::string_view kLongMark = ".…";
+constexpr std::size_t kLongMarkBytes = kLongMark.size() + 12;
 
 // Two names of one member may be written in two ways: `.a` and `["a"]`.
 bool is_wanted(std::string_view step, std::string_view want) {
@@ -112,21 +118,35 @@ bool is_exactly(std::string_view rule, std::string_view path) {
 }
 
 std::string shown_path(std::string_view path, std::size_t bytes_max) {
-  std::string shown;
-  // Most paths have plain names only, and those hold neither addresses nor tokens.
-  if (path.find("[\"") != std::string_view::npos) {
-    shown = root_of(path);
-    auto rest = steps_of(path);
-    while (!rest.empty() && shown.size() < bytes_max) {
-      auto step = take_step(rest);
-      bool is_data = without_secrets(step) != step;
-      shown += is_data ? ".*" : step;
-    }
-    path = shown;
+  std::string shown = as_utf8(root_of(path));
+  auto rest = steps_of(path);
+  bool is_long = shown.size() > bytes_max;
+  std::size_t fits = 0;  // whole steps with room for the mark behind them
+  std::uint64_t hash = 0;
+  while (true) {
+    if (!is_long && shown.size() + kLongMarkBytes <= bytes_max) fits = shown.size();
+    if (rest.empty()) break;
+    auto step = take_step(rest);
+    // Plain names hold neither addresses nor tokens, and what is longer than all is never shown.
+    bool may_be_data = step.starts_with("[\"") && step.size() <= bytes_max;
+    if (may_be_data && without_secrets(step) != step) step = ".*";
+    hash = XXH3_64bits_withSeed(step.data(), step.size(), hash);
+    if (!is_long) shown += as_utf8(step.substr(0, bytes_max + 1));
+    is_long = is_long || shown.size() > bytes_max;
   }
-  // A byte that is no text becomes three.
-  auto text = as_utf8(cut_at_character(path, bytes_max));
-  return std::string(cut_at_character(text, bytes_max));
+  if (!is_long) return shown;
+  shown.resize(fits);
+  shown += fmt::format("{}{:012x}", kLongMark, hash >> 16);
+  return std::string(cut_at_character(shown, bytes_max));
+}
+
+std::optional<std::string_view> beginning_of_long(std::string_view shown_path) {
+  if (shown_path.size() < kLongMarkBytes) return std::nullopt;
+  auto mark = shown_path.substr(shown_path.size() - kLongMarkBytes);
+  auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  if (!mark.starts_with(kLongMark) || !std::ranges::all_of(mark.substr(kLongMark.size()), is_hex))
+    return std::nullopt;
+  return shown_path.substr(0, shown_path.size() - kLongMarkBytes);
 }
 
 }  // namespace oxbow

@@ -2,6 +2,8 @@
 // `["any name"]`, `[*]`, `[3]`. Pure.
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,7 +26,14 @@ bool leads_to(std::string_view rule, std::string_view path);
 bool is_exactly(std::string_view rule, std::string_view path);  // `path` is what `rule` names
 
 // The path for all to see: a member whose name looks like a secret or an address is `.*`, as any member that
-// is named by data, so that it also counts together with its neighbours. Cut to `bytes_max`.
+// is named by data, so that it also counts together with its neighbours. One that is longer than `bytes_max`
+// ends behind a whole step, with a mark that tells it apart from others with this beginning:
+// "$.a.b.…3f9a12c07b1e".
 std::string shown_path(std::string_view path, std::size_t bytes_max);
+
+// What stands before such a mark, where a shown path has one.
+std::optional<std::string_view> beginning_of_long(std::string_view shown_path);
+
+constexpr std::size_t kShownPathBytesMax = 1024;  // of differences that are counted
 
 }  // namespace oxbow

@@ -4,11 +4,15 @@
 #include <xxhash.h>
 
 #include <algorithm>
-
-#include "core/evidence/answer_path.hpp"
+#include <optional>
+#include <tuple>
+#include <utility>
 
 namespace oxbow {
 namespace {
+
+// After so many differing requests of a route what was frequent before counts half.
+constexpr std::uint64_t kFadeEvery = 8 * ClusterBook::kClustersPerRouteMax;
 
 ClusterSignature signature_of(std::string_view route, const DifferingPair::Difference& difference) {
   return {.route = std::string(route),
@@ -24,6 +28,36 @@ bool is_more_frequent(const DifferenceCluster& one, const DifferenceCluster& oth
 
 }  // namespace
 
+// What an example holds whatever differs in it: redacted once, and only if one is kept.
+class ClusterBook::RedactedPair {
+ public:
+  explicit RedactedPair(const DifferingPair& pair) : pair_(pair) {}
+
+  ExemplarPair with(const DifferingPair::Difference& difference, WallTime now) {
+    if (!shared_) {
+      const auto& redactor = pair_.redactor;
+      shared_ =
+          ExemplarPair{.at = now,
+                       .request = redactor.request(pair_.route, pair_.request, kRequestBytesMax),
+                       .legacy = {.status = pair_.legacy_status,
+                                  .body = redactor.body(pair_.legacy_body, kBodyBytesMax, Side::legacy)},
+                       .new_side = {.status = pair_.new_status,
+                                    .body = redactor.body(pair_.new_body, kBodyBytesMax, Side::new_side)}};
+    }
+    auto exemplar = *shared_;
+    auto value = [&](std::string_view text, Side side) {
+      return pair_.redactor.value(difference.path, text, kValueBytesMax, side);
+    };
+    exemplar.legacy.value = value(difference.legacy_value, Side::legacy);
+    exemplar.new_side.value = value(difference.new_value, Side::new_side);
+    return exemplar;
+  }
+
+ private:
+  const DifferingPair& pair_;
+  std::optional<ExemplarPair> shared_;
+};
+
 std::string cluster_id(const ClusterSignature& signature) {
   std::string text;
   for (const auto* part : {&signature.route, &signature.path, &signature.kind, &signature.values})
@@ -34,67 +68,126 @@ std::string cluster_id(const ClusterSignature& signature) {
 void ClusterBook::restore(std::vector<DifferenceCluster> clusters) {
   std::ranges::sort(clusters, is_more_frequent);
   for (auto& cluster : clusters) {
-    auto* restored = find_or_add(cluster.signature, cluster.first_seen);
-    if (!restored) continue;
+    auto& of_route = routes_[cluster.signature.route];
+    if (!has_room(of_route)) {
+      gone_.push_back(cluster.signature);
+      continue;
+    }
+    auto& restored = add(cluster.signature, of_route, cluster.first_seen);
+    restored.weight = 0;
+    restored.is_stored = true;
     if (cluster.exemplars.size() > kExemplarsMax) cluster.exemplars.resize(kExemplarsMax);
-    cluster.id = restored->id;
-    *restored = std::move(cluster);
+    cluster.id = restored.cluster.id;
+    restored.cluster = std::move(cluster);
   }
-  differences_without_room_ = 0;
 }
 
 void ClusterBook::record(const DifferingPair& pair, WallTime now) {
-  differences_without_room_ += pair.differences_untold;
-  std::set<DifferenceCluster*> counted;
+  auto route = routes_.find(pair.route);
+  if (route == routes_.end()) route = routes_.try_emplace(std::string(pair.route)).first;
+  auto& of_route = route->second;
+  ++pairs_;
+  if (++of_route.pairs % kFadeEvery == 0) fade(pair.route, of_route);
+  of_route.differences_without_room += pair.differences_untold;
+  RedactedPair redacted(pair);
   for (const auto& difference : pair.differences) {
-    auto* cluster = find_or_add(signature_of(pair.route, difference), now);
-    if (!cluster) {
-      ++differences_without_room_;
+    auto* kept = find_or_add(signature_of(pair.route, difference), of_route, now);
+    if (!kept) {
+      ++of_route.differences_without_room;
       continue;
     }
-    if (!counted.insert(cluster).second) continue;
-    ++cluster->count;
-    cluster->last_seen = now;
-    keep_exemplar(*cluster, pair, difference, now);
-    changed_.insert(cluster);
+    if (kept->last_pair == pairs_) continue;
+    kept->last_pair = pairs_;
+    ++kept->weight;
+    ++kept->counted;
+    ++kept->cluster.count;
+    kept->cluster.last_seen = now;
+    kept->is_changed = true;
+    keep_exemplar(kept->cluster, difference, redacted, now);
   }
 }
 
-DifferenceCluster* ClusterBook::find_or_add(const ClusterSignature& signature, WallTime now) {
+bool ClusterBook::has_room(const OfRoute& of_route) const {
+  return clusters_.size() < kClustersMax && of_route.clusters < kClustersPerRouteMax;
+}
+
+ClusterBook::Kept* ClusterBook::find_or_add(const ClusterSignature& signature, OfRoute& of_route,
+                                            WallTime now) {
   if (auto found = clusters_.find(signature); found != clusters_.end()) return &found->second;
-  auto& of_route = clusters_of_route_[signature.route];
-  if (clusters_.size() == kClustersMax || of_route == kClustersPerRouteMax) return nullptr;
-  ++of_route;
-  auto& cluster = clusters_[signature];
-  cluster.id = cluster_id(signature);
-  cluster.signature = signature;
-  cluster.first_seen = now;
-  return &cluster;
+  if (!has_room(of_route) && !make_room(signature.route, of_route)) return nullptr;
+  return &add(signature, of_route, now);
+}
+
+ClusterBook::Kept& ClusterBook::add(const ClusterSignature& signature, OfRoute& of_route, WallTime now) {
+  ++of_route.clusters;
+  auto& kept = clusters_[signature];
+  kept.weight = of_route.weight_gone;
+  kept.cluster.id = cluster_id(signature);
+  kept.cluster.signature = signature;
+  kept.cluster.first_seen = now;
+  return kept;
+}
+
+// A route that has all that it may have displaces its own. Another one takes what was not seen since its
+// route began anew, and else from the route that has most, which may be itself. False if all that could give
+// way belongs to the request at hand.
+bool ClusterBook::make_room(const std::string& route, const OfRoute& of_route) {
+  bool is_full = of_route.clusters == kClustersPerRouteMax;
+  auto largest = is_full ? std::string_view(route) : largest_route();
+  if (!is_full && routes_.find(largest)->second.clusters == of_route.clusters) largest = route;
+  auto rank = [&](const Clusters::value_type& each) {
+    const auto& [signature, kept] = each;
+    bool is_void = kept.cluster.count_now() == 0 && !is_full;
+    return std::tuple(!is_void, kept.weight, kept.last_pair, kept.cluster.last_seen);
+  };
+  auto weakest = clusters_.end();
+  for (auto each = clusters_.begin(); each != clusters_.end(); ++each) {
+    const auto& [signature, kept] = *each;
+    bool may_go = signature.route == largest || (!is_full && kept.cluster.count_now() == 0);
+    if (!may_go || kept.last_pair == pairs_) continue;
+    if (weakest == clusters_.end() || rank(*each) < rank(*weakest)) weakest = each;
+  }
+  if (weakest == clusters_.end()) return false;
+  let_go(weakest);
+  return true;
+}
+
+std::string_view ClusterBook::largest_route() const {
+  auto size = [](const auto& entry) { return entry.second.clusters; };
+  return std::ranges::max_element(routes_, {}, size)->first;
+}
+
+void ClusterBook::let_go(Clusters::iterator gone) {
+  const auto& [signature, kept] = *gone;
+  auto& of_route = routes_.find(signature.route)->second;
+  --of_route.clusters;
+  of_route.weight_gone = std::max(of_route.weight_gone, kept.weight);
+  of_route.differences_without_room += kept.counted;
+  if (kept.counted > 0) ++of_route.clusters_gone;
+  if (kept.is_stored) gone_.push_back(signature);
+  clusters_.erase(gone);
+}
+
+void ClusterBook::fade(std::string_view route, OfRoute& of_route) {
+  of_route.weight_gone /= 2;
+  for (auto& [signature, kept] : clusters_)
+    if (signature.route == route) kept.weight /= 2;
 }
 
 // Reservoir sampling (Vitter, algorithm R). The work of redaction is done only for the chosen.
-void ClusterBook::keep_exemplar(DifferenceCluster& cluster, const DifferingPair& pair,
-                                const DifferingPair::Difference& difference, WallTime now) {
+void ClusterBook::keep_exemplar(DifferenceCluster& cluster, const DifferingPair::Difference& difference,
+                                RedactedPair& redacted, WallTime now) {
   auto place = cluster.exemplars.size();
   if (place == kExemplarsMax) place = random_.below(cluster.count);
   if (place >= kExemplarsMax) return;
   if (place == cluster.exemplars.size()) cluster.exemplars.emplace_back();
-  auto answer = [&](Side side, int status, std::string_view value, std::string_view body) {
-    return ExemplarPair::Answer{.status = status,
-                                .value = pair.redactor.value(difference.path, value, kValueBytesMax, side),
-                                .body = pair.redactor.body(body, kBodyBytesMax, side)};
-  };
-  cluster.exemplars[place] = {
-      .at = now,
-      .request = pair.redactor.request(pair.route, pair.request, kRequestBytesMax),
-      .legacy = answer(Side::legacy, pair.legacy_status, difference.legacy_value, pair.legacy_body),
-      .new_side = answer(Side::new_side, pair.new_status, difference.new_value, pair.new_body)};
+  cluster.exemplars[place] = redacted.with(difference, now);
 }
 
 void ClusterBook::redact_again(std::string_view route, const Redactor& redactor) {
-  for (auto& [signature, cluster] : clusters_) {
+  for (auto& [signature, kept] : clusters_) {
     if (signature.route != route) continue;
-    auto exemplars = cluster.exemplars;
+    auto exemplars = kept.cluster.exemplars;
     for (auto& pair : exemplars) {
       pair.request = redactor.request(route, pair.request, kRequestBytesMax);
       for (auto side : {Side::legacy, Side::new_side}) {
@@ -103,48 +196,72 @@ void ClusterBook::redact_again(std::string_view route, const Redactor& redactor)
         answer.body = redactor.body(answer.body, kBodyBytesMax, side);
       }
     }
-    if (exemplars == cluster.exemplars) continue;
-    cluster.exemplars = std::move(exemplars);
-    changed_.insert(&cluster);
+    if (exemplars == kept.cluster.exemplars) continue;
+    kept.cluster.exemplars = std::move(exemplars);
+    kept.is_changed = true;
   }
 }
 
 std::vector<const DifferenceCluster*> ClusterBook::list() const {
   std::vector<const DifferenceCluster*> list;
-  for (const auto& [signature, cluster] : clusters_) list.push_back(&cluster);
+  for (const auto& [signature, kept] : clusters_) list.push_back(&kept.cluster);
   std::ranges::sort(list, [](auto* one, auto* other) { return is_more_frequent(*one, *other); });
   return list;
 }
 
 const DifferenceCluster* ClusterBook::find(std::string_view id) const {
   const DifferenceCluster* found = nullptr;
-  for (const auto& [signature, cluster] : clusters_) {
-    if (id.empty() || !cluster.id.starts_with(id)) continue;
+  for (const auto& [signature, kept] : clusters_) {
+    if (id.empty() || !kept.cluster.id.starts_with(id)) continue;
     if (found) return nullptr;
-    found = &cluster;
+    found = &kept.cluster;
   }
   return found;
 }
 
 std::vector<DifferenceCluster> ClusterBook::take_changed() {
   std::vector<DifferenceCluster> copies;
-  for (const auto* cluster : changed_) copies.push_back(*cluster);
-  std::ranges::sort(copies, {}, &DifferenceCluster::signature);
-  changed_.clear();
+  for (auto& [signature, kept] : clusters_) {
+    if (!kept.is_changed) continue;
+    copies.push_back(kept.cluster);
+    kept.is_changed = false;
+    kept.is_stored = true;
+  }
   return copies;
 }
 
-void ClusterBook::begin_anew(std::string_view route) {
-  for (auto& [signature, cluster] : clusters_)
-    if (signature.route == route) cluster.count_before = cluster.count;
+std::vector<ClusterSignature> ClusterBook::take_gone() {
+  return std::exchange(gone_, {});
 }
 
-void ClusterBook::forget_route(std::string_view route) {
-  std::erase_if(changed_,
-                [&](const DifferenceCluster* cluster) { return cluster->signature.route == route; });
-  std::erase_if(clusters_, [&](const auto& entry) { return entry.first.route == route; });
-  if (auto found = clusters_of_route_.find(route); found != clusters_of_route_.end())
-    clusters_of_route_.erase(found);
+void ClusterBook::begin_anew(std::string_view route) {
+  auto found = routes_.find(route);
+  if (found == routes_.end()) return;
+  found->second = {.clusters = found->second.clusters};
+  for (auto& [signature, kept] : clusters_) {
+    if (signature.route != route) continue;
+    kept.cluster.count_before = kept.cluster.count;
+    kept.counted = kept.weight = 0;
+  }
+}
+
+void ClusterBook::begin_anew_but(std::span<const std::string> routes) {
+  for (const auto& [route, of_route] : routes_)
+    if (std::ranges::find(routes, route) == routes.end()) begin_anew(route);
+}
+
+std::uint64_t ClusterBook::differences_without_room(std::string_view route) const {
+  std::uint64_t sum = 0;
+  for (const auto& [name, of_route] : routes_)
+    if (route.empty() || name == route) sum += of_route.differences_without_room;
+  return sum;
+}
+
+std::uint64_t ClusterBook::clusters_gone(std::string_view route) const {
+  std::uint64_t sum = 0;
+  for (const auto& [name, of_route] : routes_)
+    if (route.empty() || name == route) sum += of_route.clusters_gone;
+  return sum;
 }
 
 }  // namespace oxbow

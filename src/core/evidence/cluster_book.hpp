@@ -1,20 +1,19 @@
 // Sorts differences into clusters and keeps, of each, some pairs of answers as examples: every request has
 // the same chance to be one of them, the first as the last. What is kept is redacted before. Memory is
-// bounded by kClustersMax * kExemplarsMax * (2 * kBodyBytesMax + ...), about 15 MiB at worst; what finds no
-// room is counted. One thread at a time.
+// bounded by kClustersMax * kExemplarsMax * (2 * kBodyBytesMax + ...), about 15 MiB at worst. Where there is
+// no room, what is rarest gives way to what is new, and what gave way is counted. One thread at a time.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/random.hpp"
+#include "core/evidence/answer_path.hpp"
 #include "core/evidence/redactor.hpp"
 #include "model/difference_cluster.hpp"
 
@@ -50,7 +49,7 @@ class ClusterBook {
   static constexpr std::size_t kBodyBytesMax = 6 * 1024;
   static constexpr std::size_t kValueBytesMax = 512;
   static constexpr std::size_t kRequestBytesMax = 512;
-  static constexpr std::size_t kPathBytesMax = 256;
+  static constexpr std::size_t kPathBytesMax = kShownPathBytesMax;
 
   explicit ClusterBook(Random random) : random_(random) {}
 
@@ -60,36 +59,66 @@ class ClusterBook {
   // Each signature counts once, however many differences of the request have it.
   void record(const DifferingPair& pair, WallTime now);
 
-  // Most frequent first. Pointers hold until the next restore() or forget_route().
+  // Most frequent first. Pointers hold until the next restore() or record().
   std::vector<const DifferenceCluster*> list() const;
   const DifferenceCluster* find(std::string_view id) const;  // or the beginning of an id, if only one has it
 
-  // Copies of those that changed since the last call, for keeping them.
+  // Copies of those that changed since the last call, for keeping them, and those that gave way and were
+  // kept. What gave way may have come back: forget first, then keep.
   std::vector<DifferenceCluster> take_changed();
+  std::vector<ClusterSignature> take_gone();
 
   // Takes out of the examples of a route what a changed spec hides.
   void redact_again(std::string_view route, const Redactor& redactor);
 
-  // The requests of a route are counted anew; its clusters and their examples stay.
+  // The requests of a route are counted anew. Its clusters and their examples stay until others need the
+  // room.
   void begin_anew(std::string_view route);
 
-  // A rule of the spec was changed, and what it said about the route does not hold any more.
-  void forget_route(std::string_view route);
+  // All other routes are no more: the same for them.
+  void begin_anew_but(std::span<const std::string> routes);
 
-  std::uint64_t differences_without_room() const { return differences_without_room_; }
+  // Since the route began anew, of one or of all: requests that belong to no cluster that is listed, counted
+  // once for each signature; and clusters that gave way.
+  std::uint64_t differences_without_room(std::string_view route = {}) const;
+  std::uint64_t clusters_gone(std::string_view route = {}) const;
 
  private:
-  using Clusters = std::map<ClusterSignature, DifferenceCluster>;
+  struct Kept {
+    DifferenceCluster cluster;
+    // How frequent it was lately. One that comes anew begins with the weight of the one that it displaces
+    // (the "space-saving" sketch), or none could ever displace what was frequent once.
+    std::uint64_t weight = 0;
+    std::uint64_t counted = 0;    // requests since the route began anew, in this run
+    std::uint64_t last_pair = 0;  // by number
+    bool is_changed = false;
+    bool is_stored = false;  // take_changed() has told it
+  };
+  struct OfRoute {
+    std::size_t clusters = 0;
+    std::uint64_t pairs = 0;
+    std::uint64_t weight_gone = 0;  // the largest of those that gave way
+    std::uint64_t differences_without_room = 0;
+    std::uint64_t clusters_gone = 0;
+  };
+  class RedactedPair;
+  using Clusters = std::map<ClusterSignature, Kept>;
 
-  DifferenceCluster* find_or_add(const ClusterSignature& signature, WallTime now);
-  void keep_exemplar(DifferenceCluster& cluster, const DifferingPair& pair,
-                     const DifferingPair::Difference& difference, WallTime now);
+  bool has_room(const OfRoute& of_route) const;
+  Kept* find_or_add(const ClusterSignature& signature, OfRoute& of_route, WallTime now);
+  Kept& add(const ClusterSignature& signature, OfRoute& of_route, WallTime now);
+  bool make_room(const std::string& route, const OfRoute& of_route);
+  std::string_view largest_route() const;
+  void let_go(Clusters::iterator gone);
+  void fade(std::string_view route, OfRoute& of_route);
+  void keep_exemplar(DifferenceCluster& cluster, const DifferingPair::Difference& difference,
+                     RedactedPair& redacted, WallTime now);
 
   Random random_;
   Clusters clusters_;
-  std::map<std::string, std::size_t, std::less<>> clusters_of_route_;
-  std::set<DifferenceCluster*> changed_;
-  std::uint64_t differences_without_room_ = 0;
+  std::map<std::string, OfRoute, std::less<>> routes_;
+  std::vector<ClusterSignature> gone_;
+  std::uint64_t pairs_ = 0;
 };
 
 // "3f9a12c07b1e": stable for ever, so that what a person wrote down finds the same cluster tomorrow.

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 namespace oxbow {
@@ -206,14 +207,158 @@ TEST_F(Clusters, ARouteThatBeginsAnewCountsItsRequestsAnewAndKeepsItsExamples) {
   EXPECT_THAT(list[1]->exemplars, SizeIs(4));
 }
 
-TEST_F(Clusters, ARouteCanBeForgotten) {
+// A difference of a name that no other request has.
+std::string unique_path(int number) {
+  return "$.by_user.u" + std::to_string(number);
+}
+Difference unlike(const std::string& path) {
+  return {path, "value", "number", "number", "1", "2"};
+}
+
+class FullBook : public Clusters {
+ protected:
+  // `count` requests, each with a difference of its own, together with `common`.
+  void record_unique(int count, const std::string& route, const std::vector<Difference>& common = {}) {
+    for (int i = 0; i < count; ++i) {
+      auto path = unique_path(next_++);
+      auto differences = common;
+      differences.push_back(unlike(path));
+      record(differences, route);
+    }
+  }
+
+  std::size_t listed(std::string_view route) const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(book.list(), [&](auto* each) { return each->signature.route == route; }));
+  }
+
+  const DifferenceCluster* price() const {
+    for (const auto* each : book.list())
+      if (each->signature.path == kPrice.path) return each;
+    return nullptr;
+  }
+
+ private:
+  int next_ = 0;
+};
+
+TEST_F(FullBook, WhatIsFrequentComesInHoweverManyRareOnesThereAre) {
+  record_unique(500, "GET /a");
+  record_unique(200, "GET /a", {kPrice});
+  ASSERT_NE(price(), nullptr);
+  EXPECT_EQ(price()->count, 200u) << "it never gave way";
+  EXPECT_EQ(book.list()[0], price());
+  EXPECT_EQ(book.differences_without_room(), 700u - (ClusterBook::kClustersPerRouteMax - 1));
+  EXPECT_EQ(book.clusters_gone(), book.differences_without_room());
+}
+
+TEST_F(FullBook, WhatWasFrequentOnceDoesNotKeepOthersOutForEver) {
+  std::vector<std::string> paths;
+  for (int i = 0; i < 64; ++i) paths.push_back("$.old" + std::to_string(i));
+  std::vector<Difference> old;
+  for (const auto& path : paths) old.push_back(unlike(path));
+  for (int i = 0; i < 20'000; ++i) record(old);
+  record_unique(10'000, "GET /a", {kPrice});
+  ASSERT_NE(price(), nullptr);
+  EXPECT_GT(price()->count, 5'000u);
+}
+
+TEST_F(FullBook, ARouteThatHasFewTakesRoomFromThatWhichHasMost) {
+  for (auto route : {"GET /a", "GET /b", "GET /c", "GET /d"}) record_unique(64, route);
+  ASSERT_THAT(book.list(), SizeIs(ClusterBook::kClustersMax));
+  record({kPrice}, "GET /e");
+  EXPECT_EQ(listed("GET /e"), 1u);
+  EXPECT_THAT(book.list(), SizeIs(ClusterBook::kClustersMax));
+  record_unique(1000, "GET /e", {kPrice});
+  for (auto route : {"GET /a", "GET /b", "GET /c", "GET /d", "GET /e"})
+    EXPECT_GE(listed(route), 50u) << route;
+  EXPECT_EQ(price()->count, 1001u);
+  EXPECT_GT(book.differences_without_room("GET /a"), 0u);
+  EXPECT_EQ(book.differences_without_room("GET /f"), 0u);
+}
+
+TEST_F(FullBook, ManyRoutesShareTheRoom) {
+  for (int i = 0; i < 300; ++i) record({kPrice}, "GET /" + std::to_string(i));
+  EXPECT_THAT(book.list(), SizeIs(ClusterBook::kClustersMax));
+  EXPECT_EQ(listed("GET /299"), 1u);
+  EXPECT_EQ(book.clusters_gone(), 44u);
+}
+
+TEST_F(FullBook, WhatWasNotSeenSinceItsRouteBeganAnewGivesWayFirst) {
+  for (auto route : {"GET /a", "GET /b", "GET /c", "GET /d"}) record_unique(64, route);
+  book.begin_anew("GET /b");
+  record_unique(10, "GET /e");
+  EXPECT_EQ(listed("GET /b"), 54u);
+  EXPECT_EQ(listed("GET /a"), 64u);
+  record_unique(10, "GET /a");
+  EXPECT_EQ(listed("GET /a"), 64u) << "no route has more";
+  EXPECT_EQ(book.differences_without_room("GET /b"), 0u) << "what it counted before does not count";
+  EXPECT_EQ(book.clusters_gone("GET /b"), 0u);
+}
+
+TEST_F(FullBook, ARouteThatBeganAnewHasAllItsRoom) {
+  record_unique(1000, "GET /a");
+  book.begin_anew("GET /a");
+  EXPECT_EQ(book.differences_without_room(), 0u);
+  EXPECT_EQ(listed("GET /a"), 64u);
+  record_unique(64, "GET /a");
+  EXPECT_EQ(book.differences_without_room(), 0u);
+  for (const auto* each : book.list()) EXPECT_EQ(each->count_now(), 1u);
+}
+
+TEST_F(FullBook, RoutesThatAreNoMoreGiveWayFirst) {
+  for (auto route : {"GET /a", "GET /b", "GET /c", "GET /d"}) record_unique(64, route);
+  std::vector<std::string> routes{"GET /a", "GET /c", "GET /d", "GET /e"};
+  book.begin_anew_but(routes);
+  record_unique(64, "GET /e");
+  EXPECT_EQ(listed("GET /b"), 0u);
+  EXPECT_EQ(listed("GET /e"), 64u);
+}
+
+TEST_F(FullBook, ARequestDisplacesNothingOfItsOwn) {
+  std::vector<std::string> paths;
+  for (int i = 0; i < 80; ++i) paths.push_back(unique_path(i));
+  std::vector<Difference> differences;
+  for (const auto& path : paths) differences.push_back(unlike(path));
+  record(differences);
+  EXPECT_EQ(listed("GET /a"), 64u);
+  EXPECT_EQ(book.differences_without_room(), 16u);
+  EXPECT_EQ(book.clusters_gone(), 0u);
+}
+
+TEST_F(FullBook, TellsOnceWhatWasKeptAndGaveWay) {
   record({kPrice});
-  record({kPrice}, "GET /b");
-  book.forget_route("GET /a");
-  ASSERT_THAT(book.list(), SizeIs(1));
-  EXPECT_THAT(book.take_changed(), SizeIs(1));
-  record({kPrice});
-  EXPECT_EQ(book.list()[0]->count, 1u);
+  book.take_changed();
+  record_unique(200, "GET /a");
+  ASSERT_EQ(price(), nullptr);
+  EXPECT_THAT(book.take_gone(),
+              ElementsAre(ClusterSignature{"GET /a", std::string(kPrice.path), "value", "number / number"}))
+      << "the others were never told";
+  EXPECT_THAT(book.take_gone(), IsEmpty());
+  EXPECT_THAT(book.take_changed(), SizeIs(64));
+}
+
+TEST_F(FullBook, WhatIsNotRestoredIsGone) {
+  std::vector<DifferenceCluster> many;
+  for (std::uint64_t i = 1; i <= 100; ++i)
+    many.push_back({.signature = {"GET /a", "$." + std::to_string(i), "value", "x"}, .count = i});
+  book.restore(many);
+  EXPECT_THAT(book.take_gone(), SizeIs(100 - ClusterBook::kClustersPerRouteMax));
+  record_unique(64, "GET /a", {kPrice});
+  EXPECT_NE(price(), nullptr) << "what is seen now is worth more than what was";
+  EXPECT_EQ(book.differences_without_room(), 1u);
+}
+
+TEST_F(Clusters, PathsWithOneLongBeginningAreToldApart) {
+  auto parent = "$." + std::string(500, 'n');
+  auto one = parent + ".first", other = parent + ".second";
+  record({unlike(one), unlike(other)});
+  ASSERT_THAT(book.list(), SizeIs(2));
+  EXPECT_EQ(book.list()[0]->signature.path, one) << "this long one is whole";
+  auto longer = parent + std::string(600, 'n');
+  one = longer + ".first", other = longer + ".second";
+  record({unlike(one), unlike(other)}, "GET /b");
+  EXPECT_EQ(book.list().size(), 4u);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/evidence/answer_path.hpp"
 #include "core/evidence/field_verdict.hpp"
 
 namespace oxbow {
@@ -59,7 +60,7 @@ struct BookReport {
 class FieldBook {
  public:
   static constexpr std::size_t kFieldsPerRouteMax = 256;
-  static constexpr std::size_t kPathBytesMax = 256;  // longer ones count as what they begin with
+  static constexpr std::size_t kPathBytesMax = kShownPathBytesMax;
 
   // Routes come from the spec, so their number needs no bound here.
   void record(const ComparedRequest& request);

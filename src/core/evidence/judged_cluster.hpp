@@ -14,6 +14,8 @@ struct JudgedCluster {
   // Of its field and kind, whatever the classes of the values; none if the field found no room, or did not
   // differ since the last change of version.
   std::optional<FieldReport> field = {};
+  // Whether it may be for want of room that the field has no report.
+  bool lacks_room = false;
 };
 
 // In the order of the clusters.

@@ -251,7 +251,11 @@ bool Redactor::hides(std::string_view path) const {
     auto member = member_of(take_step(rest));
     if (is_secret_name(member)) return true;
   }
-  return std::ranges::any_of(fields_, [&](std::string_view field) { return leads_to(field, path); });
+  // Of a path that is too long the end is not known.
+  bool has_end = !beginning_of_long(path);
+  return std::ranges::any_of(fields_, [&](std::string_view field) {
+    return leads_to(field, path) || (!has_end && root_of(field) == root_of(path));
+  });
 }
 
 std::string Redactor::text(std::string_view text, std::size_t bytes_max) const {
@@ -270,27 +274,47 @@ std::string Redactor::value(std::string_view path, std::string_view value, std::
                             Side side) const {
   if (value.empty()) return {};
   if (hides(path)) return std::string(kRedacted);
-  if (!looks_like_json(value)) return text(value, bytes_max);
+  if (!looks_like_json(value))
+    return root_of(path) == "header" ? text(header_value(value), bytes_max) : text(value, bytes_max);
   BodyScan scan(*this, value.substr(0, bytes_max + kLookBehindCut), path, side);
   auto shown = scan.run();
   return cut(shown, bytes_max, scan.is_incomplete());
 }
 
-// A name with an escape in it may be any of those that the spec names.
 std::string Redactor::request(std::string_view route, std::string_view request, std::size_t bytes_max) const {
-  auto names_part = [&](std::string_view part, std::string_view name) {
-    return std::ranges::any_of(fields_, [&](std::string_view field) {
-      if (!field.starts_with(part)) return false;
-      return field.substr(part.size()) == name || name.find_first_of("%+") != std::string_view::npos;
-    });
-  };
   auto question = std::min(request.find('?'), request.size());
   auto shown = redacted_path(route, request.substr(0, question),
                              [&](std::string_view name) { return names_part("path.", name); });
-  if (question < request.size())
-    shown += "?" + redacted_query(request.substr(question + 1),
-                                  [&](std::string_view name) { return names_part("query.", name); });
+  if (question < request.size()) shown += "?" + query(request.substr(question + 1));
   return text(shown, bytes_max);
+}
+
+// A name with an escape in it may be any of those that the spec names.
+bool Redactor::names_part(std::string_view part, std::string_view name) const {
+  return std::ranges::any_of(fields_, [&](std::string_view field) {
+    if (!field.starts_with(part)) return false;
+    return field.substr(part.size()) == name || name.find_first_of("%+") != std::string_view::npos;
+  });
+}
+
+std::string Redactor::query(std::string_view query) const {
+  return redacted_query(query, [&](std::string_view name) { return names_part("query.", name); });
+}
+
+// An address in it (Location, Link) may carry what must not be kept of the request. Which part of its path
+// that would be nobody knows.
+std::string Redactor::header_value(std::string_view value) const {
+  auto question = std::min(value.find_first_of("?#"), value.size());
+  auto shown = std::string(value.substr(0, question));
+  bool hides_path =
+      std::ranges::any_of(fields_, [](const auto& field) { return field.starts_with("path."); });
+  if (hides_path && shown.find('/') != std::string::npos) shown = kHidden;
+  while (question < value.size()) {
+    auto end = std::min(value.find_first_of("?#", question + 1), value.size());
+    shown += value[question] + query(value.substr(question + 1, end - question - 1));
+    question = end;
+  }
+  return shown;
 }
 
 }  // namespace oxbow

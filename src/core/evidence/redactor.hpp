@@ -39,6 +39,10 @@ class Redactor {
   const std::vector<RenamedMember>& renames() const { return renames_; }
 
  private:
+  bool names_part(std::string_view part, std::string_view name) const;
+  std::string query(std::string_view query) const;
+  std::string header_value(std::string_view value) const;
+
   std::vector<std::string> fields_;
   std::vector<RenamedMember> renames_;
   bool has_body_fields_ = false;

@@ -1,5 +1,6 @@
 #include "core/evidence/redactor.hpp"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -177,14 +178,58 @@ TEST(Redaction, PartsOfTheRequestMayBeHiddenToo) {
             "GET /of/bob/accounts/7?iban=DE1");
 }
 
+TEST(Redaction, WhatIsHiddenOfARequestIsHiddenInAnAddressThatAnAnswerNames) {
+  Redactor redactor({"query.iban"});
+  EXPECT_EQ(redactor.value("header.location", "/next?iban=DE1&x=1#iban=DE2", 100),
+            "/next?iban=[redacted]&x=1#iban=[redacted]");
+  EXPECT_EQ(redactor.value("header.location", "https://a/cb?code=1&access_token=abc", 100),
+            "https://a/cb?code=1&access_token=[redacted]");
+  EXPECT_EQ(redactor.value("header.link", "</a?iban=DE1&n=2>; rel=next", 100),
+            "</a?iban=[redacted]&n=2>; rel=next");
+  EXPECT_EQ(redactor.value("$.next", "/next?iban=DE1", 100), "/next?iban=DE1")
+      << "rules for bodies are by path";
+  EXPECT_EQ(Redactor({"path.holder"}).value("header.location", "/of/bob?x=1", 100), "[redacted]?x=1");
+  EXPECT_EQ(Redactor({"path.holder"}).value("header.etag", "7", 100), "7");
+  EXPECT_EQ(Redactor({"header.location"}).value("header.location", "/of/bob", 100), "\"[redacted]\"");
+  for (auto path : {"header.set-cookie.lang", "header.set-cookie.lang;path", R"(header.set-cookie["a b"])"})
+    EXPECT_EQ(redactor.value(path, "de", 100), "\"[redacted]\"") << path;
+}
+
 TEST(Redaction, NamesOfMembersThatAreDataAreNotShown) {
   EXPECT_EQ(shown_path(R"($.users["bob@example.org"].name)", 100), "$.users.*.name");
   EXPECT_EQ(shown_path(R"($["a b"]["4111 1111 1111 1111"][*])", 100), R"($["a b"].*[*])");
   EXPECT_EQ(shown_path("$.items[*].price", 100), "$.items[*].price");
-  EXPECT_EQ(shown_path("$.items[*].price", 7), "$.items");
-  EXPECT_EQ(shown_path("$.\xe5\xe5\xe5", 5), "$.\xef\xbf\xbd");
+  EXPECT_EQ(shown_path("$.\xe5\xe5", 100), "$.\xef\xbf\xbd\xef\xbf\xbd");
   EXPECT_EQ(shown_path(R"($["a)", 100), R"($["a)");
   EXPECT_EQ(shown_path("status", 100), "status");
+}
+
+TEST(LongPaths, EndBehindAWholeStepAndAreToldApart) {
+  std::string name(20, 'n');
+  auto one = shown_path("$." + name + "." + name + ".first_of_all", 50);
+  auto other = shown_path("$." + name + "." + name + ".second_of_all", 50);
+  EXPECT_THAT(one, SizeIs(38));
+  EXPECT_TRUE(one.starts_with("$." + name + ".…")) << one;
+  EXPECT_NE(one, other);
+  EXPECT_EQ(beginning_of_long(one), "$." + name);
+  auto whole = "$." + name + "." + name + ".12345";
+  EXPECT_EQ(shown_path(whole, 50), whole);
+  EXPECT_EQ(beginning_of_long(whole), std::nullopt);
+  EXPECT_EQ(beginning_of_long(shown_path("$." + std::string(100, 'n'), 50)), "$");
+  EXPECT_EQ(beginning_of_long("$"), std::nullopt);
+  EXPECT_LE(shown_path("$.items[*].price", 7).size(), 7u);
+}
+
+TEST(LongPaths, CountTogetherWhereTheirEndIsData) {
+  std::string name(100, 'n');
+  auto path = [&](std::string_view user) { return fmt::format("$.{}[\"{}\"].{}", name, user, name); };
+  EXPECT_EQ(shown_path(path("bob@example.org"), 150), shown_path(path("eve@example.org"), 150));
+}
+
+TEST(LongPaths, MayLeadToWhatTheSpecHides) {
+  auto path = shown_path("$." + std::string(100, 'n'), 50);
+  EXPECT_EQ(Redactor({"$..iban"}).value(path, "7", 100), "\"[redacted]\"");
+  EXPECT_EQ(Redactor({"header.x-a"}).value(path, "7", 100), "7");
 }
 
 TEST(Redaction, ANumberThatLooksLikeACardBecomesAText) {

@@ -22,8 +22,9 @@ struct Answer {
   std::optional<SkipReason> unreadable = std::nullopt;
 };
 
-// In this order: status; header fields (Content-Type, those of `headers`, those that rules name); the bodies'
-// bytes; the bodies' meaning. An answer of another status is another answer: nothing further is compared.
+// In this order: status; header fields (Content-Type, Location, those of `headers`, those that rules name);
+// the bodies' bytes; the bodies' meaning. An answer of another status is another answer: nothing further is
+// compared.
 AnswerComparison compare_answers(const Answer& legacy, const Answer& new_side, const CompareRules& rules,
                                  const ParityLimits& limits, std::span<const std::string> headers = {});
 

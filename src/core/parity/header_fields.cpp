@@ -3,16 +3,20 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "core/parity/ruled_scalar.hpp"
 #include "core/parity/signature.hpp"
+#include "core/spec/answer_path.hpp"
 #include "core/value/scan.hpp"
 
 namespace oxbow {
 namespace {
 
 constexpr std::string_view kContentType = "content-type";
+// What a client reads the body by, and where it goes next.
+constexpr std::array<std::string_view, 2> kAlwaysCompared = {kContentType, "location"};
 
 std::string lowered(std::string_view text) {
   std::string out(text);
@@ -38,7 +42,8 @@ using Facts = std::map<std::string, std::string>;
 
 void add_cookie(std::string_view field, Facts& facts) {
   auto pair = take_part(field, ';');
-  auto name = fmt::format(".{}", take_part(pair, '='));
+  std::string name;
+  append_path_step(take_part(pair, '='), name);
   facts[name] = without_quotes(trim_blanks(pair));
   while (!field.empty()) {
     auto attribute = take_part(field, ';');
@@ -85,6 +90,18 @@ bool differ(const RulesHere& rules, const std::string* legacy, const std::string
   if (legacy == nullptr || new_side == nullptr) return true;
   if (rules.empty()) return *legacy != *new_side;
   return !same_under_rules(rules, {ValueClass::string, *legacy}, {ValueClass::string, *new_side});
+}
+
+// Most answers are, and then nothing needs to be taken apart.
+bool are_written_alike(const HeaderFields& legacy, const HeaderFields& new_side, std::string_view name) {
+  auto one = legacy.begin(), other = new_side.begin();
+  auto has_name = [&](const auto& field) { return same_field_name(field.name, name); };
+  while (true) {
+    one = std::find_if(one, legacy.end(), has_name);
+    other = std::find_if(other, new_side.end(), has_name);
+    if (one == legacy.end() || other == new_side.end()) return one == legacy.end() && other == new_side.end();
+    if (one++->value != other++->value) return false;
+  }
 }
 
 void compare_field(std::string_view name, const HeaderFields& legacy, const HeaderFields& new_side,
@@ -152,14 +169,13 @@ std::vector<AnswerDifference> compare_fields(const HeaderFields& legacy, const H
                                              const CompareRules& rules, std::span<const std::string> names,
                                              std::size_t excerpt_bytes_max) {
   std::vector<AnswerDifference> out;
-  if (find_field(legacy, kContentType) != find_field(new_side, kContentType))
-    compare_field(kContentType, legacy, new_side, rules, excerpt_bytes_max, out);
-  std::vector<std::string> further = rules.header_names();
-  for (const auto& each : names) further.push_back(lowered(each));
-  std::ranges::sort(further);
-  further.erase(std::unique(further.begin(), further.end()), further.end());
-  for (const auto& each : further)
-    if (each != kContentType) compare_field(each, legacy, new_side, rules, excerpt_bytes_max, out);
+  std::vector<std::string> compared = rules.header_names();
+  for (const auto& each : names) compared.push_back(lowered(each));
+  for (auto each : kAlwaysCompared)
+    if (!are_written_alike(legacy, new_side, each)) compared.emplace_back(each);
+  std::ranges::sort(compared);
+  compared.erase(std::unique(compared.begin(), compared.end()), compared.end());
+  for (const auto& each : compared) compare_field(each, legacy, new_side, rules, excerpt_bytes_max, out);
   return out;
 }
 

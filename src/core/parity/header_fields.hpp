@@ -24,8 +24,8 @@ MediaType media_type(const HeaderFields& fields);
 // "application/json;charset=utf-8": lower case, without blanks and quotes.
 std::string canonical_media_type(std::string_view value);
 
-// Content-Type, `names`, and what rules name. The time of a cookie's Expires is left out, since it hangs on
-// when the answer was made; that there is one is not.
+// Content-Type, Location, `names`, and what rules name. The time of a cookie's Expires is left out, since it
+// hangs on when the answer was made; that there is one is not.
 std::vector<AnswerDifference> compare_fields(const HeaderFields& legacy, const HeaderFields& new_side,
                                              const CompareRules& rules, std::span<const std::string> names,
                                              std::size_t excerpt_bytes_max);

@@ -58,7 +58,8 @@ TEST(RulePath, IsReadPartByPart) {
 }
 
 TEST(RulePath, StepIsReadBack) {
-  for (std::string_view name : {"price", "a.b", "", "a\"b\\", "é", "x y", "*", "$ref", "4711"}) {
+  for (std::string_view name :
+       {"price", "a.b", "", "a\"b\\", "é", "x y", "*", "$ref", "4711", "a\tb", "a?b"}) {
     std::string path = "$";
     append_path_step(name, path);
     auto parts = parse_answer_path(path);

@@ -84,7 +84,7 @@ void append_path_step(std::string_view member_name, std::string& out) {
   out += "[\"";
   for (char c : member_name) {
     if (c == '"' || c == '\\') out += '\\';
-    out += static_cast<unsigned char>(c) < ' ' ? '?' : c;
+    out += c;
   }
   out += "\"]";
 }

@@ -19,10 +19,14 @@ constexpr std::array<std::pair<std::string_view, Kind>, 9> kTags = {{{"ignore", 
                                                                      {"rename", Kind::rename},
                                                                      {"scale", Kind::scale}}};
 
-CompareRule bind_rule(Kind kind, std::string path, const SpecNode& node) {
+constexpr std::string_view kHeader = "header.";
+
+// `place` is a path, or the name of a header field behind `header.`.
+CompareRule bind_rule(Kind kind, std::string_view place, const SpecNode& node) {
   CompareRule rule;
   rule.kind = kind;
-  rule.path = std::move(path);
+  bool of_header = place.starts_with(kHeader);
+  (of_header ? rule.header : rule.path) = place.substr(of_header ? kHeader.size() : 0);
   rule.mark = node.mark;
   rule.keys = texts_at(node, "by");
   rule.absolute = text_at(node, "absolute");
@@ -64,9 +68,7 @@ void bind_compare(const SpecNode& list, const EntitySpec& entity, Route& route, 
     if (item.find("shape")) {
       bind_shape(item, entity, route, mistakes);
     } else if (const auto* header = decided(item, "ignore_header")) {
-      auto rule = bind_rule(Kind::ignore, "", item);
-      rule.header = header->text;
-      route.compare.push_back(std::move(rule));
+      route.compare.push_back(bind_rule(Kind::ignore, fmt::format("{}{}", kHeader, header->text), item));
     }
     for (const auto& [tag, kind] : kTags) {
       const auto* path = decided(item, tag);

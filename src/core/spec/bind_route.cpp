@@ -74,6 +74,14 @@ void bind_conditions(const SpecNode& node, Route& route, Mistakes& mistakes) {
   std::ranges::sort(route.headers);
 }
 
+std::vector<std::string> bind_compare_headers(const SpecNode& node) {
+  auto names = texts_at(node, "compare_headers");
+  for (auto& name : names) name = lower(name);
+  std::ranges::sort(names);
+  names.erase(std::ranges::unique(names).begin(), names.end());
+  return names;
+}
+
 // ---- what is never kept ----
 
 void check_redact(const SpecNode& node, const Route& route, const Names& parameters, Mistakes& mistakes) {
@@ -147,6 +155,7 @@ std::vector<Route> bind_routes(const SpecNode& list, const EntitySpec& entity, M
     bind_shadow(item, parameters, route, mistakes);
     route.redact = bind_redact(item);
     check_redact(item, route, parameters, mistakes);
+    route.compare_headers = bind_compare_headers(item);
     if (const auto* rules = decided(item, "compare")) bind_compare(*rules, entity, route, mistakes);
     routes.push_back(std::move(route));
   }

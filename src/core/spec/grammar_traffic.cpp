@@ -112,6 +112,18 @@ constexpr ScalarShape kAnswerPath = {
     .pattern =
         R"re(^[$]([.][.]?([^ -#%-,./:-?[-^`{-~]+|[*])|([.][.])?\[([*]|"([^"\\]|\\.)*"|'([^'\\]|\\.)*')\])*$)re"};
 
+bool is_answer_place(std::string_view text) {
+  constexpr std::string_view kHeader = "header.";
+  return text.starts_with(kHeader) ? is_field_name(text.substr(kHeader.size())) : is_answer_path(text);
+}
+constexpr ScalarShape kAnswerPlace = {
+    .expected =
+        "a path into legacy's answer, such as $.items[*].price, or a header field, such as "
+        "header.Last-Modified",
+    .accepts = is_answer_place,
+    .pattern =
+        R"re(^([$]([.][.]?([^ -#%-,./:-?[-^`{-~]+|[*])|([.][.])?\[([*]|"([^"\\]|\\.)*"|'([^'\\]|\\.)*')\])*|header[.][A-Za-z0-9!#$%&'*+.^_`|~-]+)$)re"};
+
 constexpr ScalarShape kRedacted = {
     .expected = "what is never kept: a path into an answer such as $..iban, or header.x, query.x or path.x",
     .accepts = is_redactable,
@@ -142,6 +154,7 @@ constexpr Shape kSliceValue = one(kSlice, "sampled");
 constexpr Shape kShareOrNoneValue = one(kShareOrNone, "share_or_none");
 constexpr Shape kMarginValue = one(kMargin, "margin");
 constexpr Shape kAnswerPathValue = one(kAnswerPath, "answer_path");
+constexpr Shape kAnswerPlaceValue = one(kAnswerPlace, "answer_place");
 constexpr Shape kRedactedValue = one(kRedacted, "redacted");
 constexpr Shape kClassValue = one(kClass, "read_class");
 constexpr Shape kSwitchValue = one(kSwitch, "switch");
@@ -164,17 +177,17 @@ constexpr std::array kKeyedKeys = {
     KeyShape{"keyed", &kAnswerPathValue, kRequired, "An array whose elements have a key of their own."},
     KeyShape{"by", &kMemberList, kRequired, "The members that are the key of an element."}, kWhy};
 constexpr std::array kToleranceKeys = {
-    KeyShape{"tolerance", &kAnswerPathValue, kRequired, "A number that may be a little apart."},
+    KeyShape{"tolerance", &kAnswerPlaceValue, kRequired, "A number that may be a little apart."},
     KeyShape{"absolute", &kMarginValue, kOptional, "By at most this."},
     KeyShape{"relative", &kMarginValue, kOptional, "By at most this part of the larger one: 0.001."}, kWhy};
 constexpr std::array kTimeSkewKeys = {
-    KeyShape{"time_skew", &kAnswerPathValue, kRequired, "A time that may be a little apart."},
+    KeyShape{"time_skew", &kAnswerPlaceValue, kRequired, "A time that may be a little apart."},
     KeyShape{"by", &kTimeValue, kRequired, "By at most this."}, kWhy};
 constexpr std::array kSameClassKeys = {
-    KeyShape{"same_class", &kAnswerPathValue, kRequired, "A text of which only the class counts."},
+    KeyShape{"same_class", &kAnswerPlaceValue, kRequired, "A text of which only the class counts."},
     KeyShape{"classes", &kClassList, kRequired, "Both texts match the same one of these."}, kWhy};
 constexpr std::array kMapValueKeys = {
-    KeyShape{"map", &kAnswerPathValue, kRequired, "A value that is called otherwise on the new side."},
+    KeyShape{"map", &kAnswerPlaceValue, kRequired, "A value that is called otherwise on the new side."},
     KeyShape{"values", &kLabelMap, kRequired, "The new side's value of each of legacy's."}, kWhy};
 constexpr std::array kRenameMemberKeys = {
     KeyShape{"rename", &kAnswerPathValue, kRequired, "A member that has another name on the new side."},
@@ -225,6 +238,10 @@ constexpr KeyShape kKeyKey = {
     "Where a request carries the entity's key; left out: the part of the path that is named like it."};
 constexpr KeyShape kCompareKey = {"compare", &kCompare, kOptional,
                                   "In what the answers of the two sides may differ."};
+constexpr Shape kFieldNames = list_of(kFieldNameValue, "field_names", "a list such as [ETag, Set-Cookie]");
+constexpr KeyShape kCompareHeadersKey = {
+    "compare_headers", &kFieldNames, kOptional,
+    "Header fields that are compared beside Content-Type and Location, which always are."};
 constexpr Shape kRedact = list_of(kRedactedValue, "redact", "a list such as [$..iban, header.X-Account]");
 constexpr KeyShape kRedactKey = {"redact", &kRedact, kOptional,
                                  "What examples of differences never hold, beside what looks like a secret."};
@@ -252,6 +269,7 @@ constexpr std::array kReadRouteKeys = {
     KeyShape{"shadow", &kShareValue, kOptional,
              "The share of requests that is copied to the side that does not answer; all if left out."},
     kCompareKey,
+    kCompareHeadersKey,
     kRedactKey,
     kRecheckKey};
 constexpr std::array kWriteRouteKeys = {
@@ -264,6 +282,7 @@ constexpr std::array kWriteRouteKeys = {
     kKeyKey,
     KeyShape{"shadow", &kWriteShadow, kOptional, "A safe way to shadow this write; off if left out."},
     kCompareKey,
+    kCompareHeadersKey,
     kRedactKey,
     kRecheckKey};
 constexpr Shape kReadRoute = object("read_route", "a route that reads", kReadRouteKeys, "read");

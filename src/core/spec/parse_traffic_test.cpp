@@ -118,6 +118,26 @@ TEST(SpecCompare, ReadsEveryRule) {
                           "7 $.amountminor", "8 $.amount100"));
 }
 
+TEST(SpecCompare, ARuleMayHoldForAHeaderField) {
+  EXPECT_THAT(
+      rules_of("{tolerance: header.X-Total, absolute: 0.01}, {time_skew: header.Last-Modified, by: 2s}, "
+               "{same_class: header.Location, classes: [a]}, {map: header.X-State, values: {A: auth}}"),
+      ElementsAre("3 X-Total0.01", "4 Last-Modified 2.0 s", "5 Location class a", "6 X-State A=auth"));
+  EXPECT_THAT(mistakes_in_route("{route: GET /p, read: bulk, compare: [{ignore: header.X-A, why: w}]}"),
+              ElementsAre(HasSubstr("must be a path into legacy's answer")));
+  EXPECT_THAT(mistakes_in_route("{route: GET /p, read: bulk, compare: [{time_skew: header.a b, by: 2s}]}"),
+              ElementsAre(HasSubstr("or a header field, such as header.Last-Modified")));
+}
+
+TEST(SpecCompare, ListsTheHeaderFieldsThatAreCompared) {
+  EXPECT_THAT(
+      route_of("{route: GET /p, read: bulk, compare_headers: [Set-Cookie, ETag, etag]}").compare_headers,
+      ElementsAre("etag", "set-cookie"));
+  EXPECT_THAT(route_of("{route: GET /p, read: bulk}").compare_headers, IsEmpty());
+  EXPECT_THAT(mistakes_in_route("{route: GET /p, read: bulk, compare_headers: [a b]}"),
+              ElementsAre(HasSubstr("the name of a header field")));
+}
+
 TEST(SpecCompare, TakesTheShapeOfATable) {
   auto route =
       route_of("{route: GET /p, read: bulk, compare: [{shape: payments, at: '$.items[*]'}, {unordered: $}]}");

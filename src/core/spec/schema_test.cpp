@@ -54,9 +54,11 @@ entities:
         shadow: 12.5%
         recheck_after: 2s
         redact: [$..iban, path.x, query.by]
+        compare_headers: [ETag, Set-Cookie]
         compare:
           - {ignore: $.b, why: w}
           - {ignore_header: X-Id, why: w}
+          - {tolerance: header.X-Total, relative: 0.1}
           - {unordered: '$.c["d e"]', why: w}
           - {keyed: '$.items[*]', by: [x], why: w}
           - {tolerance: '$..["y\"z"].straße', absolute: 0.01, relative: 0.001, why: w}

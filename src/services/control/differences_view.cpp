@@ -2,6 +2,8 @@
 
 #include <boost/json.hpp>
 
+#include "core/evidence/answer_path.hpp"
+
 namespace oxbow {
 namespace {
 
@@ -48,9 +50,11 @@ json::array exemplars_of(const DifferenceCluster& cluster) {
 
 json::value cluster_value(const JudgedCluster& judged, WallTime now, bool with_exemplars) {
   const auto& cluster = *judged.cluster;
+  auto beginning = beginning_of_long(cluster.signature.path);
   json::object value = {{"id", cluster.id},
                         {"route", cluster.signature.route},
                         {"path", cluster.signature.path},
+                        {"path_begins", beginning ? json::value(*beginning) : json::value()},
                         {"kind", cluster.signature.kind},
                         {"values", cluster.signature.values},
                         {"count", cluster.count_now()},
@@ -58,6 +62,7 @@ json::value cluster_value(const JudgedCluster& judged, WallTime now, bool with_e
                         {"last_seen", to_string(cluster.last_seen)},
                         {"age_seconds", seconds(now - cluster.first_seen)},
                         {"idle_seconds", seconds(now - cluster.last_seen)},
+                        {"lacks_room", judged.lacks_room},
                         {"verdict", verdict_or_null(judged.field)}};
   if (with_exemplars) value["exemplars"] = exemplars_of(cluster);
   return value;
@@ -75,7 +80,9 @@ std::string differences_json(const DifferencesInput& input) {
                           {"eligible", input.coverage.eligible()},
                           {"compared", input.coverage.compared_count()},
                           {"skipped", std::move(skipped)},
+                          {"differed", input.differed},
                           {"differences_without_room", input.differences_without_room},
+                          {"clusters_gone", input.clusters_gone},
                           {"clusters_total", input.clusters_total},
                           {"clusters", std::move(clusters)}};
   return json::serialize(document);

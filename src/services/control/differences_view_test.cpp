@@ -33,7 +33,9 @@ class DifferencesDocument : public testing::Test {
     auto list = clusters_.list();
     return json::parse(differences_json({.now = WallTime(70s),
                                          .coverage = coverage_,
+                                         .differed = 4,
                                          .differences_without_room = 3,
+                                         .clusters_gone = 2,
                                          .clusters_total = list.size(),
                                          .clusters = judge_clusters(list, fields_.report({})),
                                          .with_exemplars = with_exemplars}));
@@ -50,9 +52,12 @@ TEST_F(DifferencesDocument, ShowsClustersWithTheVerdictOnTheirField) {
   EXPECT_EQ(shown.at("eligible"), 2);
   EXPECT_EQ(shown.at("compared"), 1);
   EXPECT_EQ(shown.at("skipped"), (json::value{{{"reason", "too_large"}, {"count", 1}}}));
+  EXPECT_EQ(shown.at("differed"), 4);
   EXPECT_EQ(shown.at("differences_without_room"), 3);
+  EXPECT_EQ(shown.at("clusters_gone"), 2);
   const auto& cluster = shown.at("clusters").at(0);
   EXPECT_EQ(cluster.at("path"), "$.a");
+  EXPECT_TRUE(cluster.at("path_begins").is_null());
   EXPECT_EQ(cluster.at("age_seconds"), 60.0);
   EXPECT_EQ(cluster.at("verdict").at("state"), "undetermined");
   EXPECT_EQ(cluster.at("verdict").at("evidence"),
@@ -71,6 +76,16 @@ TEST_F(DifferencesDocument, ShowsBothAnswersWhereTheyAreAskedFor) {
 TEST_F(DifferencesDocument, AFieldThatDidNotDifferSinceTheLastChangeOfVersionHasNoVerdict) {
   fields_.begin_anew("GET /a");
   EXPECT_TRUE(document(false).at("clusters").at(0).at("verdict").is_null());
+}
+
+TEST_F(DifferencesDocument, SaysWhereAFieldHasNoVerdictForWantOfRoom) {
+  EXPECT_FALSE(document(false).at("clusters").at(0).at("lacks_room").as_bool());
+  fields_.begin_anew("GET /a");
+  EXPECT_FALSE(document(false).at("clusters").at(0).at("lacks_room").as_bool());
+  fields_.record({.route = "GET /a", .differences_untold = 1});
+  EXPECT_TRUE(document(false).at("clusters").at(0).at("lacks_room").as_bool());
+  clusters_.begin_anew("GET /a");
+  EXPECT_FALSE(document(false).at("clusters").at(0).at("lacks_room").as_bool()) << "it was not seen since";
 }
 
 }  // namespace

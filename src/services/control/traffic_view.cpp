@@ -102,6 +102,13 @@ Coverage coverage_of(const std::map<std::string, RouteFigures>& routes, const st
   return all;
 }
 
+std::uint64_t differed_of(const std::map<std::string, RouteFigures>& routes, const std::string& wanted) {
+  std::uint64_t all = 0;
+  for (const auto& [route, figures] : routes)
+    if (wanted.empty() || route == wanted) all += figures.divergence.differed;
+  return all;
+}
+
 }  // namespace
 
 json::value traffic_value(const TrafficPlane& traffic) {
@@ -129,7 +136,9 @@ Result<std::string> differences_of(const TrafficPlane& traffic, const Difference
       std::erase_if(listed, [&](const DifferenceCluster* each) { return each->signature.route != route; });
     DifferencesInput input{.now = now,
                            .coverage = coverage_of(known.routes, route),
-                           .differences_without_room = known.clusters.differences_without_room(),
+                           .differed = differed_of(known.routes, route),
+                           .differences_without_room = known.clusters.differences_without_room(route),
+                           .clusters_gone = known.clusters.clusters_gone(route),
                            .clusters_total = listed.size(),
                            .with_exemplars = !cluster.empty()};
     if (!cluster.empty()) {

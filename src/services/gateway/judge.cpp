@@ -80,7 +80,9 @@ struct Judge::Comparison {
   AnswerComparison found;
   std::optional<AnswerComparison> twin;  // legacy with itself
 
-  Comparison(const ShadowCopy& copy, const CompareRules& rules, const CompareRules& rules_of_twins) {
+  Comparison(const ShadowCopy& copy, const Routes& routes) {
+    const auto& rules = routes.rules[copy.route];
+    const auto& headers = routes.table.routes()[copy.route].route.compare_headers;
     bool legacy_answered = copy.answered_by == Side::legacy;
     open(legacy_answered ? copy.answer : copy.shadow_answer, legacy);
     bool translates = rules.translate() || rules.translate_fields();
@@ -89,11 +91,11 @@ struct Judge::Comparison {
       found.verdict = AnswerComparison::Verdict::byte_equal;
     } else {
       open(legacy_answered ? copy.shadow_answer : copy.answer, new_side);
-      found = compare_answers(legacy.answer, new_side.answer, rules, {});
+      found = compare_answers(legacy.answer, new_side.answer, rules, {}, headers);
     }
     if (copy.twin_answer.head.empty()) return;
     open(copy.twin_answer, again);
-    twin = compare_answers(legacy.answer, again.answer, rules_of_twins, {});
+    twin = compare_answers(legacy.answer, again.answer, routes.rules_of_twins[copy.route], {}, headers);
   }
 };
 
@@ -125,10 +127,11 @@ void Judge::take_over(const Routing& routing) {
   const auto& routes = *routes_in_force_;
   for (std::size_t i = 0; i < routes.texts.size(); ++i) {
     const auto& text = routes.texts[i];
-    if (before && routes_.contains(text) && rules_of_text(*before, text) != rules_of_text(routes, text))
+    if (before && routes_.contains(text) && ways_to_compare(*before, text) != ways_to_compare(routes, text))
       begin_anew(text, parts_.now(), routing);
     clusters_.redact_again(text, routes.redactors[i]);
   }
+  clusters_.begin_anew_but(routes.texts);
 }
 
 void Judge::begin_as_ordered(const Routing& routing) {
@@ -162,7 +165,7 @@ bool Judge::counts(const Routing& routing, std::size_t route) const {
       from != counts_from_.end() && routing.state.revision < from->second)
     return false;
   return routing.routes == routes_in_force_ ||
-         rules_of_text(*routing.routes, text) == rules_of_text(*routes_in_force_, text);
+         ways_to_compare(*routing.routes, text) == ways_to_compare(*routes_in_force_, text);
 }
 
 // A later spec may hide more than the one of the request. REQUIRES: what has this text counts
@@ -279,7 +282,7 @@ void Judge::count_skipped() {
 void Judge::judge(std::unique_ptr<ShadowCopy> copy) {
   const auto& routes = *copy->routing->routes;
   const auto& route = routes.table.routes()[copy->route].route;
-  Comparison comparison(*copy, routes.rules[copy->route], routes.rules_of_twins[copy->route]);
+  Comparison comparison(*copy, routes);
   using Verdict = AnswerComparison::Verdict;
   bool differs = comparison.found.verdict == Verdict::differs;
   bool twin_differs = comparison.twin && comparison.twin->verdict == Verdict::differs;
@@ -343,14 +346,17 @@ void Judge::record(const ShadowCopy& copy, const Comparison& comparison, Diverge
 void Judge::keep_exemplars() {
   if (parts_.exemplars == nullptr || monotonic_now() - kept_at_ < kKeepEvery) return;
   kept_at_ = monotonic_now();
+  std::vector<ClusterSignature> gone;
   std::vector<DifferenceCluster> changed;
   {
     std::lock_guard lock(books_mutex_);
+    gone = clusters_.take_gone();
     changed = clusters_.take_changed();
   }
-  if (changed.empty()) return;
-  if (auto saved = parts_.exemplars->save(changed); !saved)
-    log_warn("examples of differences are not kept: {}", to_string(saved.error()));
+  Status kept;
+  if (!gone.empty()) kept = parts_.exemplars->forget(gone);
+  if (kept && !changed.empty()) kept = parts_.exemplars->save(changed);
+  if (!kept) log_warn("examples of differences are not kept: {}", to_string(kept.error()));
 }
 
 }  // namespace oxbow

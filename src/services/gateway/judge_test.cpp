@@ -1,5 +1,6 @@
 #include "services/gateway/judge.hpp"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -42,6 +43,15 @@ std::unique_ptr<ShadowCopy> pair_of(std::shared_ptr<const Routing> routing) {
   copy->look = ShadowCopy::Look::only;
   copy->answer = {"HTTP/1.1 200 OK\r\n\r\n", R"({"note":"one","member":"Anna"})"};
   copy->shadow_answer = {"HTTP/1.1 200 OK\r\n\r\n", R"({"note":"two","member":"Anna"})"};
+  return copy;
+}
+
+// A pair whose one field of the head differs.
+std::unique_ptr<ShadowCopy> pair_with(std::shared_ptr<const Routing> routing, const std::string& legacy_field,
+                                      const std::string& new_field) {
+  auto copy = pair_of(std::move(routing));
+  copy->answer = {"HTTP/1.1 302 Found\r\n" + legacy_field + "\r\n\r\n", ""};
+  copy->shadow_answer = {"HTTP/1.1 302 Found\r\n" + new_field + "\r\n\r\n", ""};
   return copy;
 }
 
@@ -134,6 +144,15 @@ class JudgeTest : public testing::Test {
     return body;
   }
 
+  // Where pairs differ, by the paths of their clusters.
+  std::vector<std::string> paths() {
+    std::vector<std::string> found;
+    judge.look([&](const AnswersKnown& known) {
+      for (const auto* cluster : known.clusters.list()) found.push_back(cluster->signature.path);
+    });
+    return found;
+  }
+
   WallTime now = WallTime{} + 24h;
   std::function<void()> on_difference = [] {};
   Judge judge{{.now = [this] { return now; }, .ask_again = [this](auto, Duration) { on_difference(); }}};
@@ -205,6 +224,46 @@ TEST_F(JudgeTest, AFieldThatHasToBeTranslatedDiffersIfItIsTheSameOnBothSides) {
   });
 }
 
+TEST_F(JudgeTest, TwoAnswersThatSendAClientElsewhereDiffer) {
+  auto routing = routing_of({});
+  judge.take_over(*routing);
+  judge.offer(pair_with(routing, "Location: /a", "Location: /b"));
+  judge.offer(pair_with(routing, "ETag: 1", "ETag: 2"));
+  EXPECT_EQ(eligible_behind(routing), 2u);
+  EXPECT_THAT(paths(), testing::ElementsAre("header.location"));
+}
+
+TEST_F(JudgeTest, FieldsThatTheRouteListsAreCompared) {
+  auto routing = routing_of({.compare_headers = {"etag", "set-cookie"}});
+  judge.take_over(*routing);
+  judge.offer(pair_with(routing, "ETag: 1", "ETag: 2"));
+  judge.offer(pair_with(routing, "Set-Cookie: lang=de", "Set-Cookie: lang=fr"));
+  EXPECT_EQ(eligible_behind(routing), 2u);
+  EXPECT_THAT(paths(), testing::ElementsAre("header.etag", "header.set-cookie.lang"));
+}
+
+TEST_F(JudgeTest, AFieldThatLegacyChangesByItselfIsNoise) {
+  auto routing = routing_of({.compare_headers = {"etag"}});
+  judge.take_over(*routing);
+  auto copy = pair_with(routing, "ETag: 1", "ETag: 2");
+  copy->twin_answer = {"HTTP/1.1 302 Found\r\nETag: 3\r\n\r\n", ""};
+  judge.offer(std::move(copy));
+  EXPECT_EQ(eligible_behind(routing), 1u);
+  judge.look([](const AnswersKnown& known) {
+    auto report = known.fields.report({});
+    ASSERT_THAT(report.fields, testing::SizeIs(1));
+    EXPECT_EQ(report.fields[0].counts.twin_differed, 1u);
+  });
+}
+
+TEST_F(JudgeTest, APairThatWasToBeComparedByOtherFieldsDoesNotCount) {
+  auto before = routing_of({}), after = routing_of({.compare_headers = {"etag"}});
+  judge.take_over(*before);
+  judge.take_over(*after);
+  judge.offer(pair_of(before));
+  EXPECT_EQ(eligible_behind(after), 0u);
+}
+
 TEST_F(JudgeTest, WhatIsSkippedDoesNotPileUpBehindManyPairs) {
   auto routing = routing_of({});
   judge.take_over(*routing);
@@ -222,6 +281,28 @@ TEST_F(JudgeTest, WhatIsSkippedDoesNotPileUpBehindManyPairs) {
   }
   both.get_future().wait();
   EXPECT_THAT(counted, testing::ElementsAre(0, 1));
+}
+
+// What an earlier run has left, and what the judge does with it.
+class KnownExemplars : public ExemplarStore {
+ public:
+  Status save(const std::vector<DifferenceCluster>&) override { return {}; }
+  Result<std::vector<DifferenceCluster>> load() override { return known; }
+  Status forget(const std::vector<ClusterSignature>& signatures) override {
+    forgotten.insert(forgotten.end(), signatures.begin(), signatures.end());
+    return {};
+  }
+
+  std::vector<DifferenceCluster> known;
+  std::vector<ClusterSignature> forgotten;
+};
+
+TEST(Judge, WhatGaveWayIsNotKeptOnTheDiskEither) {
+  KnownExemplars exemplars;
+  for (int i = 0; i < 100; ++i)
+    exemplars.known.push_back({.signature = {"GET /a", fmt::format("$.f{}", i), "value", "x"}, .count = 1});
+  Judge({.exemplars = &exemplars, .now = [] { return WallTime{}; }, .ask_again = {}});
+  EXPECT_THAT(exemplars.forgotten, testing::SizeIs(100 - ClusterBook::kClustersPerRouteMax));
 }
 
 TEST(Judge, DoesNotEndWhatItHasBegunWithAtItsEnd) {

@@ -100,11 +100,12 @@ Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, const Key
   return routes;
 }
 
-std::vector<std::vector<CompareRule>> rules_of_text(const Routes& routes, std::string_view text) {
-  std::vector<std::vector<CompareRule>> rules;
+std::vector<WayToCompare> ways_to_compare(const Routes& routes, std::string_view text) {
+  std::vector<WayToCompare> ways;
   for (std::size_t i = 0; i < routes.texts.size(); ++i)
-    if (routes.texts[i] == text) rules.push_back(routes.rules_as_written[i]);
-  return rules;
+    if (routes.texts[i] == text)
+      ways.push_back({routes.rules_as_written[i], routes.table.routes()[i].route.compare_headers});
+  return ways;
 }
 
 }  // namespace oxbow

@@ -30,8 +30,16 @@ struct Routes {
 Result<std::shared_ptr<const Routes>> compile_routes(const Spec& spec, const KeyKinds& kinds,
                                                      std::chrono::year_month_day today);
 
-// By what the answers of all routes with this text are compared.
-std::vector<std::vector<CompareRule>> rules_of_text(const Routes& routes, std::string_view text);
+// By what two answers are compared.
+struct WayToCompare {
+  std::vector<CompareRule> rules;
+  std::vector<std::string> headers;
+
+  friend bool operator==(const WayToCompare&, const WayToCompare&) = default;
+};
+
+// By what the answers of all routes with this text are compared, in the order of the routes.
+std::vector<WayToCompare> ways_to_compare(const Routes& routes, std::string_view text);
 
 struct Routing {
   // When an operator had the comparison begin anew, by the text of the route; "": of all.
