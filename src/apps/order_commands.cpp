@@ -100,6 +100,13 @@ std::string preview_page(const json::value& preview) {
   auto rows = preview.at("rows_lost").to_number<std::uint64_t>();
   page += rows == 0 ? "no row waits that a rollback would lose\n"
                     : fmt::format("a rollback would lose {}:\n", counted(rows, "row", "rows"));
+  std::vector<std::string> left_behind;
+  for (const auto& column : preview.at("left_behind").as_array()) left_behind.push_back(text(column));
+  if (!left_behind.empty())
+    page += fmt::format(
+        "what was written on the new side in these columns stays behind, because the spec has no "
+        "way back for them: {}\n",
+        fmt::join(left_behind, ", "));
   for (const auto& row : preview.at("rows").as_array()) page += "\n" + lost_row_lines(row);
   if (auto refusal = text(preview.at("refusal")); !refusal.empty()) page += "\n" + refusal + "\n";
   return page;

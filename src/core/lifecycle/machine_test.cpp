@@ -250,10 +250,10 @@ TEST_F(Machine, SendsAdvanceAndRollbackToEachOther) {
   EXPECT_EQ(refused(Advance{"payment", "pilot", State::legacy}),
             "payment/pilot is in `mirrored`, and `legacy` is a step back: run `oxbow rollback payment "
             "--cohort pilot --to legacy`");
-  EXPECT_EQ(
-      refused(Rollback{"order", std::nullopt, State::mirrored}),
-      "order/all is in `legacy`, and `mirrored` is a step forward: run `oxbow advance order --cohort all --to "
-      "mirrored`");
+  EXPECT_EQ(refused(Rollback{"order", std::nullopt, State::mirrored}),
+            "order/all is in `legacy`, and `mirrored` is a step forward: run `oxbow advance order --cohort "
+            "all --to "
+            "mirrored`");
 }
 
 TEST_F(Machine, PausesWhatIsMirroredAndRefusesWhereNothingIs) {

@@ -136,6 +136,7 @@ class FakePlane : public DataPlane {
     calls.push_back("preview " + text(scope));
     co_return lost_rows;
   }
+  std::vector<std::string> left_behind(const std::string&) const override { return {"shop.note.street"}; }
   DataFacts facts() const override { return data_facts; }
   Task<KeyExplanation> explain_key(std::string key) override {
     KeyExplanation explanation;

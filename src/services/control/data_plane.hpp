@@ -120,6 +120,10 @@ class DataPlane {
   // Every row of these cohorts that waits on its way back, as both sides have it now.
   virtual Task<std::vector<LostRow>> preview_loss(MirrorScope scope) = 0;
 
+  // New columns of the entity that are filled from legacy and do not go back, as people write them: what is
+  // written there on the new side stays behind in a rollback. Empty where a stream does not run.
+  virtual std::vector<std::string> left_behind(const std::string& entity) const = 0;
+
   // While no stream is followed, what was known last. Quick enough to be asked often.
   virtual DataFacts facts() const = 0;
 

@@ -325,6 +325,8 @@ std::string preview_json(const ControlService& service, const std::vector<Scope>
                   {"lag_seconds", seconds_or_null(stream_back.lag)},
                   {"rows_lost", rows.size()},
                   {"rows", each(rows, [&](const LostRow& lost) { return lost_row_value(*entity, lost); })},
+                  {"left_behind", each(service.parts().plane.left_behind(entity->name),
+                                       [](const std::string& column) { return json::value(column); })},
                   {"refusal", judged ? json::value() : json::value(judged.error().detail)}});
 }
 

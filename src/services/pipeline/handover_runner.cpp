@@ -11,6 +11,7 @@
 #include "core/envelope/envelope.hpp"
 #include "core/sequence/next_number.hpp"
 #include "core/sequence/number_pairs.hpp"
+#include "core/spec/preflight_handover.hpp"
 #include "runtime/cancellation.hpp"
 #include "runtime/deadline.hpp"
 #include "runtime/failpoint.hpp"
@@ -261,6 +262,7 @@ Task<HandoverRunner::Done> HandoverRunner::install_guards() {
 Task<void> HandoverRunner::put_guards_on() {
   CO_TRY(co_await parts_.there.wait_until_following(order_.limits.prepare_max));
   plan_ = parts_.there.plan();
+  CO_TRY(co_await refuse_if_unprepared());
   for (auto side : {new_home_, old_home_}) {
     auto& guards = side == old_home_ ? *old_guards_ : *new_guards_;
     auto entity = guarded(side);
@@ -278,6 +280,24 @@ Task<void> HandoverRunner::put_guards_on() {
   for (const auto& table : guarded(Side::new_side).tables) tables.push_back(table.name);
   auto target = parts_.there.parts().ports.target_admin();
   co_return co_await target->stop_watching(std::move(tables));
+}
+
+// Said before anything is touched, all of it at once and with what to do. Where guards stand already, it was
+// asked before.
+Task<void> HandoverRunner::refuse_if_unprepared() {
+  if (!CO_TRY(co_await old_guards_->read(entity_.name)).empty()) co_return Status{};
+  std::string refusals;
+  for (auto side : {Side::legacy, Side::new_side}) {
+    const auto& ports = parts_.there.parts().ports;
+    auto admin = side == Side::legacy ? std::unique_ptr<Admin>(ports.source_admin()) : ports.target_admin();
+    auto facts = CO_TRY(co_await admin->read_facts(tables_of(parts_.spec, side)));
+    const auto& catalog = side == Side::legacy ? plan_->source : plan_->target;
+    for (const auto& item : judge_handover(parts_.spec, side, facts, catalog))
+      refusals += fmt::format("\n  {} side: {}{}{}", name(side), item.sentence,
+                              item.remedy.empty() ? "" : "\n    ", item.remedy);
+  }
+  if (refusals.empty()) co_return Status{};
+  co_return Err(ErrorCode::preflight_failed, "nothing was changed in either database:{}", refusals);
 }
 
 // What was written on the new home before it had guards lies behind the stream back when this is done.

@@ -43,6 +43,7 @@ class HandoverRunner {
   Task<Done> carry_out(HandoverAction action);
   Task<Done> install_guards();
   Task<void> put_guards_on();
+  Task<void> refuse_if_unprepared();
   Task<Done> start_stream_back();
   Task<Done> await_others();
   Task<Done> hold();

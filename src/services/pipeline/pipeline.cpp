@@ -478,6 +478,26 @@ Task<std::vector<LostRow>> Pipeline::preview_loss(MirrorScope scope) {
   co_return lost;
 }
 
+std::vector<std::string> Pipeline::left_behind(const std::string& entity) const {
+  auto there = there_.plan(), back = back_.plan();
+  std::vector<std::string> columns;
+  if (!there || !back) return columns;
+  for (const auto& table : there->tables) {
+    if (table.entity != entity) continue;
+    const auto& target = table.mapping.target;
+    auto goes_back = [&](const std::string& column) {
+      return std::ranges::any_of(back->tables, [&](const PlannedTable& each) {
+        return each.mapping.source == target.name &&
+               std::ranges::find(each.mapping.source_columns, column) != each.mapping.source_columns.end();
+      });
+    };
+    for (const auto& column : target.columns)
+      if (!goes_back(column.name))
+        columns.push_back(fmt::format("{}.{}", to_string(target.name), column.name));
+  }
+  return columns;
+}
+
 DataFacts Pipeline::facts() const {
   auto facts = facts_;
   if (auto copied = there_.copied_cohorts()) facts.copied = std::move(*copied);

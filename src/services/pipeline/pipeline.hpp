@@ -53,6 +53,7 @@ class Pipeline final : public DataPlane {
   PlaneStatus status() const override;
   StreamBackFacts stream_back() const override { return back_watch_.facts(); }
   Task<std::vector<LostRow>> preview_loss(MirrorScope scope) override;
+  std::vector<std::string> left_behind(const std::string& entity) const override;
   DataFacts facts() const override;
   Task<KeyExplanation> explain_key(std::string key) override;
 
