@@ -216,3 +216,50 @@ def test_nobody_makes_the_gateway_search_for_thousands_of_names(make_gateway):
     fields = "".join(f"x{number}: y\r\n" for number in range(90))
     answer = gateway.get(fields=f"{fields}Connection: {'aa,' * 10_000}b\r\n")
     assert (answer.status, answer.body) == (431, b"Connection lists more than 100 names\n")
+
+
+def broken_off(connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
+
+
+def test_an_address_whose_answer_breaks_off_takes_no_service_away_from_others(make_gateway):
+    def answer(request, connection):
+        return broken_off(connection) if request.target == "/poison" else json_answer("{}")
+
+    gateway = make_gateway(answer, settings="  health: { failures: 2 }")
+    for _ in range(20):
+        assert not gateway.get("/poison").is_whole
+    assert [gateway.get("/ok").status for _ in range(5)] == [200] * 5
+
+
+def test_answers_that_are_too_late_take_no_service_away_from_others(make_gateway):
+    stop = threading.Event()
+
+    def answer(request, connection):
+        return json_answer("{}") if request.target == "/ok" else stop.wait(20) and None
+
+    gateway = make_gateway(answer, settings="  limits: { answer_time: 300ms }\n  health: { failures: 2 }")
+    assert [gateway.get("/report").status for _ in range(6)] == [504] * 6
+    assert [gateway.get("/ok").status for _ in range(5)] == [200] * 5
+    stop.set()
+
+
+def test_a_request_that_no_address_answers_takes_none_away(tmp_path):
+    def answer(request, connection):
+        return None if request.target == "/444" else json_answer("{}")
+
+    with ScriptedService(answer) as one, ScriptedService(answer) as two, ScriptedService() as new, \
+            GatewayUnderTest(tmp_path, [one, two], new) as gateway:
+        assert [gateway.get("/444").status for _ in range(12)] == [502] * 12
+        asked = len(one.requests), len(two.requests)
+        assert [gateway.get("/ok").status for _ in range(8)] == [200] * 8
+        assert (len(one.requests) - asked[0], len(two.requests) - asked[1]) == (4, 4), "both are asked"
+
+
+def test_an_address_that_answers_nothing_is_left_alone_for_one_that_does(tmp_path):
+    with ScriptedService(lambda request, connection: None) as broken, ScriptedService() as well, ScriptedService() as new, \
+            GatewayUnderTest(tmp_path, [broken, well], new, "  health: { failures: 2 }") as gateway:
+        assert {gateway.get(method="POST").status for _ in range(8)} == {200, 502}
+        assert f"{broken.url} failed 2 of 2 times; users leave it alone for 1.0 s" in gateway.log()
+        well.close()
+        assert gateway.get(method="POST").status == 502, "before a user gets nothing, it is asked"

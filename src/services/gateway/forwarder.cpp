@@ -60,13 +60,12 @@ struct Forwarder::Exchange {
 };
 
 Forwarder::Forwarder(boost::asio::any_io_executor executor, Upstreams& upstreams, Router& router,
-                     WriteHold& hold, Shadows& shadows, Deadlines& deadlines, std::uint64_t seed)
+                     WriteHold& hold, Shadows& shadows, std::uint64_t seed)
     : executor_(std::move(executor)),
       upstreams_(upstreams),
       router_(router),
       hold_(hold),
       shadows_(shadows),
-      deadlines_(deadlines),
       random_(seed) {}
 
 boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
@@ -129,7 +128,7 @@ Task<void> Forwarder::answer(Exchange& exchange) {
                    ended.error().code == ErrorCode::connection_lost && (was_stale || upstream.has_others());
     // What cannot be passed on is a fault of one of its answers; the service is there.
     bool is_away = !was_stale && ended.error().code != ErrorCode::malformed;
-    if (is_away) service.failed(deadlines_.now());
+    if (is_away) service.failed();
     if (!repeats) co_return ended;
   }
 }

@@ -19,7 +19,7 @@ namespace oxbow {
 class Forwarder {
  public:
   Forwarder(boost::asio::any_io_executor executor, Upstreams& upstreams, Router& router, WriteHold& hold,
-            Shadows& shadows, Deadlines& deadlines, std::uint64_t seed);
+            Shadows& shadows, std::uint64_t seed);
 
   // Answers the request, with an error of ours if nobody else does. What happened is in the result.
   boost::asio::awaitable<Visit> forward(ClientExchange& client);
@@ -52,7 +52,6 @@ class Forwarder {
   Router& router_;
   WriteHold& hold_;
   Shadows& shadows_;
-  Deadlines& deadlines_;
   Random random_;
 };
 

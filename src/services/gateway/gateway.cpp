@@ -28,6 +28,7 @@ UpstreamLimits shadow_limits_of(const GatewaySpec& gateway, const SystemSpec& sy
   limits.body_time_max = gateway.shadow.time_max;
   limits.idle_connections_max = gateway.shadow.connections_max;
   limits.health_path.clear();
+  limits.is_needed = false;
   // Failed shadows harm nobody, and what is not compared is not known.
   limits.left_alone_max = std::chrono::seconds(4);
   limits.user = "shadows";
@@ -83,7 +84,7 @@ Gateway::Gateway(GatewayParts parts)
           [this](const auto& routing, std::size_t route, ShadowSkip why) {
             judge_.skipped(routing, route, why);
           }),
-      forwarder_(parts_.users.executor, upstreams_, router_, hold_, shadows_, deadlines_, parts_.seed),
+      forwarder_(parts_.users.executor, upstreams_, router_, hold_, shadows_, parts_.seed),
       access_log_(settings_.access_log),
       connections_(parts_.users.executor) {
   judge_.take_over(*parts_.routing);

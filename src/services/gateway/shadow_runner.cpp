@@ -232,19 +232,19 @@ boost::asio::awaitable<ShadowSkip> ShadowRunner::ask_on(Upstream::Lease& service
   auto ended = co_await run_guarded(exchange(copy, connection, answer));
   // A side that says nothing but what is too much costs more than it tells.
   if (copy.skip() == ShadowSkip::body_too_large) {
-    service.failed(parts_.deadlines.now());
+    service.failed();
     co_return ShadowSkip::answer_too_large;
   }
   if (copy.skip() != ShadowSkip::none) co_return copy.skip();
   if (deadline.has_expired()) {
-    service.failed(parts_.deadlines.now());
+    service.failed();
     co_return ShadowSkip::timeout;
   }
   was_stale = !ended && connection.was_used() && !connection.has_answered() &&
               ended.error().code == ErrorCode::connection_lost;
   if (!ended) {
     bool was_stopped = co_await is_cancelled();  // which tells nothing of the service
-    if (!was_stale && !was_stopped) service.failed(parts_.deadlines.now());
+    if (!was_stale && !was_stopped) service.failed();
     co_return skip_of(ended.error());
   }
   service.succeeded();

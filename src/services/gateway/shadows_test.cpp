@@ -109,8 +109,8 @@ class ShadowsTest : public testing::Test {
   boost::asio::io_context io;
   Deadlines deadlines;
   SayingDialer legacy, new_side;
-  Upstreams upstreams{.legacy = Upstream(legacy, deadlines, {ServiceAddress{}}, {}),
-                      .new_side = Upstream(new_side, deadlines, {ServiceAddress{}}, {})};
+  Upstreams upstreams{.legacy = Upstream(legacy, deadlines, {ServiceAddress{}}, {.is_needed = false}),
+                      .new_side = Upstream(new_side, deadlines, {ServiceAddress{}}, {.is_needed = false})};
   std::vector<std::unique_ptr<ShadowCopy>> pairs;
   std::vector<ShadowSkip> skipped;
   std::function<bool()> users_wait = [] { return false; };
