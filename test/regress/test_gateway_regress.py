@@ -1,5 +1,10 @@
 """Errors of the gateway that were found and mended, on real sockets."""
 
+import contextlib
+import json
+import os
+import re
+import signal
 import socket
 import struct
 import threading
@@ -263,3 +268,73 @@ def test_an_address_that_answers_nothing_is_left_alone_for_one_that_does(tmp_pat
         assert f"{broken.url} failed 2 of 2 times; users leave it alone for 1.0 s" in gateway.log()
         well.close()
         assert gateway.get(method="POST").status == 502, "before a user gets nothing, it is asked"
+
+
+@contextlib.contextmanager
+def standard_output(gateway):
+    """The gateway with its access log there; the reader of it."""
+    gateway.stop()
+    with open(f"{gateway.directory}/oxbow.yaml", encoding="utf-8") as file:
+        gateway.write_spec(file.read().replace("access_log: access.log", 'access_log: "-"'))
+    reading, writing = os.pipe()
+    gateway.up(stdout=writing)
+    os.close(writing)
+    with open(reading, "rb") as reader:
+        yield reader
+
+
+def get_often(gateway, times, target):
+    with gateway.connect(timeout=10) as client:
+        for _ in range(times):
+            assert client.send(b"GET %s HTTP/1.1\r\nHost: h\r\n\r\n" % target).answer().status == 200
+
+
+def lost_lines(gateway):
+    return int(re.search("oxbow_access_log_lines_lost_total ([0-9]+)", gateway.metrics())[1])
+
+
+def test_a_reader_of_the_access_log_that_stands_still_makes_no_user_wait(make_gateway):
+    gateway = make_gateway()
+    with standard_output(gateway) as reader:
+        get_often(gateway, 2500, b"/" + b"a" * 8000)
+        gateway.wait_until(lambda: lost_lines(gateway) > 0, 10, "lines are lost")
+        assert gateway.log().count("the access log is not taken as fast as it is written") == 1
+        read = []
+        reading = threading.Thread(target=lambda: read.extend(json.loads(line) for line in reader))
+        reading.start()
+        gateway.wait_until(lambda: "the access log is written again" in gateway.log(), 20, "it is written again")
+        gateway.get("/last")
+        assert gateway.stop() == 0
+        reading.join(20)
+    assert read[-1]["target"] == "/last"
+    lost = int(re.search("([0-9]+) lines of it were lost", gateway.log())[1])
+    assert len(read) + lost == 2501
+
+
+def test_a_slow_reader_of_the_access_log_has_all_of_it_at_the_end(make_gateway):
+    gateway = make_gateway()
+    with standard_output(gateway) as reader:
+        get_often(gateway, 300, b"/" + b"a" * 1000)
+        gateway.process.send_signal(signal.SIGTERM)
+        lines = []
+        for line in reader:
+            lines.append(line)
+            time.sleep(0.002)
+        assert gateway.wait_for_exit() == 0
+    assert len(lines) == 300
+
+
+def test_sighup_opens_the_access_log_anew_and_does_nothing_else(make_gateway):
+    gateway = make_gateway()
+    log = f"{gateway.directory}/access.log"
+    with gateway.connect() as client:
+        assert client.send(b"GET /before HTTP/1.1\r\nHost: h\r\n\r\n").answer().status == 200
+        assert [line["target"] for line in gateway.access_log()] == ["/before"]
+        os.rename(log, log + ".1")
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_until(lambda: os.path.exists(log), 5, "there is a new one")
+        assert client.send(b"GET /behind HTTP/1.1\r\nHost: h\r\n\r\n").answer().status == 200
+    assert [line["target"] for line in gateway.access_log()] == ["/behind"]
+    with open(log + ".1", encoding="utf-8") as file:
+        assert [json.loads(line)["target"] for line in file] == ["/before"]
+    assert gateway.stop() == 0

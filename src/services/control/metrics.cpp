@@ -200,6 +200,8 @@ void add_requests(Page& page, const RequestFigures& figures) {
   page.single("oxbow_connections", "gauge", "Open connections of users.", figures.connections);
   page.single("oxbow_shadow_memory_bytes", "gauge", "What all shadows hold together, of `shadow.memory`.",
               figures.shadow_bytes);
+  page.single("oxbow_access_log_lines_lost_total", "counter",
+              "Lines of the access log that nobody took in time.", figures.log_lines_lost);
   page.metric("oxbow_service_left_alone", "gauge",
               "1 while an address of a service gets no requests because it failed.");
   for (const auto& each : figures.addresses)

@@ -39,6 +39,7 @@ struct RequestFigures {
   std::uint64_t turned_away = 0;  // connections above the limit
   std::uint64_t connections = 0;  // of users, open now
   std::uint64_t shadow_bytes = 0;
+  std::uint64_t log_lines_lost = 0;  // of the access log
   std::vector<Address> addresses;
 };
 

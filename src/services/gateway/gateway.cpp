@@ -200,6 +200,7 @@ RequestFigures Gateway::requests() const {
   RequestFigures figures;
   counter_.tell(figures);
   figures.shadow_bytes = shadows_.memory_bytes();
+  figures.log_lines_lost = access_log_.lines_lost();
   for (auto side : {Side::legacy, Side::new_side}) {
     auto of_users = upstreams_.of(side).addresses(), of_shadows = shadow_upstreams_.of(side).addresses();
     for (std::size_t i = 0; i < of_users.size(); ++i)
