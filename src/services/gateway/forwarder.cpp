@@ -17,6 +17,8 @@ constexpr std::size_t kTunnelBytes = 16 << 10;
 constexpr Duration kHeldMax = 5s;  // a handover gives up long before
 
 constexpr Duration kLookAtStream = 1ms;
+// Longer waits for a slow client hide how fast its service is.
+constexpr Duration kClientWaitMax = 1ms;
 constexpr Duration kSeenFor = 10min;  // longer than a stream may lag that anybody reads from
 
 // RFC 9110, 9.2.2: what may be sent twice without changing more.
@@ -52,6 +54,8 @@ struct Forwarder::Exchange {
   std::string first_body{};            // what was read of the body before anything was sent
   bool body_is_whole = false;          // in `first_body`
   bool body_is_copied = false;         // all of it
+  std::optional<Instant> asked_at{};   // the service has the whole request
+  Duration waited_for_client{};        // while it answered
   std::string client_fault{};          // in what the client's body follows no coding
   std::string traceparent{};
 
@@ -215,14 +219,17 @@ http1::RequestChanges Forwarder::changes(Exchange& exchange, std::string_view ta
 }
 
 Task<void> Forwarder::attempt(Exchange& exchange, UpstreamConnection& service) {
+  exchange.asked_at.reset();
+  exchange.waited_for_client = {};
   if (!exchange.has_body() || exchange.body_is_whole) {
     auto bytes = whole_request(exchange);
-    auto rest = service.send_now(bytes);
+    auto rest = send_now(exchange, service, bytes);
     // A service may answer and close before it has read everything; what it said then is worth more than our
     // error.
     if (!rest.empty()) {
       auto sent = co_await service.send(rest);
       if (!sent && sent.error().code == ErrorCode::cancelled) co_return sent;
+      exchange.asked_at = monotonic_now();
     }
     bytes = {};  // the answer may be long in coming
     co_return co_await relay(exchange, service);
@@ -237,6 +244,14 @@ Task<void> Forwarder::attempt(Exchange& exchange, UpstreamConnection& service) {
   }
   co_await uploading.wait();
   co_return relayed;
+}
+
+// What the service has not taken. The clock is looked at first, because the service may have answered before
+// we run again; shadows are sent in the same way.
+std::string_view Forwarder::send_now(Exchange& exchange, UpstreamConnection& service,
+                                     std::string_view bytes) {
+  exchange.asked_at = monotonic_now();
+  return service.send_now(bytes);
 }
 
 bool Forwarder::asks_for_upgrade(const Exchange& exchange) {
@@ -285,7 +300,13 @@ Task<void> Forwarder::upload(Exchange& exchange, UpstreamConnection& service) {
       bytes += "0\r\n";
       http1::append_trailers(bytes, client.trailers());
     }
-    if (auto sent = co_await service.send(bytes); !sent || part.is_last) {
+    auto rest = bytes.empty() ? std::string_view() : send_now(exchange, service, bytes);
+    Status sent;
+    if (!rest.empty()) {
+      sent = co_await service.send(rest);
+      exchange.asked_at = monotonic_now();
+    }
+    if (!sent || part.is_last) {
       service.end_upload();
       co_return Status{};
     }
@@ -313,7 +334,9 @@ Task<BodyPart> Forwarder::read_body(Exchange& exchange) {
 }
 
 Task<void> Forwarder::flush(Exchange& exchange) {
+  auto began = monotonic_now();
   auto flushed = co_await exchange.client.flush();
+  exchange.waited_for_client += monotonic_now() - began;
   exchange.visit.client_gone = exchange.visit.client_gone || !flushed;
   co_return flushed;
 }
@@ -352,16 +375,22 @@ Task<void> Forwarder::relay(Exchange& exchange, UpstreamConnection& service) {
   }
   client.begin_answer(service.head(), service.framing(), std::span(own).first(owns));
   if (!CO_TRY(relay_body_now(exchange, service))) CO_TRY(co_await relay_body(exchange, service));
+  if (exchange.copy) exchange.copy->answer.took = time_of_service(exchange);
   client.end_answer(service.trailers());
   if (!client.flush_now()) CO_TRY(co_await flush(exchange));
   if (exchange.copy) {
-    exchange.copy->answer.took = monotonic_now() - visit.began;
     visit.shadow = exchange.body_is_copied
                        ? shadows_.submit(std::move(exchange.copy), exchange.destination, client.request(),
                                          changes(exchange, {}))
                        : shadows_.drop(std::move(exchange.copy), ShadowSkip::early_answer);
   }
   co_return Status{};
+}
+
+// Until the last byte of its answer, which has just come. None if the client has slowed it down, too.
+std::optional<Duration> Forwarder::time_of_service(const Exchange& exchange) {
+  if (!exchange.asked_at || exchange.waited_for_client > kClientWaitMax) return std::nullopt;
+  return monotonic_now() - *exchange.asked_at;
 }
 
 // What has come of the body; true if that is the end.

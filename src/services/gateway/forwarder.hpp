@@ -34,6 +34,7 @@ class Forwarder {
   Task<void> read_first_of_body(Exchange& exchange);
   void prepare(Exchange& exchange);
   Task<void> attempt(Exchange& exchange, UpstreamConnection& service);
+  static std::string_view send_now(Exchange& exchange, UpstreamConnection& service, std::string_view bytes);
   static bool asks_for_upgrade(const Exchange& exchange);
   std::string whole_request(Exchange& exchange);
   Task<void> upload(Exchange& exchange, UpstreamConnection& service);
@@ -41,6 +42,7 @@ class Forwarder {
   Task<void> relay_body(Exchange& exchange, UpstreamConnection& service);
   Result<bool> relay_body_now(Exchange& exchange, UpstreamConnection& service);
   static void take(Exchange& exchange, const BodyPart& part);
+  static std::optional<Duration> time_of_service(const Exchange& exchange);
   Task<void> tunnel(Exchange& exchange, UpstreamConnection& service);
   Task<BodyPart> read_body(Exchange& exchange);
   Task<void> flush(Exchange& exchange);

@@ -67,6 +67,7 @@ Gateway::Gateway(GatewayParts parts)
                       .time_max = settings_.shadow.time_max,
                       .connections_max = static_cast<int>(settings_.shadow.connections_max),
                       .users_wait = [this] { return counter_.under_way() > 0; },
+                      .asked_by_users = [this](Side side) { return upstreams_.of(side).under_way(); },
                       .on_pair = [this](auto copy) { judge_.offer(std::move(copy)); },
                       .on_skip = [this](const ShadowCopy& copy,
                                         ShadowSkip why) { judge_.skipped(copy.routing, copy.route, why); }}),

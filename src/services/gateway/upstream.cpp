@@ -177,7 +177,7 @@ Upstream::~Upstream() = default;
 
 Upstream::Lease::Lease(Upstream& upstream, Address& address, std::unique_ptr<UpstreamConnection> connection)
     : upstream_(&upstream), address_(&address), connection_(std::move(connection)) {
-  ++upstream.under_way_;
+  upstream.count_under_way(1);
 }
 
 Upstream::Lease::Lease(Lease&& other) noexcept
@@ -188,7 +188,7 @@ Upstream::Lease::Lease(Lease&& other) noexcept
 
 Upstream::Lease::~Lease() {
   if (upstream_ == nullptr) return;
-  --upstream_->under_way_;
+  upstream_->count_under_way(-1);
   if (kept_ && address_->idle.size() < upstream_->limits_.idle_connections_max)
     address_->idle.push_back(std::move(connection_));
 }

@@ -136,6 +136,8 @@ class Upstream {
  private:
   Task<std::unique_ptr<UpstreamConnection>> dial(Address& address);
   Address* choose(std::span<Address* const> but = {});
+  // With one writer this needs no locked instruction.
+  void count_under_way(int more) { under_way_.store(under_way() + more, std::memory_order_relaxed); }
   void refused(Address& address);
   void failed(Address& address);
   bool another_does_better(const Address& than) const;
