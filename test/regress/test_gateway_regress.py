@@ -338,3 +338,33 @@ def test_sighup_opens_the_access_log_anew_and_does_nothing_else(make_gateway):
     with open(log + ".1", encoding="utf-8") as file:
         assert [json.loads(line)["target"] for line in file] == ["/before"]
     assert gateway.stop() == 0
+
+
+def test_options_and_trace_go_no_further_than_they_may(make_gateway):
+    gateway = make_gateway()
+    found = gateway.get("/a", "Max-Forwards: 0\r\n", "OPTIONS")
+    assert (found.status, found.body) == (200, b"")
+    found = gateway.get("/a?b", "Max-Forwards: 0\r\nX-A: 1\r\nCookie: s=1\r\nAuthorization: Basic x\r\n", "TRACE")
+    assert (found.status, found.field("Content-Type")) == (200, "message/http")
+    assert found.body == b"TRACE /a?b HTTP/1.1\r\nHost: shop.example\r\nMax-Forwards: 0\r\nX-A: 1\r\n\r\n"
+    assert not gateway.service.requests
+    assert gateway.get("/a", "Max-Forwards: 3\r\n", "OPTIONS").status == 200
+    assert gateway.get("/a", "Max-Forwards: 0\r\n").status == 200
+    assert [request.field("Max-Forwards") for request in gateway.service.requests] == ["2", "0"]
+    gateway.wait_until(lambda: len(gateway.access_log()) == 4, 5, "all are logged")
+    assert [line["reason"] for line in gateway.access_log()][:2] == ["max-forwards"] * 2
+
+
+def test_the_state_of_a_trace_ends_with_a_trace_that_is_none(make_gateway):
+    gateway = make_gateway()
+    gateway.get(fields="traceparent: 00-nothing\r\ntracestate: a=1\r\n")
+    gateway.get(fields="traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\ntracestate: a=1\r\n")
+    assert [request.field("tracestate") for request in gateway.service.requests] == [None, "a=1"]
+
+
+def test_a_higher_minor_version_is_read_as_http_1_1(make_gateway):
+    gateway = make_gateway()
+    with gateway.connect() as client:
+        for _ in range(2):
+            assert client.send(b"GET / HTTP/1.2\r\nHost: h\r\n\r\n").answer().status == 200
+    assert gateway.service.requests[0].version == "HTTP/1.1"

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "core/evidence/secret_text.hpp"
 #include "runtime/cancellation.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
@@ -89,6 +90,7 @@ boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
 }
 
 Task<void> Forwarder::answer(Exchange& exchange) {
+  if (http1::max_forwards(exchange.client.request()) == 0) co_return co_await answer_as_last_hop(exchange);
   if (exchange.has_body() && !expects_continue(exchange.client.request()))
     CO_TRY(co_await read_first_of_body(exchange));
   bool has_waited_for_stream = false;
@@ -135,6 +137,29 @@ Task<void> Forwarder::answer(Exchange& exchange) {
     if (is_away) service.failed();
     if (!repeats) co_return ended;
   }
+}
+
+// RFC 9110, 7.6.2 and 9.3.8: who asks how far his request comes sees what came here, but no secret.
+Task<void> Forwarder::answer_as_last_hop(Exchange& exchange) {
+  auto& client = exchange.client;
+  const auto& request = client.request();
+  exchange.visit.reason = "max-forwards";
+  exchange.visit.status = 200;
+  ResponseHead head{200, "OK", 1, {}};
+  std::string text;
+  if (request.method == "TRACE") {
+    head.fields.push_back({"Content-Type", "message/http"});
+    text = fmt::format("TRACE {} HTTP/1.1\r\nHost: {}\r\n", request.target, request.host);
+    for (const auto& field : request.fields)
+      if (!same_field_name(field.name, "Host") && !is_secret_name(field.name))
+        text += fmt::format("{}: {}\r\n", field.name, field.value);
+    text += "\r\n";
+  }
+  client.begin_answer(head, {http1::Framing::Kind::length, text.size()}, {});
+  client.add_body(text);
+  exchange.visit.bytes_out = text.size();
+  client.end_answer({});
+  co_return co_await flush(exchange);
 }
 
 // Its cohort is being handed over, and has a home again in a moment.

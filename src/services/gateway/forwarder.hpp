@@ -28,6 +28,7 @@ class Forwarder {
   struct Exchange;
 
   Task<void> answer(Exchange& exchange);
+  Task<void> answer_as_last_hop(Exchange& exchange);
   Task<void> wait_for_home(Exchange& exchange, std::uint64_t seen);
   Task<void> wait_for_stream(const Destination& destination);
   Task<void> look_for_key(Exchange& exchange, Router::Question& question);
