@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import struct
@@ -368,3 +369,20 @@ def test_a_higher_minor_version_is_read_as_http_1_1(make_gateway):
         for _ in range(2):
             assert client.send(b"GET / HTTP/1.2\r\nHost: h\r\n\r\n").answer().status == 200
     assert gateway.service.requests[0].version == "HTTP/1.1"
+
+
+def test_a_lack_of_descriptors_is_said_once_and_when_it_is_over(make_gateway):
+    gateway = make_gateway()
+    count = len(os.listdir(f"/proc/{gateway.process.pid}/fd"))
+    soft, hard = resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (count + 5, hard))
+    clients = [gateway.connect() for _ in range(20)]
+    gateway.wait_until(lambda: "Too many open files" in gateway.log(), 5, "it is said")
+    time.sleep(1.2)
+    assert gateway.log().count("Too many open files") == 1
+    resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    time.sleep(1.2)
+    assert gateway.get().status == 200
+    for each in clients:
+        each.socket.close()
+    assert gateway.log().count("connections are taken again") == 1
