@@ -371,6 +371,37 @@ def test_a_higher_minor_version_is_read_as_http_1_1(make_gateway):
     assert gateway.service.requests[0].version == "HTTP/1.1"
 
 
+def test_more_requests_than_the_services_may_be_asked_are_refused_at_once(make_gateway):
+    go_on = threading.Event()
+
+    def answer(request, connection):
+        if request.target == "/socket":
+            connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+            return connection.recv(1)
+        return json_answer("{}") if request.target == "/quick" or go_on.wait(20) else None
+
+    gateway = make_gateway(answer, settings="  limits: { requests: 2 }")
+    with contextlib.ExitStack() as clients:
+        upgraded, *hanging = [clients.enter_context(gateway.connect()) for _ in range(3)]
+        upgraded.send(b"GET /socket HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+        assert upgraded.answer().status == 101
+        for each in hanging:
+            each.send(b"GET /hang HTTP/1.1\r\nHost: h\r\n\r\n")
+        gateway.wait_until(lambda: len(gateway.service.requests) == 3, 5, "both are under way")
+        with gateway.connect() as one_more:
+            for _ in range(2):
+                found = one_more.send(b"GET /quick HTTP/1.1\r\nHost: h\r\n\r\n").answer()
+                assert (found.status, found.field("Retry-After")) == (503, "1")
+                assert found.body == b"The gateway has all the requests under way that it may have.\n"
+            go_on.set()
+            assert [each.answer().status for each in hanging] == [200, 200]
+            assert one_more.send(b"GET /quick HTTP/1.1\r\nHost: h\r\n\r\n").answer().status == 200
+    assert "oxbow_requests_shed_total 2\n" in gateway.metrics()
+    gateway.wait_until(lambda: len(gateway.access_log()) >= 5, 5, "all are logged")
+    shed = [line for line in gateway.access_log() if line["status"] == 503]
+    assert [line["reason"] for line in shed] == ["overload"] * 2 and "failure" not in shed[0]
+
+
 def test_a_lack_of_descriptors_is_said_once_and_when_it_is_over(make_gateway):
     gateway = make_gateway()
     count = len(os.listdir(f"/proc/{gateway.process.pid}/fd"))

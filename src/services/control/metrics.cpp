@@ -195,6 +195,7 @@ void add_requests(Page& page, const RequestFigures& figures) {
   page.single("oxbow_requests_under_way", "gauge", "Requests that are being answered.", figures.under_way);
   page.single("oxbow_requests_refused_total", "counter", "What was no request that could be answered.",
               figures.refused);
+  page.single("oxbow_requests_shed_total", "counter", "Requests above `limits.requests`.", figures.shed);
   page.single("oxbow_connections_turned_away_total", "counter", "Connections above `limits.connections`.",
               figures.turned_away);
   page.single("oxbow_connections", "gauge", "Open connections of users.", figures.connections);

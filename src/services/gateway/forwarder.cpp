@@ -51,6 +51,7 @@ struct Forwarder::Exchange {
   Visit visit{};
   Destination destination{};
   WriteHold::Passage passage{};        // of a write
+  Seat seat{};                         // while the service is asked
   std::unique_ptr<ShadowCopy> copy{};  // none: it has no shadow
   std::string first_body{};            // what was read of the body before anything was sent
   bool body_is_whole = false;          // in `first_body`
@@ -65,12 +66,13 @@ struct Forwarder::Exchange {
 };
 
 Forwarder::Forwarder(boost::asio::any_io_executor executor, Upstreams& upstreams, Router& router,
-                     WriteHold& hold, Shadows& shadows, std::uint64_t seed)
+                     WriteHold& hold, Shadows& shadows, std::uint64_t requests_max, std::uint64_t seed)
     : executor_(std::move(executor)),
       upstreams_(upstreams),
       router_(router),
       hold_(hold),
       shadows_(shadows),
+      requests_max_(requests_max),
       random_(seed) {}
 
 boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
@@ -79,7 +81,7 @@ boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
   visit.began = monotonic_now();
   auto ended = co_await answer(exchange);
   if (!ended && !visit.client_gone) {
-    visit.failure = to_string(ended.error());
+    if (!visit.is_shed) visit.failure = to_string(ended.error());
     if (client.answer_has_begun())
       client.cut_off();
     else
@@ -113,6 +115,12 @@ Task<void> Forwarder::answer(Exchange& exchange) {
   }
   prepare(exchange);
   auto& visit = exchange.visit;
+  if (asked_ >= requests_max_) {
+    visit.is_shed = true;
+    visit.reason = "overload";
+    co_return Err(ErrorCode::unreachable, "the gateway has all the requests under way that it may have");
+  }
+  exchange.seat = Seat(asked_);
   auto& upstream = upstreams_.of(exchange.destination.side);
   for (visit.attempts = 1;; ++visit.attempts) {
     auto lease = visit.attempts == 1 ? upstream.take_idle() : std::nullopt;
@@ -454,6 +462,7 @@ Task<void> Forwarder::tunnel(Exchange& exchange, UpstreamConnection& service) {
   if (stream == nullptr || !http1::wants_upgrade(client.request()))
     co_return Err(ErrorCode::malformed, "the service switches to a protocol that nobody asked for");
   exchange.visit.status = 101;
+  exchange.seat = {};  // it may last for hours
   client.add_interim(service.head());
   client.add_raw(service.unread());
   CO_TRY(co_await flush(exchange));
@@ -486,9 +495,10 @@ Task<void> Forwarder::refuse(Exchange& exchange, const Error& error) {
                 : visit.status == 504 ? std::string_view("Gateway Timeout")
                 : visit.status == 503 ? std::string_view("Service Unavailable")
                                       : std::string_view("Bad Gateway");
-  auto text = client_fault ? exchange.client_fault + "\n"
-                           : fmt::format("The {} service gave no answer that can be passed on ({}).\n",
-                                         name(visit.side), name(error.code));
+  auto text = client_fault    ? exchange.client_fault + "\n"
+              : visit.is_shed ? "The gateway has all the requests under way that it may have.\n"
+                              : fmt::format("The {} service gave no answer that can be passed on ({}).\n",
+                                            name(visit.side), name(error.code));
   ResponseHead head{visit.status, reason, 1, {{"Content-Type", "text/plain; charset=utf-8"}}};
   if (visit.status == 503) head.fields.push_back({"Retry-After", "1"});
   client.begin_answer(head, {http1::Framing::Kind::length, text.size()}, {});

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
+#include <cstdint>
+#include <utility>
 
 #include "base/random.hpp"
 #include "services/gateway/client_exchange.hpp"
@@ -19,13 +21,32 @@ namespace oxbow {
 class Forwarder {
  public:
   Forwarder(boost::asio::any_io_executor executor, Upstreams& upstreams, Router& router, WriteHold& hold,
-            Shadows& shadows, std::uint64_t seed);
+            Shadows& shadows, std::uint64_t requests_max, std::uint64_t seed);
 
   // Answers the request, with an error of ours if nobody else does. What happened is in the result.
   boost::asio::awaitable<Visit> forward(ClientExchange& client);
 
  private:
   struct Exchange;
+
+  // A request that a service is asked, while it lives.
+  class Seat {
+   public:
+    Seat() = default;
+    explicit Seat(std::uint64_t& taken) : taken_(&taken) { ++taken; }
+    Seat(Seat&& other) noexcept : taken_(std::exchange(other.taken_, nullptr)) {}
+    Seat& operator=(Seat&& other) noexcept {
+      Seat before(std::move(*this));
+      taken_ = std::exchange(other.taken_, nullptr);
+      return *this;
+    }
+    ~Seat() {
+      if (taken_ != nullptr) --*taken_;
+    }
+
+   private:
+    std::uint64_t* taken_ = nullptr;
+  };
 
   Task<void> answer(Exchange& exchange);
   Task<void> answer_as_last_hop(Exchange& exchange);
@@ -55,6 +76,8 @@ class Forwarder {
   Router& router_;
   WriteHold& hold_;
   Shadows& shadows_;
+  std::uint64_t requests_max_;
+  std::uint64_t asked_ = 0;  // just now
   Random random_;
 };
 

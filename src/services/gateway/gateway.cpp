@@ -85,7 +85,8 @@ Gateway::Gateway(GatewayParts parts)
           [this](const auto& routing, std::size_t route, ShadowSkip why) {
             judge_.skipped(routing, route, why);
           }),
-      forwarder_(parts_.users.executor, upstreams_, router_, hold_, shadows_, parts_.seed),
+      forwarder_(parts_.users.executor, upstreams_, router_, hold_, shadows_, settings_.limits.requests_max,
+                 parts_.seed),
       access_log_(settings_.access_log),
       connections_(parts_.users.executor) {
   judge_.take_over(*parts_.routing);
