@@ -151,6 +151,10 @@ Status GatewayThreads::take_over(const Spec& spec, const Lifecycle& lifecycle, c
   return {};
 }
 
+void GatewayThreads::reopen_access_log() {
+  impl_->gateway->reopen_access_log();
+}
+
 const Gateway& GatewayThreads::gateway() const {
   return *impl_->gateway;
 }

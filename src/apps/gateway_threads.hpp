@@ -28,6 +28,9 @@ class GatewayThreads {
   // `illegal_transition` if its cohorts are others, because keys would move.
   Status take_over(const Spec& spec, const Lifecycle& lifecycle, const DataFacts& facts);
 
+  // The access log goes on in the file that has its name now. Any thread.
+  void reopen_access_log();
+
   const Gateway& gateway() const;
 
  private:

@@ -5,6 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <functional>
 #include <optional>
 
 #include "adapters/http/http_server.hpp"
@@ -58,6 +59,30 @@ class StopSignals {
   asio::signal_set signals_;
   TaskGroup& group_;
   bool asked_ = false;
+};
+
+// Whoever has moved the access log away asks for a new one. Nothing else is read again: a changed spec is
+// seen by itself.
+class ReopenSignal {
+ public:
+  ReopenSignal(asio::io_context& context, std::function<void()> reopen)
+      : signal_(context, SIGHUP), reopen_(std::move(reopen)) {
+    wait();
+  }
+
+  void forget() { signal_.cancel(); }
+
+ private:
+  void wait() {
+    signal_.async_wait([this](boost::system::error_code error, int) {
+      if (error) return;
+      reopen_();
+      wait();
+    });
+  }
+
+  asio::signal_set signal_;
+  std::function<void()> reopen_;
 };
 
 // What only a person can mend is said at once. A database that is away may come back, so that is left to the
@@ -164,6 +189,9 @@ Status run(const Settings& settings, const Spec& spec, SqliteStore& store, DataF
 
   TaskGroup group(executor);
   StopSignals signals(context, group);
+  ReopenSignal reopening(context, [&gateway] {
+    if (gateway) gateway->reopen_access_log();
+  });
   group.spawn(data.run());
   group.spawn(service->run());
   group.spawn(server->run());
@@ -180,6 +208,7 @@ Status run(const Settings& settings, const Spec& spec, SqliteStore& store, DataF
   asio::co_spawn(context, group.wait(), [&](std::exception_ptr, Status ended) {
     outcome = std::move(ended);
     signals.forget();
+    reopening.forget();
     context.stop();  // connections that rest have timers, which are nothing to wait for
   });
   log_info("{} is up; the control API is at {}", spec.migration, settings.socket_path());
@@ -193,7 +222,9 @@ Status run(const Settings& settings, const Spec& spec, SqliteStore& store, DataF
 }
 
 Result<int> up(const Settings& settings) {
-  // A broken pipe or a file that may not grow is an error of the call that met it.
+  // A broken pipe or a file that may not grow is an error of the call that met it; who asks for a new access
+  // log before there is one has it anyway.
+  std::signal(SIGHUP, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   // The store's findings quote rows, which are nobody else's business.

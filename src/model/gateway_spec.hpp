@@ -23,6 +23,7 @@ struct ListenSpec {
 
 struct GatewayLimits {
   std::uint64_t connections_max = 20'000;  // of users, open at once; more are turned away
+  std::uint64_t requests_max = 2'000;      // that the services are asked at once; more are refused
   std::uint64_t header_bytes_max = 32ull << 10;
   Duration header_time_max = std::chrono::seconds(10);  // from the first byte of a head to its last
   Duration idle_time_max = std::chrono::seconds(75);    // of a connection between two requests

@@ -474,3 +474,15 @@ def test_the_access_log_has_a_line_for_every_stream(make_gateway):
     curl("--request-target", "/a?b=1", port=gateway.port)
     line = gateway.access_log()[0]
     assert (line["method"], line["target"], line["status"]) == ("GET", "/a?b=1", 200), json.dumps(line)
+
+
+def test_streams_beyond_the_requests_that_services_may_be_asked_are_refused(make_gateway):
+    go_on = threading.Event()
+    gateway = make_gateway(lambda request, connection: go_on.wait(20) and json_answer("{}"), settings="  limits: { requests: 2 }")
+    with Http2Client(gateway.port) as client:
+        for stream in (1, 3, 5):
+            client.request(stream, "/")
+        assert client.body(5) == b"The gateway has all the requests under way that it may have.\n"
+        go_on.set()
+        assert client.body(1) == b"{}"
+    assert "oxbow_requests_shed_total 1\n" in gateway.metrics()

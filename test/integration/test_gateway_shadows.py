@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import socket
 import threading
 import time
 import urllib.parse
@@ -414,6 +415,20 @@ def test_a_side_that_fails_is_asked_for_shadows_again_within_four_seconds(make_g
 
     gateway.wait_until(lambda: len(left_alone()) >= 4, 20, "it was left alone some times")
     assert left_alone()[:4] == ["1.0 s", "2.0 s", "4.0 s", "4.0 s"]
+
+
+def test_a_client_that_is_slow_to_read_makes_no_service_slow(make_gateway):
+    text = json.dumps("x" * (12 << 20))
+    gateway = make_gateway(answering(text), answering(text), recheck="0ms", shadow="time: 10s, body: 16MB, memory: 64MB, twin: 0")
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.settimeout(20)
+        slow.connect(("127.0.0.1", gateway.port))
+        slow.sendall(b"GET /payments/4711 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        time.sleep(1)
+        while slow.recv(1 << 20):
+            pass
+    assert gateway.wait_for(lambda route: route["compared"] == 1, "the pair is compared")["latency"] is None
 
 
 def test_a_rollback_counts_from_the_next_request_on(make_gateway):

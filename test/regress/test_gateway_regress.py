@@ -1,5 +1,11 @@
 """Errors of the gateway that were found and mended, on real sockets."""
 
+import contextlib
+import json
+import os
+import re
+import resource
+import signal
 import socket
 import struct
 import threading
@@ -216,3 +222,198 @@ def test_nobody_makes_the_gateway_search_for_thousands_of_names(make_gateway):
     fields = "".join(f"x{number}: y\r\n" for number in range(90))
     answer = gateway.get(fields=f"{fields}Connection: {'aa,' * 10_000}b\r\n")
     assert (answer.status, answer.body) == (431, b"Connection lists more than 100 names\n")
+
+
+def broken_off(connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
+
+
+def test_an_address_whose_answer_breaks_off_takes_no_service_away_from_others(make_gateway):
+    def answer(request, connection):
+        return broken_off(connection) if request.target == "/poison" else json_answer("{}")
+
+    gateway = make_gateway(answer, settings="  health: { failures: 2 }")
+    for _ in range(20):
+        assert not gateway.get("/poison").is_whole
+    assert [gateway.get("/ok").status for _ in range(5)] == [200] * 5
+
+
+def test_answers_that_are_too_late_take_no_service_away_from_others(make_gateway):
+    stop = threading.Event()
+
+    def answer(request, connection):
+        return json_answer("{}") if request.target == "/ok" else stop.wait(20) and None
+
+    gateway = make_gateway(answer, settings="  limits: { answer_time: 300ms }\n  health: { failures: 2 }")
+    assert [gateway.get("/report").status for _ in range(6)] == [504] * 6
+    assert [gateway.get("/ok").status for _ in range(5)] == [200] * 5
+    stop.set()
+
+
+def test_a_request_that_no_address_answers_takes_none_away(tmp_path):
+    def answer(request, connection):
+        return None if request.target == "/444" else json_answer("{}")
+
+    with ScriptedService(answer) as one, ScriptedService(answer) as two, ScriptedService() as new, \
+            GatewayUnderTest(tmp_path, [one, two], new) as gateway:
+        assert [gateway.get("/444").status for _ in range(12)] == [502] * 12
+        asked = len(one.requests), len(two.requests)
+        assert [gateway.get("/ok").status for _ in range(8)] == [200] * 8
+        assert (len(one.requests) - asked[0], len(two.requests) - asked[1]) == (4, 4), "both are asked"
+
+
+def test_an_address_that_answers_nothing_is_left_alone_for_one_that_does(tmp_path):
+    with ScriptedService(lambda request, connection: None) as broken, ScriptedService() as well, ScriptedService() as new, \
+            GatewayUnderTest(tmp_path, [broken, well], new, "  health: { failures: 2 }") as gateway:
+        assert {gateway.get(method="POST").status for _ in range(8)} == {200, 502}
+        assert f"{broken.url} failed 2 of 2 times; users leave it alone for 1.0 s" in gateway.log()
+        well.close()
+        assert gateway.get(method="POST").status == 502, "before a user gets nothing, it is asked"
+
+
+@contextlib.contextmanager
+def standard_output(gateway):
+    """The gateway with its access log there; the reader of it."""
+    gateway.stop()
+    with open(f"{gateway.directory}/oxbow.yaml", encoding="utf-8") as file:
+        gateway.write_spec(file.read().replace("access_log: access.log", 'access_log: "-"'))
+    reading, writing = os.pipe()
+    gateway.up(stdout=writing)
+    os.close(writing)
+    with open(reading, "rb") as reader:
+        yield reader
+
+
+def get_often(gateway, times, target):
+    with gateway.connect(timeout=10) as client:
+        for _ in range(times):
+            assert client.send(b"GET %s HTTP/1.1\r\nHost: h\r\n\r\n" % target).answer().status == 200
+
+
+def lost_lines(gateway):
+    return int(re.search("oxbow_access_log_lines_lost_total ([0-9]+)", gateway.metrics())[1])
+
+
+def test_a_reader_of_the_access_log_that_stands_still_makes_no_user_wait(make_gateway):
+    gateway = make_gateway()
+    with standard_output(gateway) as reader:
+        get_often(gateway, 2500, b"/" + b"a" * 8000)
+        gateway.wait_until(lambda: lost_lines(gateway) > 0, 10, "lines are lost")
+        assert gateway.log().count("the access log is not taken as fast as it is written") == 1
+        read = []
+        reading = threading.Thread(target=lambda: read.extend(json.loads(line) for line in reader))
+        reading.start()
+        gateway.wait_until(lambda: "the access log is written again" in gateway.log(), 20, "it is written again")
+        gateway.get("/last")
+        assert gateway.stop() == 0
+        reading.join(20)
+    assert read[-1]["target"] == "/last"
+    lost = int(re.search("([0-9]+) lines of it were lost", gateway.log())[1])
+    assert len(read) + lost == 2501
+
+
+def test_a_slow_reader_of_the_access_log_has_all_of_it_at_the_end(make_gateway):
+    gateway = make_gateway()
+    with standard_output(gateway) as reader:
+        get_often(gateway, 300, b"/" + b"a" * 1000)
+        gateway.process.send_signal(signal.SIGTERM)
+        lines = []
+        for line in reader:
+            lines.append(line)
+            time.sleep(0.002)
+        assert gateway.wait_for_exit() == 0
+    assert len(lines) == 300
+
+
+def test_sighup_opens_the_access_log_anew_and_does_nothing_else(make_gateway):
+    gateway = make_gateway()
+    log = f"{gateway.directory}/access.log"
+    with gateway.connect() as client:
+        assert client.send(b"GET /before HTTP/1.1\r\nHost: h\r\n\r\n").answer().status == 200
+        assert [line["target"] for line in gateway.access_log()] == ["/before"]
+        os.rename(log, log + ".1")
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_until(lambda: os.path.exists(log), 5, "there is a new one")
+        assert client.send(b"GET /behind HTTP/1.1\r\nHost: h\r\n\r\n").answer().status == 200
+    assert [line["target"] for line in gateway.access_log()] == ["/behind"]
+    with open(log + ".1", encoding="utf-8") as file:
+        assert [json.loads(line)["target"] for line in file] == ["/before"]
+    assert gateway.stop() == 0
+
+
+def test_options_and_trace_go_no_further_than_they_may(make_gateway):
+    gateway = make_gateway()
+    found = gateway.get("/a", "Max-Forwards: 0\r\n", "OPTIONS")
+    assert (found.status, found.body) == (200, b"")
+    found = gateway.get("/a?b", "Max-Forwards: 0\r\nX-A: 1\r\nCookie: s=1\r\nAuthorization: Basic x\r\n", "TRACE")
+    assert (found.status, found.field("Content-Type")) == (200, "message/http")
+    assert found.body == b"TRACE /a?b HTTP/1.1\r\nHost: shop.example\r\nMax-Forwards: 0\r\nX-A: 1\r\n\r\n"
+    assert not gateway.service.requests
+    assert gateway.get("/a", "Max-Forwards: 3\r\n", "OPTIONS").status == 200
+    assert gateway.get("/a", "Max-Forwards: 0\r\n").status == 200
+    assert [request.field("Max-Forwards") for request in gateway.service.requests] == ["2", "0"]
+    gateway.wait_until(lambda: len(gateway.access_log()) == 4, 5, "all are logged")
+    assert [line["reason"] for line in gateway.access_log()][:2] == ["max-forwards"] * 2
+
+
+def test_the_state_of_a_trace_ends_with_a_trace_that_is_none(make_gateway):
+    gateway = make_gateway()
+    gateway.get(fields="traceparent: 00-nothing\r\ntracestate: a=1\r\n")
+    gateway.get(fields="traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\ntracestate: a=1\r\n")
+    assert [request.field("tracestate") for request in gateway.service.requests] == [None, "a=1"]
+
+
+def test_a_higher_minor_version_is_read_as_http_1_1(make_gateway):
+    gateway = make_gateway()
+    with gateway.connect() as client:
+        for _ in range(2):
+            assert client.send(b"GET / HTTP/1.2\r\nHost: h\r\n\r\n").answer().status == 200
+    assert gateway.service.requests[0].version == "HTTP/1.1"
+
+
+def test_more_requests_than_the_services_may_be_asked_are_refused_at_once(make_gateway):
+    go_on = threading.Event()
+
+    def answer(request, connection):
+        if request.target == "/socket":
+            connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+            return connection.recv(1)
+        return json_answer("{}") if request.target == "/quick" or go_on.wait(20) else None
+
+    gateway = make_gateway(answer, settings="  limits: { requests: 2 }")
+    with contextlib.ExitStack() as clients:
+        upgraded, *hanging = [clients.enter_context(gateway.connect()) for _ in range(3)]
+        upgraded.send(b"GET /socket HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+        assert upgraded.answer().status == 101
+        for each in hanging:
+            each.send(b"GET /hang HTTP/1.1\r\nHost: h\r\n\r\n")
+        gateway.wait_until(lambda: len(gateway.service.requests) == 3, 5, "both are under way")
+        with gateway.connect() as one_more:
+            for _ in range(2):
+                found = one_more.send(b"GET /quick HTTP/1.1\r\nHost: h\r\n\r\n").answer()
+                assert (found.status, found.field("Retry-After")) == (503, "1")
+                assert found.body == b"The gateway has all the requests under way that it may have.\n"
+            go_on.set()
+            assert [each.answer().status for each in hanging] == [200, 200]
+            assert one_more.send(b"GET /quick HTTP/1.1\r\nHost: h\r\n\r\n").answer().status == 200
+    assert "oxbow_requests_shed_total 2\n" in gateway.metrics()
+    gateway.wait_until(lambda: len(gateway.access_log()) >= 5, 5, "all are logged")
+    shed = [line for line in gateway.access_log() if line["status"] == 503]
+    assert [line["reason"] for line in shed] == ["overload"] * 2 and "failure" not in shed[0]
+
+
+def test_a_lack_of_descriptors_is_said_once_and_when_it_is_over(make_gateway):
+    gateway = make_gateway()
+    count = len(os.listdir(f"/proc/{gateway.process.pid}/fd"))
+    soft, hard = resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (count + 5, hard))
+    clients = [gateway.connect() for _ in range(20)]
+    gateway.wait_until(lambda: "Too many open files" in gateway.log(), 5, "it is said")
+    time.sleep(1.2)
+    assert gateway.log().count("Too many open files") == 1
+    resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    time.sleep(1.2)
+    assert gateway.get().status == 200
+    for each in clients:
+        each.socket.close()
+    assert gateway.log().count("connections are taken again") == 1

@@ -1,6 +1,8 @@
 """Errors of the gateway over two mirrored databases that were found and mended."""
 
 import json
+import math
+import random
 import threading
 import time
 import urllib.parse
@@ -420,3 +422,63 @@ def test_nothing_of_a_request_reaches_the_terminal_that_it_would_obey(make_gatew
     [cluster] = gateway.api("differences")["clusters"]
     for shown in (gateway.oxbow("diff").stdout, gateway.oxbow("diff", cluster["id"]).stdout):
         assert "\\x9b31m" in shown and "\u009b" not in shown
+
+
+def test_a_client_that_is_slow_to_send_makes_no_service_slow(make_gateway):
+    def answer(request, connection):
+        time.sleep(0.1)
+        return json_answer("{}")
+
+    gateway = make_gateway(answer, answering("{}"))
+    for _ in range(5):
+        with gateway.connect() as client:
+            client.send(b"POST /payments/1/search HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabcde")
+            time.sleep(0.3)
+            assert client.send(b"fghij").answer().status == 200
+    route = gateway.wait_for(lambda route: route["compared"] == 5, "all were compared", SEARCH)
+    assert 100 <= route["latency"]["legacy"]["p50_ms"] < 250
+
+
+def busy_for(seconds):
+    """What a service does that answers one at a time."""
+    def answer(request, connection):
+        until = time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            pass
+        return json_answer("{}")
+    return answer
+
+
+def read_by_three(gateway, times, pause):
+    def read(seed):
+        chance = random.Random(seed)
+        with gateway.connect() as client:
+            for _ in range(times):
+                client.send(b"GET /payments/4711 HTTP/1.1\r\nHost: h\r\n\r\n").answer()
+                time.sleep(chance.expovariate(1 / pause))
+    readers = [threading.Thread(target=read, args=(seed,)) for seed in range(3)]
+    for each in readers:
+        each.start()
+    for each in readers:
+        each.join()
+    return gateway.wait_for(lambda route: route["eligible"] == 3 * times, "all are counted")["latency"]
+
+
+def ask_twins_always(gateway):
+    gateway.write_spec(gateway.text.replace("twin: 30%", "twin: 100%"))
+    gateway.wait_until(lambda: "the changed spec are in force" in gateway.log(), 5, "the spec is in force")
+
+
+def test_of_two_services_that_are_equally_fast_none_is_called_slower(make_gateway):
+    """Shadows are gathered for a moment and asked together, which makes them slower than what users ask one by one."""
+    gateway = make_gateway(busy_for(0.002), busy_for(0.002))
+    ask_twins_always(gateway)
+    latency = read_by_three(gateway, 150, 0.02)
+    assert latency["log_e_new_slower"] < math.log(1000) and latency["asked_alike"] > 50, latency
+
+
+def test_a_service_that_is_slower_is_called_so(make_gateway):
+    gateway = make_gateway(answering("{}"), busy_for(0.004))
+    ask_twins_always(gateway)
+    latency = read_by_three(gateway, 50, 0.02)
+    assert latency["log_e_new_slower"] > math.log(1000), latency

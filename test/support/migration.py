@@ -46,13 +46,14 @@ class Migration:
 
     # The process.
 
-    def up(self, failpoint=None, wait=True, **environment):
-        """Starts `oxbow up`. Waits until it answers, unless it is expected to fail first."""
+    def up(self, failpoint=None, wait=True, stdout=None, **environment):
+        """Starts `oxbow up`. Waits until it answers, unless it is expected to fail first. `stdout` is a descriptor; the log if
+        left out."""
         assert not self.running()
         if failpoint:
             environment["OXBOW_FAILPOINT"] = failpoint
         with open(self.log_path(), "ab") as log:
-            self.process = subprocess.Popen([self.binary, "up"], cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log,
+            self.process = subprocess.Popen([self.binary, "up"], cwd=self.directory, stdin=subprocess.DEVNULL, stdout=stdout or log,
                                             stderr=log, env={**os.environ, **environment}, preexec_fn=_die_with_parent)
         if wait:
             self.wait_until(lambda: self.answers() or not self.running(), 30, "oxbow up answers")

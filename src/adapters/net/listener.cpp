@@ -43,6 +43,34 @@ class StreamMaker {
   std::optional<FollowedContext> context_;
 };
 
+// What keeps a listener from taking connections lasts, and is met again fifty times a second.
+class AcceptTrouble {
+ public:
+  bool is_told() const { return is_told_; }
+
+  void met(const std::string& address, const boost::system::error_code& error) {
+    last_ = monotonic_now();
+    if (last_ < silent_until_) return;
+    silent_until_ = last_ + kSilentFor;
+    is_told_ = true;
+    log_warn("{}: {}; connections wait until that is over", address, error.message());
+  }
+
+  void accepted(const std::string& address) {
+    if (monotonic_now() - last_ < kOverAfter) return;
+    is_told_ = false;
+    log_info("{}: connections are taken again", address);
+  }
+
+ private:
+  static constexpr Duration kSilentFor = std::chrono::seconds(10);
+  static constexpr Duration kOverAfter = std::chrono::seconds(1);
+
+  Instant last_{};
+  Instant silent_until_{};
+  bool is_told_ = false;
+};
+
 class TcpListener final : public Listener {
  public:
   TcpListener(tcp::acceptor acceptor, StreamMaker streams)
@@ -55,10 +83,11 @@ class TcpListener final : public Listener {
       if (error == asio::error::operation_aborted || !acceptor_.is_open())
         co_return Err(ErrorCode::cancelled);
       if (error) {
-        log_warn("{}: {}", address(), error.message());
+        trouble_.met(address(), error);
         CO_TRY(co_await sleep_for(kAcceptPause));
         continue;
       }
+      if (trouble_.is_told()) trouble_.accepted(address());
       Socket socket(std::move(accepted));
       send_at_once(socket);
       co_return streams_.make(std::move(socket), peer.address().to_string());
@@ -78,6 +107,7 @@ class TcpListener final : public Listener {
  private:
   tcp::acceptor acceptor_;
   StreamMaker streams_;
+  AcceptTrouble trouble_;
 };
 
 class LocalListener final : public Listener {
@@ -92,10 +122,11 @@ class LocalListener final : public Listener {
       if (error == asio::error::operation_aborted || !acceptor_.is_open())
         co_return Err(ErrorCode::cancelled);
       if (error) {
-        log_warn("{}: {}", address(), error.message());
+        trouble_.met(address(), error);
         CO_TRY(co_await sleep_for(kAcceptPause));
         continue;
       }
+      if (trouble_.is_told()) trouble_.accepted(address());
       co_return streams_.make(Socket(std::move(socket)), "unix");
     }
   }
@@ -113,6 +144,7 @@ class LocalListener final : public Listener {
   Local::acceptor acceptor_;
   std::string path_;
   StreamMaker streams_;
+  AcceptTrouble trouble_;
 };
 
 std::unexpected<Error> cannot_listen(const HttpAddress& address, const boost::system::error_code& error) {

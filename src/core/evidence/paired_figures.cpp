@@ -8,8 +8,7 @@
 namespace oxbow {
 
 void LatencyPairs::record(Duration legacy, Duration new_side) {
-  legacy_.record(legacy);
-  new_side_.record(new_side);
+  record_unlike(legacy, new_side);
   auto later = new_side - legacy;
   if (later >= Duration::zero()) {
     new_later_.record(later);
@@ -20,12 +19,17 @@ void LatencyPairs::record(Duration legacy, Duration new_side) {
   legacy_slower_ += -later > delta_;
 }
 
+void LatencyPairs::record_unlike(Duration legacy, Duration new_side) {
+  legacy_.record(legacy);
+  new_side_.record(new_side);
+}
+
 double LatencyPairs::log_e_new_slower() const {
   return log_e_value(new_slower_, legacy_slower_);
 }
 
 Duration LatencyPairs::difference_quantile(double q) const {
-  if (count() == 0) return Duration::zero();
+  if (asked_alike() == 0) return Duration::zero();
   auto earlier = static_cast<double>(new_earlier_.count());
   auto later = static_cast<double>(new_later_.count());
   double wanted = std::max(1.0, std::ceil(std::clamp(q, 0.0, 1.0) * (earlier + later)));

@@ -16,14 +16,17 @@
 namespace oxbow {
 
 // Times of both sides for the same requests. Pairs in which neither is slower by more than `delta` say
-// nothing; of the others, each side has as many if new is not slower.
+// nothing; of the others, each side has as many if new is not slower and both were asked alike. Those that
+// were not say only how long each side takes.
 class LatencyPairs {
  public:
   explicit LatencyPairs(Duration delta) : delta_(delta) {}
 
-  void record(Duration legacy, Duration new_side);
+  void record(Duration legacy, Duration new_side);         // asked alike
+  void record_unlike(Duration legacy, Duration new_side);  // in other ways, or in other company
 
   std::uint64_t count() const { return legacy_.count(); }
+  std::uint64_t asked_alike() const { return new_later_.count() + new_earlier_.count(); }
   std::uint64_t new_slower() const { return new_slower_; }        // by more than delta
   std::uint64_t legacy_slower() const { return legacy_slower_; }  // by more than delta
   double log_e_new_slower() const;  // evidence that new is slower, valid at every look
@@ -31,7 +34,7 @@ class LatencyPairs {
   const LogHistogram& legacy() const { return legacy_; }
   const LogHistogram& new_side() const { return new_side_; }
 
-  // Of new minus legacy in the same request: negative where new was faster.
+  // Of new minus legacy in the same request, asked alike: negative where new was faster.
   Duration difference_quantile(double q) const;
 
  private:

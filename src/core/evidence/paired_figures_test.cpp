@@ -100,6 +100,17 @@ TEST(Latency, QuantilesOfTheDifferenceHaveTheirSign) {
   EXPECT_EQ(LatencyPairs(1ms).difference_quantile(0.5), 0us);
 }
 
+TEST(Latency, PairsThatWereNotAskedAlikeSayNothingAboutWhoIsSlower) {
+  LatencyPairs pairs(1ms);
+  for (int i = 0; i < 100; ++i) pairs.record_unlike(1ms, 100ms);
+  EXPECT_EQ(pairs.count(), 100u);
+  EXPECT_EQ(pairs.asked_alike(), 0u);
+  EXPECT_EQ(pairs.new_slower(), 0u);
+  EXPECT_EQ(pairs.log_e_new_slower(), 0);
+  EXPECT_EQ(pairs.difference_quantile(0.5), 0us);
+  EXPECT_GT(pairs.new_side().quantile(0.5), 90ms);
+}
+
 TEST(Errors, AreCountedTogether) {
   ErrorTable table;
   table.record(true, true);

@@ -34,6 +34,7 @@ void read_into(Value& value, const SpecNode& node, std::string_view key, Parse p
 GatewayLimits bind_limits(const SpecNode& node) {
   GatewayLimits limits;
   read_into(limits.connections_max, node, "connections", parse_count);
+  read_into(limits.requests_max, node, "requests", parse_count);
   read_into(limits.header_bytes_max, node, "header_bytes", parse_size);
   read_into(limits.header_time_max, node, "header_time", parse_duration);
   read_into(limits.idle_time_max, node, "idle_time", parse_duration);

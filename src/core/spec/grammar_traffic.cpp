@@ -311,6 +311,8 @@ constexpr Shape kListenList =
 constexpr std::array kGatewayLimitsKeys = {
     KeyShape{"connections", &kNumberValue, kOptional,
              "Connections of users that may be open at once; 20000 if left out."},
+    KeyShape{"requests", &kNumberValue, kOptional,
+             "Requests that the services may be asked at once; 2000 if left out."},
     KeyShape{"header_bytes", &kMemoryValue, kOptional, "The largest head of a request; 32kB if left out."},
     KeyShape{"header_time", &kTimeValue, kOptional,
              "The longest time that the head of a request may take; 10s if left out."},

@@ -234,6 +234,7 @@ TEST(SpecGateway, HasDefaultsForAllButWhereItListens) {
   EXPECT_FALSE(spec.gateway->listen[0].tls());
   EXPECT_FALSE(spec.gateway->state_headers);
   EXPECT_EQ(spec.gateway->limits.connections_max, 20'000u);
+  EXPECT_EQ(spec.gateway->limits.requests_max, 2'000u);
   EXPECT_EQ(spec.gateway->shadow.memory_bytes_max, 64ull << 20);
   EXPECT_EQ(spec.gateway->shadow.twin_buckets, 500u);
   EXPECT_THAT(spec.new_side.services, ElementsAre("http://127.0.0.1:8082", "unix:/run/pay.sock"));
@@ -246,8 +247,8 @@ TEST(SpecGateway, ReadsEverythingThatItIsTold) {
   state_headers: true
   version_header: X-Version
   access_log: "-"
-  limits: {connections: 100, header_bytes: 16kB, header_time: 5s, idle_time: 60s, connect_time: 1s,
-    answer_time: 30s, body_time: 11s, drain_time: 6s}
+  limits: {connections: 100, requests: 50, header_bytes: 16kB, header_time: 5s, idle_time: 60s,
+    connect_time: 1s, answer_time: 30s, body_time: 11s, drain_time: 6s}
   shadow: {memory: 32MB, body: 512kB, time: 3s, connections: 8, twin: 12.5%}
   health: {every: 1s, failures: 2}
   read_your_writes: {cookie: seen, wait: 20ms}
@@ -261,6 +262,7 @@ TEST(SpecGateway, ReadsEverythingThatItIsTold) {
   EXPECT_EQ(gateway.access_log, "-");
   const auto& limits = gateway.limits;
   EXPECT_EQ(limits.connections_max, 100u);
+  EXPECT_EQ(limits.requests_max, 50u);
   EXPECT_EQ(limits.header_bytes_max, 16u << 10);
   EXPECT_EQ(limits.header_time_max, 5s);
   EXPECT_EQ(limits.idle_time_max, 60s);

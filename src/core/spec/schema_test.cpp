@@ -84,8 +84,8 @@ gateway:
   listen: ["127.0.0.1:0", {address: "[::1]:8443", certificate: c.pem, key: k.pem}]
   state_headers: true
   access_log: "-"
-  limits: {connections: 100, header_bytes: 16kB, header_time: 5s, idle_time: 60s, connect_time: 1s,
-    answer_time: 30s, body_time: 10s, drain_time: 5s}
+  limits: {connections: 100, requests: 50, header_bytes: 16kB, header_time: 5s, idle_time: 60s,
+    connect_time: 1s, answer_time: 30s, body_time: 10s, drain_time: 5s}
   shadow: {memory: 32MB, body: 512kB, time: 3s, connections: 8, twin: 0}
   redact: [$.a, header.X-Account]
   version_header: X-Version

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <limits>
 
 namespace oxbow::http1 {
 namespace {
@@ -90,6 +92,13 @@ bool looks_like_ours(std::string_view name) {
   return is_ours(as_read) || is_one_of(as_read, kHopByHop) || same_field_name(as_read, "Content-Length");
 }
 
+// What a tracing system says beside its trace has no meaning without it.
+bool has_valid_trace(const RequestHead& head) {
+  return std::ranges::any_of(head.fields, [](const auto& field) {
+    return same_field_name(field.name, "traceparent") && is_traceparent(field.value);
+  });
+}
+
 // Of the answer to a HEAD, or a 304.
 std::optional<std::string_view> length_without_body(const ResponseHead& head, const Framing& framing) {
   bool may_have = framing.kind == Framing::Kind::none && head.status >= 200 && head.status != 204;
@@ -98,6 +107,17 @@ std::optional<std::string_view> length_without_body(const ResponseHead& head, co
 
 }  // namespace
 
+std::optional<std::uint64_t> max_forwards(const RequestHead& head) {
+  if (head.method != "OPTIONS" && head.method != "TRACE") return std::nullopt;
+  auto text = find_field(head.fields, "Max-Forwards");
+  std::uint64_t hops = 0;
+  if (!text) return std::nullopt;
+  auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), hops);
+  if (error == std::errc::result_out_of_range) return std::numeric_limits<std::uint64_t>::max();
+  if (error != std::errc() || end != text->data() + text->size()) return std::nullopt;
+  return hops;
+}
+
 void append_request_head(std::string& out, const RequestHead& head, const Framing& framing,
                          const RequestChanges& changes) {
   out.append(head.method).append(" ").append(changes.target.empty() ? head.target : changes.target);
@@ -105,8 +125,12 @@ void append_request_head(std::string& out, const RequestHead& head, const Framin
   append_field(out, "Host", head.host);
   Passing passing(head.fields, changes.own);
   bool has_trace = false;
+  bool goes_on_with_trace = has_valid_trace(head);
+  auto hops_left = max_forwards(head);
   for (const auto& field : head.fields) {
     if (same_field_name(field.name, "Host") || is_ours(field.name)) continue;
+    if (same_field_name(field.name, "tracestate") && !goes_on_with_trace) continue;
+    if (hops_left && same_field_name(field.name, "Max-Forwards")) continue;
     if (is_one_of(field.name, changes.without) || looks_like_ours(field.name)) continue;
     if (same_field_name(field.name, "traceparent")) {
       if (has_trace || !is_traceparent(field.value)) continue;
@@ -124,6 +148,7 @@ void append_request_head(std::string& out, const RequestHead& head, const Framin
   bool says_empty = framing.kind == Framing::Kind::none && find_field(head.fields, "Content-Length");
   if (says_empty) append_field(out, "Content-Length", "0");
   append_framing(out, framing);
+  if (hops_left && *hops_left > 0) append_field(out, "Max-Forwards", std::to_string(*hops_left - 1));
   append_forwarded(out, head, changes.requester);
   if (!has_trace && !changes.traceparent.empty()) append_field(out, "traceparent", changes.traceparent);
   append_field(out, "Via", via(head, changes.requester));

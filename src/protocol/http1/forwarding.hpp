@@ -3,6 +3,7 @@
 // Pure functions; they append to `out`.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -33,6 +34,9 @@ struct RequestChanges {
   std::span<const OwnField> own;                // for example X-Shadow
   std::span<const std::string_view> without{};  // names of fields that end here
 };
+
+// How many more hops an OPTIONS or TRACE may take (RFC 9110, 7.6.2); at 0 it is answered here. None: any.
+std::optional<std::uint64_t> max_forwards(const RequestHead& head);
 
 void append_request_head(std::string& out, const RequestHead& head, const Framing& framing,
                          const RequestChanges& changes);

@@ -68,10 +68,10 @@ std::string_view take_line(std::string_view& bytes) {
   return line;
 }
 
+// RFC 9110, 2.5: a higher minor version than ours is read as ours.
 std::optional<int> parse_minor_version(std::string_view text) {
-  if (text == "HTTP/1.1") return 1;
-  if (text == "HTTP/1.0") return 0;
-  return std::nullopt;
+  if (text.size() != 8 || !text.starts_with("HTTP/1.") || text[7] < '0' || text[7] > '9') return std::nullopt;
+  return text[7] == '0' ? 0 : 1;
 }
 
 std::optional<Refusal> parse_fields(std::string_view bytes, const HeadLimits& limits, HeaderFields& fields) {

@@ -100,6 +100,8 @@ TEST(Http1Head, is_refused_where_two_readers_could_disagree) {
   EXPECT_EQ(status_of("GET / HTTX/1.1\r\nHost: a\r\n\r\n"), 400);
   EXPECT_EQ(status_of("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"), 405);
   EXPECT_EQ(status_of("GET / HTTP/1.0\r\n\r\n"), 200);
+  EXPECT_EQ(status_of("GET / HTTP/1.10\r\nHost: a\r\n\r\n"), 505);
+  EXPECT_EQ(status_of("GET / HTTP/1.x\r\nHost: a\r\n\r\n"), 400);
   EXPECT_EQ(status_of("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"), 200);
 }
 
@@ -301,6 +303,34 @@ TEST(Http1Forwarding, goes_on_with_a_valid_trace_and_begins_one_otherwise) {
               HasSubstr(good));
   EXPECT_THAT(forwarded("GET / HTTP/1.1\r\nHost: h\r\ntraceparent: rubbish\r\n\r\n", changes),
               HasSubstr(made));
+}
+
+TEST(Http1Head, reads_a_higher_minor_version_as_its_own) {
+  RequestHead head;
+  ASSERT_FALSE(parse("GET /a HTTP/1.2\r\nHost: h\r\n\r\n", head));
+  EXPECT_EQ(head.minor_version, 1);
+}
+
+TEST(Http1Forwarding, passes_the_state_of_a_trace_on_with_its_trace_alone) {
+  auto with = [](std::string_view trace) {
+    return forwarded("GET / HTTP/1.1\r\nHost: h\r\ntracestate: a=1\r\n" + std::string(trace) + "\r\n");
+  };
+  EXPECT_THAT(with("traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"),
+              HasSubstr("tracestate: a=1\r\n"));
+  EXPECT_THAT(with("traceparent: rubbish\r\n"), Not(HasSubstr("tracestate")));
+  EXPECT_THAT(with(""), Not(HasSubstr("tracestate")));
+}
+
+TEST(Http1Forwarding, counts_the_hops_of_options_and_trace) {
+  auto with = [](std::string_view method, std::string_view hops) {
+    return forwarded(std::string(method) + " /a HTTP/1.1\r\nHost: h\r\nMax-Forwards: " + std::string(hops) +
+                     "\r\n\r\n");
+  };
+  EXPECT_THAT(with("OPTIONS", "5"), HasSubstr("Max-Forwards: 4\r\n"));
+  EXPECT_THAT(with("TRACE", "1"), HasSubstr("Max-Forwards: 0\r\n"));
+  EXPECT_THAT(with("TRACE", "99999999999999999999"), HasSubstr("Max-Forwards: 18446744073709551614\r\n"));
+  EXPECT_THAT(with("OPTIONS", "some"), HasSubstr("Max-Forwards: some\r\n"));
+  EXPECT_THAT(with("GET", "5"), HasSubstr("Max-Forwards: 5\r\n"));
 }
 
 TEST(Http1Forwarding, keeps_the_fields_of_an_answer_and_frames_it_anew) {

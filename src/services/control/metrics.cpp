@@ -195,11 +195,14 @@ void add_requests(Page& page, const RequestFigures& figures) {
   page.single("oxbow_requests_under_way", "gauge", "Requests that are being answered.", figures.under_way);
   page.single("oxbow_requests_refused_total", "counter", "What was no request that could be answered.",
               figures.refused);
+  page.single("oxbow_requests_shed_total", "counter", "Requests above `limits.requests`.", figures.shed);
   page.single("oxbow_connections_turned_away_total", "counter", "Connections above `limits.connections`.",
               figures.turned_away);
   page.single("oxbow_connections", "gauge", "Open connections of users.", figures.connections);
   page.single("oxbow_shadow_memory_bytes", "gauge", "What all shadows hold together, of `shadow.memory`.",
               figures.shadow_bytes);
+  page.single("oxbow_access_log_lines_lost_total", "counter",
+              "Lines of the access log that nobody took in time.", figures.log_lines_lost);
   page.metric("oxbow_service_left_alone", "gauge",
               "1 while an address of a service gets no requests because it failed.");
   for (const auto& each : figures.addresses)

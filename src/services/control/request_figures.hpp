@@ -36,9 +36,11 @@ struct RequestFigures {
   OfSide new_side;
   std::uint64_t under_way = 0;
   std::uint64_t refused = 0;      // what was no request that could be answered
+  std::uint64_t shed = 0;         // requests above the limit
   std::uint64_t turned_away = 0;  // connections above the limit
   std::uint64_t connections = 0;  // of users, open now
   std::uint64_t shadow_bytes = 0;
+  std::uint64_t log_lines_lost = 0;  // of the access log
   std::vector<Address> addresses;
 };
 

@@ -18,11 +18,15 @@ json::value latency_value(const LatencyPairs& latency) {
   auto side = [](const LogHistogram& times) -> json::value {
     return {{"p50_ms", ms(times.quantile(0.5))}, {"p99_ms", ms(times.quantile(0.99))}};
   };
+  auto difference = [&](double q) -> json::value {
+    return latency.asked_alike() == 0 ? json::value() : json::value(ms(latency.difference_quantile(q)));
+  };
   return {{"pairs", latency.count()},
           {"legacy", side(latency.legacy())},
           {"new", side(latency.new_side())},
-          {"new_minus_legacy_p50_ms", ms(latency.difference_quantile(0.5))},
-          {"new_minus_legacy_p99_ms", ms(latency.difference_quantile(0.99))},
+          {"asked_alike", latency.asked_alike()},
+          {"new_minus_legacy_p50_ms", difference(0.5)},
+          {"new_minus_legacy_p99_ms", difference(0.99)},
           {"new_slower", latency.new_slower()},
           {"legacy_slower", latency.legacy_slower()},
           {"log_e_new_slower", latency.log_e_new_slower()}};

@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
+#include <utility>
 
-#include "base/log.hpp"
 #include "core/evidence/secret_text.hpp"
 #include "core/evidence/shown_text.hpp"
 #include "runtime/real_clock.hpp"
@@ -38,21 +36,14 @@ void append_text(std::string& out, std::string_view name, std::string_view text)
 
 }  // namespace
 
-AccessLog::AccessLog(const std::string& path) {
-  if (path == "-") file_ = stdout;
-  if (path.empty() || path == "-") return;
-  file_ = std::fopen(path.c_str(), "ae");
-  owns_file_ = file_ != nullptr;
-  if (file_ == nullptr) log_error("the access log {} cannot be written: {}", path, std::strerror(errno));
-}
+AccessLog::AccessLog(const std::string& path) : writer_("the access log", path) {}
 
 AccessLog::~AccessLog() {
   flush();
-  if (owns_file_) std::fclose(file_);
 }
 
 void AccessLog::add(const Visit& visit, const ClientExchange& client) {
-  if (file_ == nullptr) return;
+  if (!writer_.is_on()) return;
   const auto& request = client.request();
   auto took_ms = std::chrono::duration<double, std::milli>(monotonic_now() - visit.began).count();
   fmt::format_to(std::back_inserter(lines_), "{{\"at\":\"{}\"", to_string(wall_now()));
@@ -80,7 +71,7 @@ void AccessLog::add(const Visit& visit, const ClientExchange& client) {
 }
 
 void AccessLog::add_refused(const http1::Requester& requester, const http1::Refusal& refusal) {
-  if (file_ == nullptr) return;
+  if (!writer_.is_on()) return;
   fmt::format_to(std::back_inserter(lines_), "{{\"at\":\"{}\"", to_string(wall_now()));
   append_text(lines_, "client", requester.address);
   fmt::format_to(std::back_inserter(lines_), ",\"status\":{}", refusal.status);
@@ -91,13 +82,7 @@ void AccessLog::add_refused(const http1::Requester& requester, const http1::Refu
 }
 
 void AccessLog::flush() {
-  if (file_ == nullptr || lines_.empty()) return;
-  bool written =
-      std::fwrite(lines_.data(), 1, lines_.size(), file_) == lines_.size() && std::fflush(file_) == 0;
-  if (!written && !has_failed_) log_error("the access log cannot be written: {}", std::strerror(errno));
-  has_failed_ = !written;
-  std::clearerr(file_);
-  lines_.clear();
+  writer_.write(std::exchange(lines_, {}));
 }
 
 Task<void> AccessLog::run() {

@@ -1,12 +1,14 @@
 // One line of JSON for every request, without what looks like a secret in its target. Lines are gathered and
-// written twice a second, so a request never waits for a disk of its own.
+// handed over twice a second to a thread that writes them, so no request waits for a disk or a reader.
+// Belongs to one thread, but for what is marked.
 #pragma once
 
-#include <cstdio>
+#include <cstdint>
 #include <string>
 
 #include "runtime/task.hpp"
 #include "services/gateway/client_exchange.hpp"
+#include "services/gateway/line_writer.hpp"
 #include "services/gateway/visit.hpp"
 
 namespace oxbow {
@@ -26,13 +28,14 @@ class AccessLog {
 
   void flush();
 
-  // Writes what was gathered until it is cancelled.
+  // Hands over what was gathered until it is cancelled.
   Task<void> run();
 
+  void reopen() { writer_.reopen(); }                                // any thread
+  std::uint64_t lines_lost() const { return writer_.lines_lost(); }  // any thread
+
  private:
-  std::FILE* file_ = nullptr;
-  bool owns_file_ = false;
-  bool has_failed_ = false;
+  LineWriter writer_;
   std::string lines_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "core/evidence/secret_text.hpp"
 #include "runtime/cancellation.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
@@ -17,6 +18,8 @@ constexpr std::size_t kTunnelBytes = 16 << 10;
 constexpr Duration kHeldMax = 5s;  // a handover gives up long before
 
 constexpr Duration kLookAtStream = 1ms;
+// Longer waits for a slow client hide how fast its service is.
+constexpr Duration kClientWaitMax = 1ms;
 constexpr Duration kSeenFor = 10min;  // longer than a stream may lag that anybody reads from
 
 // RFC 9110, 9.2.2: what may be sent twice without changing more.
@@ -48,10 +51,13 @@ struct Forwarder::Exchange {
   Visit visit{};
   Destination destination{};
   WriteHold::Passage passage{};        // of a write
+  Seat seat{};                         // while the service is asked
   std::unique_ptr<ShadowCopy> copy{};  // none: it has no shadow
   std::string first_body{};            // what was read of the body before anything was sent
   bool body_is_whole = false;          // in `first_body`
   bool body_is_copied = false;         // all of it
+  std::optional<Instant> asked_at{};   // the service has the whole request
+  Duration waited_for_client{};        // while it answered
   std::string client_fault{};          // in what the client's body follows no coding
   std::string traceparent{};
 
@@ -60,13 +66,13 @@ struct Forwarder::Exchange {
 };
 
 Forwarder::Forwarder(boost::asio::any_io_executor executor, Upstreams& upstreams, Router& router,
-                     WriteHold& hold, Shadows& shadows, Deadlines& deadlines, std::uint64_t seed)
+                     WriteHold& hold, Shadows& shadows, std::uint64_t requests_max, std::uint64_t seed)
     : executor_(std::move(executor)),
       upstreams_(upstreams),
       router_(router),
       hold_(hold),
       shadows_(shadows),
-      deadlines_(deadlines),
+      requests_max_(requests_max),
       random_(seed) {}
 
 boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
@@ -75,7 +81,7 @@ boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
   visit.began = monotonic_now();
   auto ended = co_await answer(exchange);
   if (!ended && !visit.client_gone) {
-    visit.failure = to_string(ended.error());
+    if (!visit.is_shed) visit.failure = to_string(ended.error());
     if (client.answer_has_begun())
       client.cut_off();
     else
@@ -86,6 +92,7 @@ boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
 }
 
 Task<void> Forwarder::answer(Exchange& exchange) {
+  if (http1::max_forwards(exchange.client.request()) == 0) co_return co_await answer_as_last_hop(exchange);
   if (exchange.has_body() && !expects_continue(exchange.client.request()))
     CO_TRY(co_await read_first_of_body(exchange));
   bool has_waited_for_stream = false;
@@ -108,6 +115,12 @@ Task<void> Forwarder::answer(Exchange& exchange) {
   }
   prepare(exchange);
   auto& visit = exchange.visit;
+  if (asked_ >= requests_max_) {
+    visit.is_shed = true;
+    visit.reason = "overload";
+    co_return Err(ErrorCode::unreachable, "the gateway has all the requests under way that it may have");
+  }
+  exchange.seat = Seat(asked_);
   auto& upstream = upstreams_.of(exchange.destination.side);
   for (visit.attempts = 1;; ++visit.attempts) {
     auto lease = visit.attempts == 1 ? upstream.take_idle() : std::nullopt;
@@ -129,9 +142,32 @@ Task<void> Forwarder::answer(Exchange& exchange) {
                    ended.error().code == ErrorCode::connection_lost && (was_stale || upstream.has_others());
     // What cannot be passed on is a fault of one of its answers; the service is there.
     bool is_away = !was_stale && ended.error().code != ErrorCode::malformed;
-    if (is_away) service.failed(deadlines_.now());
+    if (is_away) service.failed();
     if (!repeats) co_return ended;
   }
+}
+
+// RFC 9110, 7.6.2 and 9.3.8: who asks how far his request comes sees what came here, but no secret.
+Task<void> Forwarder::answer_as_last_hop(Exchange& exchange) {
+  auto& client = exchange.client;
+  const auto& request = client.request();
+  exchange.visit.reason = "max-forwards";
+  exchange.visit.status = 200;
+  ResponseHead head{200, "OK", 1, {}};
+  std::string text;
+  if (request.method == "TRACE") {
+    head.fields.push_back({"Content-Type", "message/http"});
+    text = fmt::format("TRACE {} HTTP/1.1\r\nHost: {}\r\n", request.target, request.host);
+    for (const auto& field : request.fields)
+      if (!same_field_name(field.name, "Host") && !is_secret_name(field.name))
+        text += fmt::format("{}: {}\r\n", field.name, field.value);
+    text += "\r\n";
+  }
+  client.begin_answer(head, {http1::Framing::Kind::length, text.size()}, {});
+  client.add_body(text);
+  exchange.visit.bytes_out = text.size();
+  client.end_answer({});
+  co_return co_await flush(exchange);
 }
 
 // Its cohort is being handed over, and has a home again in a moment.
@@ -216,14 +252,17 @@ http1::RequestChanges Forwarder::changes(Exchange& exchange, std::string_view ta
 }
 
 Task<void> Forwarder::attempt(Exchange& exchange, UpstreamConnection& service) {
+  exchange.asked_at.reset();
+  exchange.waited_for_client = {};
   if (!exchange.has_body() || exchange.body_is_whole) {
     auto bytes = whole_request(exchange);
-    auto rest = service.send_now(bytes);
+    auto rest = send_now(exchange, service, bytes);
     // A service may answer and close before it has read everything; what it said then is worth more than our
     // error.
     if (!rest.empty()) {
       auto sent = co_await service.send(rest);
       if (!sent && sent.error().code == ErrorCode::cancelled) co_return sent;
+      exchange.asked_at = monotonic_now();
     }
     bytes = {};  // the answer may be long in coming
     co_return co_await relay(exchange, service);
@@ -238,6 +277,14 @@ Task<void> Forwarder::attempt(Exchange& exchange, UpstreamConnection& service) {
   }
   co_await uploading.wait();
   co_return relayed;
+}
+
+// What the service has not taken. The clock is looked at first, because the service may have answered before
+// we run again; shadows are sent in the same way.
+std::string_view Forwarder::send_now(Exchange& exchange, UpstreamConnection& service,
+                                     std::string_view bytes) {
+  exchange.asked_at = monotonic_now();
+  return service.send_now(bytes);
 }
 
 bool Forwarder::asks_for_upgrade(const Exchange& exchange) {
@@ -286,7 +333,13 @@ Task<void> Forwarder::upload(Exchange& exchange, UpstreamConnection& service) {
       bytes += "0\r\n";
       http1::append_trailers(bytes, client.trailers());
     }
-    if (auto sent = co_await service.send(bytes); !sent || part.is_last) {
+    auto rest = bytes.empty() ? std::string_view() : send_now(exchange, service, bytes);
+    Status sent;
+    if (!rest.empty()) {
+      sent = co_await service.send(rest);
+      exchange.asked_at = monotonic_now();
+    }
+    if (!sent || part.is_last) {
       service.end_upload();
       co_return Status{};
     }
@@ -314,7 +367,9 @@ Task<BodyPart> Forwarder::read_body(Exchange& exchange) {
 }
 
 Task<void> Forwarder::flush(Exchange& exchange) {
+  auto began = monotonic_now();
   auto flushed = co_await exchange.client.flush();
+  exchange.waited_for_client += monotonic_now() - began;
   exchange.visit.client_gone = exchange.visit.client_gone || !flushed;
   co_return flushed;
 }
@@ -353,16 +408,22 @@ Task<void> Forwarder::relay(Exchange& exchange, UpstreamConnection& service) {
   }
   client.begin_answer(service.head(), service.framing(), std::span(own).first(owns));
   if (!CO_TRY(relay_body_now(exchange, service))) CO_TRY(co_await relay_body(exchange, service));
+  if (exchange.copy) exchange.copy->answer.took = time_of_service(exchange);
   client.end_answer(service.trailers());
   if (!client.flush_now()) CO_TRY(co_await flush(exchange));
   if (exchange.copy) {
-    exchange.copy->answer.took = monotonic_now() - visit.began;
     visit.shadow = exchange.body_is_copied
                        ? shadows_.submit(std::move(exchange.copy), exchange.destination, client.request(),
                                          changes(exchange, {}))
                        : shadows_.drop(std::move(exchange.copy), ShadowSkip::early_answer);
   }
   co_return Status{};
+}
+
+// Until the last byte of its answer, which has just come. None if the client has slowed it down, too.
+std::optional<Duration> Forwarder::time_of_service(const Exchange& exchange) {
+  if (!exchange.asked_at || exchange.waited_for_client > kClientWaitMax) return std::nullopt;
+  return monotonic_now() - *exchange.asked_at;
 }
 
 // What has come of the body; true if that is the end.
@@ -401,6 +462,7 @@ Task<void> Forwarder::tunnel(Exchange& exchange, UpstreamConnection& service) {
   if (stream == nullptr || !http1::wants_upgrade(client.request()))
     co_return Err(ErrorCode::malformed, "the service switches to a protocol that nobody asked for");
   exchange.visit.status = 101;
+  exchange.seat = {};  // it may last for hours
   client.add_interim(service.head());
   client.add_raw(service.unread());
   CO_TRY(co_await flush(exchange));
@@ -433,9 +495,10 @@ Task<void> Forwarder::refuse(Exchange& exchange, const Error& error) {
                 : visit.status == 504 ? std::string_view("Gateway Timeout")
                 : visit.status == 503 ? std::string_view("Service Unavailable")
                                       : std::string_view("Bad Gateway");
-  auto text = client_fault ? exchange.client_fault + "\n"
-                           : fmt::format("The {} service gave no answer that can be passed on ({}).\n",
-                                         name(visit.side), name(error.code));
+  auto text = client_fault    ? exchange.client_fault + "\n"
+              : visit.is_shed ? "The gateway has all the requests under way that it may have.\n"
+                              : fmt::format("The {} service gave no answer that can be passed on ({}).\n",
+                                            name(visit.side), name(error.code));
   ResponseHead head{visit.status, reason, 1, {{"Content-Type", "text/plain; charset=utf-8"}}};
   if (visit.status == 503) head.fields.push_back({"Retry-After", "1"});
   client.begin_answer(head, {http1::Framing::Kind::length, text.size()}, {});

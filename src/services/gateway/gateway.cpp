@@ -28,6 +28,7 @@ UpstreamLimits shadow_limits_of(const GatewaySpec& gateway, const SystemSpec& sy
   limits.body_time_max = gateway.shadow.time_max;
   limits.idle_connections_max = gateway.shadow.connections_max;
   limits.health_path.clear();
+  limits.is_needed = false;
   // Failed shadows harm nobody, and what is not compared is not known.
   limits.left_alone_max = std::chrono::seconds(4);
   limits.user = "shadows";
@@ -66,6 +67,7 @@ Gateway::Gateway(GatewayParts parts)
                       .time_max = settings_.shadow.time_max,
                       .connections_max = static_cast<int>(settings_.shadow.connections_max),
                       .users_wait = [this] { return counter_.under_way() > 0; },
+                      .asked_by_users = [this](Side side) { return upstreams_.of(side).under_way(); },
                       .on_pair = [this](auto copy) { judge_.offer(std::move(copy)); },
                       .on_skip = [this](const ShadowCopy& copy,
                                         ShadowSkip why) { judge_.skipped(copy.routing, copy.route, why); }}),
@@ -83,7 +85,8 @@ Gateway::Gateway(GatewayParts parts)
           [this](const auto& routing, std::size_t route, ShadowSkip why) {
             judge_.skipped(routing, route, why);
           }),
-      forwarder_(parts_.users.executor, upstreams_, router_, hold_, shadows_, deadlines_, parts_.seed),
+      forwarder_(parts_.users.executor, upstreams_, router_, hold_, shadows_, settings_.limits.requests_max,
+                 parts_.seed),
       access_log_(settings_.access_log),
       connections_(parts_.users.executor) {
   judge_.take_over(*parts_.routing);
@@ -199,6 +202,7 @@ RequestFigures Gateway::requests() const {
   RequestFigures figures;
   counter_.tell(figures);
   figures.shadow_bytes = shadows_.memory_bytes();
+  figures.log_lines_lost = access_log_.lines_lost();
   for (auto side : {Side::legacy, Side::new_side}) {
     auto of_users = upstreams_.of(side).addresses(), of_shadows = shadow_upstreams_.of(side).addresses();
     for (std::size_t i = 0; i < of_users.size(); ++i)

@@ -53,6 +53,9 @@ class Gateway final : public TrafficPlane {
   // From now on requests are decided by this. Any thread.
   void publish(std::shared_ptr<const Routing> routing);
 
+  // The access log goes on in the file that has its name now. Any thread.
+  void reopen_access_log() { access_log_.reopen(); }
+
   // Any thread.
   void look(const std::function<void(const AnswersKnown&)>& read) const override { judge_.look(read); }
   std::vector<EntitySkew> skew() const override { return skew_.report(); }

@@ -63,6 +63,15 @@ bool are_same_bytes(const ShadowCopy& copy) {
   return copy.answer.head == copy.shadow_answer.head && copy.answer.body == copy.shadow_answer.body;
 }
 
+// Who is slower is decided by those that were asked alike; the user's own answer was not.
+void record_times(const ShadowCopy& copy, LatencyPairs& latency) {
+  const auto &own = copy.answer.took, &shadow = copy.shadow_answer.took, &twin = copy.twin_answer.took;
+  if (copy.is_asked_alike && twin && shadow) return latency.record(*twin, *shadow);
+  if (!own || !shadow) return;
+  bool legacy_answered = copy.answered_by == Side::legacy;
+  latency.record_unlike(legacy_answered ? *own : *shadow, legacy_answered ? *shadow : *own);
+}
+
 std::vector<FieldDifference> fields_of(const AnswerComparison& comparison) {
   std::vector<FieldDifference> fields;
   for (const auto& difference : comparison.differences)
@@ -300,7 +309,6 @@ void Judge::judge(std::unique_ptr<ShadowCopy> copy) {
 void Judge::record(const ShadowCopy& copy, const Comparison& comparison, DivergenceCounts::Outcome outcome) {
   const auto& text = copy.routing->routes->texts[copy.route];
   const auto& found = comparison.found;
-  bool legacy_answered = copy.answered_by == Side::legacy;
   std::lock_guard lock(books_mutex_);
   if (!counts(*copy.routing, copy.route)) return;
   auto& figures = routes_[text];
@@ -312,8 +320,7 @@ void Judge::record(const ShadowCopy& copy, const Comparison& comparison, Diverge
   figures.coverage.compared();
   figures.divergence.record(outcome);
   figures.errors.record(!copy.first_look.legacy_failed, !copy.first_look.new_failed);
-  figures.latency.record(legacy_answered ? copy.answer.took : copy.shadow_answer.took,
-                         legacy_answered ? copy.shadow_answer.took : copy.answer.took);
+  record_times(copy, figures.latency);
   auto differences = fields_of(found);
   std::optional<std::vector<FieldDifference>> twin;
   if (comparison.twin) twin = fields_of(*comparison.twin);

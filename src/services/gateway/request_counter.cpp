@@ -12,6 +12,7 @@ void RequestCounter::count(const Visit& visit, Duration took) {
   auto bound = std::ranges::lower_bound(kAnswerSeconds, seconds);
   add(side.by_time[static_cast<std::size_t>(bound - kAnswerSeconds.begin())]);
   add(side.seconds, seconds);
+  if (visit.is_shed) add(shed_);
   add(ended_);
 }
 
@@ -26,6 +27,7 @@ void RequestCounter::tell(RequestFigures& figures) const {
   new_side_.tell(figures.new_side);
   figures.under_way = under_way();
   figures.refused = refused_;
+  figures.shed = shed_;
   figures.turned_away = turned_away_;
   figures.connections = connections_;
 }

@@ -47,6 +47,7 @@ class RequestCounter {
   Number begun_ = 0;
   Number ended_ = 0;
   Number refused_ = 0;
+  Number shed_ = 0;
   Number turned_away_ = 0;
   Number connections_ = 0;
 };

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,7 +40,8 @@ class ShadowBudget {
 struct RecordedAnswer {
   std::string head;  // up to and with the empty line
   std::string body;
-  Duration took{};
+  // From the last byte of the request to that of the answer; none where the user has slowed it down.
+  std::optional<Duration> took;
 };
 
 class ShadowCopy {
@@ -94,6 +96,7 @@ class ShadowCopy {
   RecordedAnswer answer;         // what the user got
   RecordedAnswer shadow_answer;  // of the other side
   RecordedAnswer twin_answer;    // of legacy, asked once more; empty: it was not
+  bool is_asked_alike = false;   // shadow and twin: by us, and each among as many others
   std::shared_ptr<const Routing> routing;
 
  private:

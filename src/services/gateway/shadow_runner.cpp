@@ -136,24 +136,42 @@ ShadowSkip ShadowRunner::reason_to_refuse(Side side) const {
   return cannot_keep_pace ? ShadowSkip::connections : ShadowSkip::none;
 }
 
+// The times of shadow and twin can be compared: both are asked here, one behind the other in an order that
+// alternates, and they count where each had as many others beside it. The user's own answer had other
+// company.
 Task<void> ShadowRunner::run(Side side, std::unique_ptr<ShadowCopy> copy) {
   auto why = ShadowSkip::left_alone;
-  if (parts_.upstreams.of(side).is_available()) why = co_await ask(*copy, side, copy->shadow_answer);
+  RecordedAnswer twin;
+  int beside_twin = -1;
+  bool has_twin = false;
+  if (parts_.upstreams.of(side).is_available()) {
+    has_twin = copy->takes_twin && has_room(Side::legacy);
+    bool twin_is_first = has_twin && side != Side::legacy && std::exchange(twin_is_first_, !twin_is_first_);
+    if (twin_is_first) co_await ask_twin(*copy, twin, beside_twin);
+    auto beside_shadow = beside(side);
+    why = copy->skip() == ShadowSkip::none ? co_await ask(*copy, side, copy->shadow_answer) : copy->skip();
+    if (has_twin && !twin_is_first && why == ShadowSkip::none && has_room(Side::legacy))
+      co_await ask_twin(*copy, twin, beside_twin);
+    copy->is_asked_alike = side != Side::legacy && beside_twin == beside_shadow;
+  }
+  if (why == ShadowSkip::none) why = copy->skip();  // no room for the twin has taken the first answers, too
   if (why != ShadowSkip::none) {
     parts_.on_skip(*copy, why);
     co_return Status{};
   }
-  RecordedAnswer twin;
-  if (copy->takes_twin && has_room(Side::legacy)) {
-    Place asked(of(Side::legacy));
-    if (co_await ask(*copy, Side::legacy, twin) == ShadowSkip::none) copy->twin_answer = std::move(twin);
-  }
-  if (copy->skip() != ShadowSkip::none) {  // no room for the twin has taken the first answers, too
-    parts_.on_skip(*copy, copy->skip());
-    co_return Status{};
-  }
+  copy->twin_answer = std::move(twin);
   parts_.on_pair(std::move(copy));
   co_return Status{};
+}
+
+// Leaves `beside` as it is where there is no answer.
+boost::asio::awaitable<void> ShadowRunner::ask_twin(ShadowCopy& copy, RecordedAnswer& twin, int& beside) {
+  Place asked(of(Side::legacy));
+  auto others = this->beside(Side::legacy);
+  RecordedAnswer answer;
+  if (co_await ask(copy, Side::legacy, answer) != ShadowSkip::none) co_return;
+  twin = std::move(answer);
+  beside = others;
 }
 
 void ShadowRunner::look_again(std::unique_ptr<ShadowCopy> copy, Duration after) {
@@ -195,8 +213,9 @@ Task<void> ShadowRunner::run_again(std::unique_ptr<ShadowCopy> copy, Duration af
   }
   copy->look = looked ? ShadowCopy::Look::second : ShadowCopy::Look::only;
   if (looked) {
-    answer.took = copy->answer.took;  // what the user waited, and what he would have waited
+    answer.took = copy->answer.took;  // those of the first look count
     shadow_answer.took = copy->shadow_answer.took;
+    twin.took = copy->twin_answer.took;
     copy->answer = std::move(answer);
     copy->shadow_answer = std::move(shadow_answer);
     copy->twin_answer = std::move(twin);
@@ -209,7 +228,6 @@ Task<void> ShadowRunner::run_again(std::unique_ptr<ShadowCopy> copy, Duration af
 // connection which turns out to be dead costs no pair.
 boost::asio::awaitable<ShadowSkip> ShadowRunner::ask(ShadowCopy& copy, Side side, RecordedAnswer& answer) {
   auto& upstream = parts_.upstreams.of(side);
-  auto began = monotonic_now();
   auto why = ShadowSkip::none;
   bool was_stale = true;
   if (auto kept = upstream.take_idle()) why = co_await ask_on(*kept, copy, answer, was_stale);
@@ -218,7 +236,6 @@ boost::asio::awaitable<ShadowSkip> ShadowRunner::ask(ShadowCopy& copy, Side side
     if (!dialled) co_return skip_of(dialled.error());
     why = co_await ask_on(*dialled, copy, answer, was_stale);
   }
-  answer.took = monotonic_now() - began;
   co_return why;
 }
 
@@ -232,19 +249,19 @@ boost::asio::awaitable<ShadowSkip> ShadowRunner::ask_on(Upstream::Lease& service
   auto ended = co_await run_guarded(exchange(copy, connection, answer));
   // A side that says nothing but what is too much costs more than it tells.
   if (copy.skip() == ShadowSkip::body_too_large) {
-    service.failed(parts_.deadlines.now());
+    service.failed();
     co_return ShadowSkip::answer_too_large;
   }
   if (copy.skip() != ShadowSkip::none) co_return copy.skip();
   if (deadline.has_expired()) {
-    service.failed(parts_.deadlines.now());
+    service.failed();
     co_return ShadowSkip::timeout;
   }
   was_stale = !ended && connection.was_used() && !connection.has_answered() &&
               ended.error().code == ErrorCode::connection_lost;
   if (!ended) {
     bool was_stopped = co_await is_cancelled();  // which tells nothing of the service
-    if (!was_stale && !was_stopped) service.failed(parts_.deadlines.now());
+    if (!was_stale && !was_stopped) service.failed();
     co_return skip_of(ended.error());
   }
   service.succeeded();
@@ -254,20 +271,28 @@ boost::asio::awaitable<ShadowSkip> ShadowRunner::ask_on(Upstream::Lease& service
 
 // A request to stop is lost on what has come already.
 Task<void> ShadowRunner::exchange(ShadowCopy& copy, UpstreamConnection& service, RecordedAnswer& answer) {
-  auto head_left = service.send_now(copy.request_head);
-  if (!head_left.empty()) CO_TRY(co_await service.send(head_left));
-  if (!copy.request_body.empty()) CO_TRY(co_await service.send(copy.request_body));
+  Instant asked_at{};
+  for (std::string_view bytes : {std::string_view(copy.request_head), std::string_view(copy.request_body)}) {
+    if (bytes.empty()) continue;
+    asked_at = monotonic_now();
+    auto rest = service.send_now(bytes);
+    if (rest.empty()) continue;
+    CO_TRY(co_await service.send(rest));
+    asked_at = monotonic_now();
+  }
   do {
     if (co_await is_cancelled()) co_return Err(ErrorCode::cancelled);
     CO_TRY(co_await service.read_head(copy.method));
   } while (service.head().status < 200 && service.head().status != 101);
   copy.add(answer.head, service.head_bytes());
+  answer.took = monotonic_now() - asked_at;
   if (service.framing().kind == http1::Framing::Kind::none) co_return Status{};
   if (service.framing().length > parts_.body_bytes_max) copy.give_up(ShadowSkip::body_too_large);
   while (copy.skip() == ShadowSkip::none) {
     if (co_await is_cancelled()) co_return Err(ErrorCode::cancelled);
     auto part = CO_TRY(co_await service.read_body());
     copy.add(answer.body, part.bytes);
+    answer.took = monotonic_now() - asked_at;
     if (part.is_last) break;
   }
   co_return Status{};

@@ -26,6 +26,7 @@ struct ShadowRunnerParts {
   Duration time_max = std::chrono::seconds(10);
   int connections_max = 32;  // to each side
   std::function<bool()> users_wait = [] { return false; };
+  std::function<int(Side)> asked_by_users = [](Side) { return 0; };  // just now
   // Called on the executor.
   std::function<void(std::unique_ptr<ShadowCopy>)> on_pair;
   std::function<void(const ShadowCopy&, ShadowSkip)> on_skip;
@@ -90,6 +91,8 @@ class ShadowRunner {
   Task<void> run(Side side, std::unique_ptr<ShadowCopy> copy);
   void begin_again(std::unique_ptr<ShadowCopy> copy, Duration after);
   Task<void> run_again(std::unique_ptr<ShadowCopy> copy, Duration after);
+  boost::asio::awaitable<void> ask_twin(ShadowCopy& copy, RecordedAnswer& twin, int& beside);
+  int beside(Side side) const { return of(side).asked - 1 + parts_.asked_by_users(side); }
   boost::asio::awaitable<ShadowSkip> ask_in_turn(ShadowCopy& copy, Side side, RecordedAnswer& answer);
   boost::asio::awaitable<ShadowSkip> ask(ShadowCopy& copy, Side side, RecordedAnswer& answer);
   boost::asio::awaitable<ShadowSkip> ask_on(Upstream::Lease& service, ShadowCopy& copy,
@@ -99,6 +102,7 @@ class ShadowRunner {
   ShadowRunnerParts parts_;
   double looks_saved_;
   std::array<Service, 2> services_;
+  bool twin_is_first_ = false;  // each second time
   TaskGroup running_;
 
   std::mutex taken_mutex_;

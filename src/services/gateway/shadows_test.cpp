@@ -109,19 +109,22 @@ class ShadowsTest : public testing::Test {
   boost::asio::io_context io;
   Deadlines deadlines;
   SayingDialer legacy, new_side;
-  Upstreams upstreams{.legacy = Upstream(legacy, deadlines, {ServiceAddress{}}, {}),
-                      .new_side = Upstream(new_side, deadlines, {ServiceAddress{}}, {})};
+  Upstreams upstreams{.legacy = Upstream(legacy, deadlines, {ServiceAddress{}}, {.is_needed = false}),
+                      .new_side = Upstream(new_side, deadlines, {ServiceAddress{}}, {.is_needed = false})};
   std::vector<std::unique_ptr<ShadowCopy>> pairs;
   std::vector<ShadowSkip> skipped;
   std::function<bool()> users_wait = [] { return false; };
-  ShadowRunner runner{{.executor = io.get_executor(),
-                       .upstreams = upstreams,
-                       .deadlines = deadlines,
-                       .body_bytes_max = 7000,
-                       .connections_max = 1,
-                       .users_wait = [this] { return users_wait(); },
-                       .on_pair = [this](auto copy) { pairs.push_back(std::move(copy)); },
-                       .on_skip = [this](const auto&, ShadowSkip why) { skipped.push_back(why); }}};
+  int users_at_legacy = 0;
+  ShadowRunner runner{
+      {.executor = io.get_executor(),
+       .upstreams = upstreams,
+       .deadlines = deadlines,
+       .body_bytes_max = 7000,
+       .connections_max = 1,
+       .users_wait = [this] { return users_wait(); },
+       .asked_by_users = [this](Side side) { return side == Side::legacy ? users_at_legacy : 0; },
+       .on_pair = [this](auto copy) { pairs.push_back(std::move(copy)); },
+       .on_skip = [this](const auto&, ShadowSkip why) { skipped.push_back(why); }}};
   Shadows shadows{8000, 7000, [this](Side side) { return runner.refuses(side); },
                   [this](auto copy) { runner.take(std::move(copy)); },
                   [this](const auto&, std::size_t, ShadowSkip why) { skipped.push_back(why); }};
@@ -135,6 +138,32 @@ TEST_F(ShadowsTest, APairIsHandedOverWithItsTwin) {
   EXPECT_EQ(pairs[0]->shadow_answer.body.size(), 1000u);
   EXPECT_EQ(pairs[0]->twin_answer.body.size(), 2000u);
   EXPECT_THAT(skipped, IsEmpty());
+}
+
+TEST_F(ShadowsTest, TwinAndShadowAreAskedInAnOrderThatAlternates) {
+  new_side.text = legacy.text = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+  std::string order;
+  legacy.on_read = [&] { order += 'l'; };
+  new_side.on_read = [&] { order += 'n'; };
+  for (int i = 0; i < 4; ++i) {
+    submit(true);
+    run_until([&] { return pairs.size() == 1; });
+    EXPECT_TRUE(pairs[0]->is_asked_alike);
+    EXPECT_TRUE(pairs[0]->shadow_answer.took && pairs[0]->twin_answer.took);
+    pairs.clear();
+  }
+  EXPECT_EQ(order, "nllnnlln");
+}
+
+TEST_F(ShadowsTest, AShadowAloneIsNotAskedAlikeATwinAmongUsers) {
+  new_side.text = legacy.text = answer_of(10);
+  users_at_legacy = 1;
+  for (int i = 0; i < 2; ++i) {
+    submit(true);
+    run_until([&] { return pairs.size() == 1; });
+    EXPECT_FALSE(pairs[0]->is_asked_alike);
+    pairs.clear();
+  }
 }
 
 TEST_F(ShadowsTest, MoreThanThereAreConnectionsForAreAskedOneAfterTheOther) {

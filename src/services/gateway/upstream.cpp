@@ -13,6 +13,11 @@ namespace {
 
 constexpr Duration kLeftAloneMin = std::chrono::seconds(1);
 
+// Shares of failed answers: from the one on an address is left alone for others, which must be below the
+// second.
+constexpr double kMostly = 2.0 / 3;
+constexpr double kOften = 0.5;
+
 // What is wrong with `service`, for a sentence that has named it already.
 std::string reason(const Error& error, const ServiceAddress& service) {
   if (error.detail.empty()) return std::string(sentence(error.code));
@@ -102,19 +107,64 @@ bool UpstreamConnection::is_reusable() const {
 
 // ---- Upstream ----
 
+namespace {
+
+// How many of its latest requests an address has answered. What lies longer back counts less.
+class RecentAnswers {
+ public:
+  void add(bool has_failed, Instant now) {
+    forget(now);
+    if (failed_ + answered_ >= kCountedMax) {
+      failed_ /= 2;
+      answered_ /= 2;
+    }
+    ++(has_failed ? failed_ : answered_);
+    last_ = now;
+  }
+
+  // After the next one that fails, it has failed as often as that.
+  void begin_with(int failed) {
+    failed_ = failed;
+    answered_ = 0;
+  }
+
+  int failed() const { return failed_; }
+  int count() const { return failed_ + answered_; }
+  bool failed_more_than(double share, Instant now) const {
+    return failed_ > share * count() && now - last_ <= kCountedFor;
+  }
+
+ private:
+  static constexpr int kCountedMax = 20;
+  static constexpr Duration kCountedFor = std::chrono::minutes(1);  // without another one
+
+  void forget(Instant now) {
+    if (now - last_ > kCountedFor) failed_ = answered_ = 0;
+  }
+
+  int failed_ = 0;
+  int answered_ = 0;
+  Instant last_{};
+};
+
+}  // namespace
+
 struct Upstream::Address {
   explicit Address(ServiceAddress where) : service(std::move(where)) {}
 
   ServiceAddress service;
   std::vector<std::unique_ptr<UpstreamConnection>> idle;
   int failures = 0;  // in a row
+  RecentAnswers recent;
   Duration left_alone = kLeftAloneMin;
   std::atomic<Instant> left_alone_until{};
-  std::atomic<bool> was_left_alone = false;  // and has not answered since
+  std::atomic<Instant> passed_over_until{};  // where there is another
+  std::atomic<bool> is_failing = false;      // and has not answered since
   int unhealthy_answers = 0;                 // in a row
   std::atomic<bool> is_healthy = true;
 
-  bool is_available(Instant now) const { return is_healthy && left_alone_until.load() <= now; }
+  bool may_be_asked(Instant now) const { return is_healthy && left_alone_until.load() <= now; }
+  bool is_first_choice(Instant now) const { return may_be_asked(now) && passed_over_until.load() <= now; }
 };
 
 Upstream::Upstream(Dialer& dialer, Deadlines& deadlines, std::vector<ServiceAddress> addresses,
@@ -126,7 +176,9 @@ Upstream::Upstream(Dialer& dialer, Deadlines& deadlines, std::vector<ServiceAddr
 Upstream::~Upstream() = default;
 
 Upstream::Lease::Lease(Upstream& upstream, Address& address, std::unique_ptr<UpstreamConnection> connection)
-    : upstream_(&upstream), address_(&address), connection_(std::move(connection)) {}
+    : upstream_(&upstream), address_(&address), connection_(std::move(connection)) {
+  upstream.count_under_way(1);
+}
 
 Upstream::Lease::Lease(Lease&& other) noexcept
     : upstream_(std::exchange(other.upstream_, nullptr)),
@@ -136,6 +188,7 @@ Upstream::Lease::Lease(Lease&& other) noexcept
 
 Upstream::Lease::~Lease() {
   if (upstream_ == nullptr) return;
+  upstream_->count_under_way(-1);
   if (kept_ && address_->idle.size() < upstream_->limits_.idle_connections_max)
     address_->idle.push_back(std::move(connection_));
 }
@@ -146,44 +199,88 @@ void Upstream::Lease::keep() {
 
 void Upstream::Lease::succeeded() {
   address_->failures = 0;
+  address_->recent.add(false, upstream_->deadlines_.now());
   address_->left_alone = kLeftAloneMin;
-  address_->was_left_alone.store(false, std::memory_order_relaxed);
+  address_->is_failing.store(false, std::memory_order_relaxed);
+}
+
+void Upstream::Lease::failed() {
+  if (upstream_->limits_.is_needed)
+    upstream_->failed(*address_);
+  else
+    upstream_->refused(*address_);
 }
 
 // Who fails while it is left alone was asked before, and one moment makes it no sicker than it is.
-void Upstream::Lease::failed(Instant now) {
-  if (address_->left_alone_until.load() > now) return;
-  if (++address_->failures < upstream_->limits_.failures_max) return;
-  log_warn("{} failed {} times in a row; {} leave it alone for {}", to_string(address_->service),
-           address_->failures, upstream_->limits_.user, human_duration(address_->left_alone));
-  address_->left_alone_until = now + address_->left_alone;
-  address_->was_left_alone = true;
-  address_->left_alone = std::min(2 * address_->left_alone, upstream_->limits_.left_alone_max);
-  address_->failures = upstream_->limits_.failures_max - 1;  // one more try decides
-  address_->idle.clear();
+void Upstream::refused(Address& address) {
+  if (!address.may_be_asked(deadlines_.now())) return;
+  if (++address.failures < limits_.failures_max) return;
+  leave_alone(address, address.left_alone_until, fmt::format("{} times in a row", address.failures));
+  address.is_failing = true;
+  address.failures = limits_.failures_max - 1;  // one more try decides
+}
+
+// An answer may fail because of what was asked: then it fails wherever that is asked, and others must not be
+// kept from a service that is well.
+void Upstream::failed(Address& address) {
+  auto now = deadlines_.now();
+  if (!address.is_first_choice(now)) return;
+  auto& recent = address.recent;
+  recent.add(true, now);
+  if (recent.failed() < limits_.failures_max) return;
+  if (recent.failed() == recent.count()) address.is_failing = true;
+  if (!recent.failed_more_than(kMostly, now) || !another_does_better(address)) return;
+  leave_alone(address, address.passed_over_until,
+              fmt::format("{} of {} times", recent.failed(), recent.count()));
+  recent.begin_with(limits_.failures_max - 1);
+}
+
+bool Upstream::another_does_better(const Address& than) const {
+  auto now = deadlines_.now();
+  return std::ranges::any_of(addresses_, [&](const auto& each) {
+    return each.get() != &than && each->is_first_choice(now) && !each->recent.failed_more_than(kOften, now);
+  });
+}
+
+void Upstream::leave_alone(Address& address, std::atomic<Instant>& until, std::string_view how) {
+  log_warn("{} failed {}; {} leave it alone for {}", to_string(address.service), how, limits_.user,
+           human_duration(address.left_alone));
+  until = deadlines_.now() + address.left_alone;
+  address.left_alone = std::min(2 * address.left_alone, limits_.left_alone_max);
+  address.idle.clear();
 }
 
 bool Upstream::is_available() const {
   return std::ranges::any_of(addresses_,
-                             [&](const auto& each) { return each->is_available(deadlines_.now()); });
+                             [&](const auto& each) { return each->may_be_asked(deadlines_.now()); });
 }
 
 std::vector<Upstream::AddressState> Upstream::addresses() const {
+  auto now = monotonic_now();
+  bool has_choice =
+      std::ranges::any_of(addresses_, [&](const auto& each) { return each->is_first_choice(now); });
   std::vector<AddressState> states;
   for (const auto& each : addresses_)
     states.push_back({.address = to_string(each->service),
-                      .is_left_alone = !each->is_available(monotonic_now()),
-                      .is_failing = each->was_left_alone || !each->is_healthy});
+                      .is_left_alone = has_choice ? !each->is_first_choice(now) : !each->may_be_asked(now),
+                      .is_failing = each->is_failing || !each->is_healthy});
   return states;
 }
 
-// In turn, among those that are not left alone.
-Upstream::Address* Upstream::choose() {
-  for (std::size_t tried = 0; tried < addresses_.size(); ++tried) {
-    next_ = next_ + 1 < addresses_.size() ? next_ + 1 : 0;
-    if (addresses_[next_]->is_available(deadlines_.now())) return addresses_[next_].get();
-  }
-  return nullptr;
+// In turn, among those that are not left alone; and before a user gets nothing, of those that take
+// connections.
+Upstream::Address* Upstream::choose(std::span<Address* const> but) {
+  auto in_turn = [&](auto is_wanted) -> Address* {
+    for (std::size_t tried = 0; tried < addresses_.size(); ++tried) {
+      next_ = next_ + 1 < addresses_.size() ? next_ + 1 : 0;
+      auto* address = addresses_[next_].get();
+      if (is_wanted(*address) && std::ranges::find(but, address) == but.end()) return address;
+    }
+    return nullptr;
+  };
+  auto now = deadlines_.now();
+  if (auto* address = in_turn([&](const Address& each) { return each.is_first_choice(now); })) return address;
+  return in_turn([&](const Address& each) { return each.may_be_asked(now); });
 }
 
 // Of the address whose turn it is; if it has none, it is still its turn.
@@ -203,13 +300,13 @@ std::optional<Upstream::Lease> Upstream::take_idle() {
 
 Task<Upstream::Lease> Upstream::connect() {
   std::optional<Error> last;
-  for (std::size_t tried = 0; tried < addresses_.size(); ++tried) {
-    auto* address = choose();
-    if (address == nullptr) break;
+  std::vector<Address*> tried;
+  while (auto* address = choose(tried)) {
     auto dialled = co_await dial(*address);
     if (dialled) co_return Lease(*this, *address, std::move(*dialled));
     last = dialled.error();
     if (last->code == ErrorCode::cancelled) break;
+    tried.push_back(address);
   }
   if (last) co_return std::unexpected(std::move(*last));
   co_return Err(ErrorCode::unreachable,
@@ -219,10 +316,7 @@ Task<Upstream::Lease> Upstream::connect() {
 Task<std::unique_ptr<UpstreamConnection>> Upstream::dial(Address& address) {
   auto stream = co_await with_deadline(dialer_.connect(address.service), limits_.connect_time_max);
   if (stream) co_return std::make_unique<UpstreamConnection>(std::move(*stream), limits_, deadlines_);
-  if (stream.error().code != ErrorCode::cancelled && !co_await is_cancelled()) {
-    Lease lease(*this, address, nullptr);
-    lease.failed(deadlines_.now());
-  }
+  if (stream.error().code != ErrorCode::cancelled && !co_await is_cancelled()) refused(address);
   co_return std::unexpected(stream.error());
 }
 

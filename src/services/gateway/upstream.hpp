@@ -2,8 +2,10 @@
 // which connections wait to be used again. Belongs to one thread, but for what is marked.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,7 +19,8 @@ struct UpstreamLimits {
   Duration answer_time_max = std::chrono::seconds(60);  // until the head of the answer
   Duration body_time_max = std::chrono::seconds(60);    // without a byte, in either direction
   std::size_t idle_connections_max = 256;               // kept, per address
-  int failures_max = 5;                                 // in a row, until an address is left alone
+  int failures_max = 5;                                 // until an address is left alone
+  bool is_needed = true;  // answers that fail take no address away but for another that does better
   Duration left_alone_max = std::chrono::seconds(30);
   std::string_view user = "users";  // who leaves it alone, for the log
   std::string health_path;          // empty: addresses are judged by their answers alone
@@ -94,9 +97,9 @@ class Upstream {
     UpstreamConnection* operator->() const { return connection_.get(); }
     UpstreamConnection& operator*() const { return *connection_; }
 
-    void keep();               // for another request, if it can carry one
-    void succeeded();          // the address answers
-    void failed(Instant now);  // it did not: after some of these it is left alone
+    void keep();       // for another request, if it can carry one
+    void succeeded();  // the address answers
+    void failed();     // it took the connection, and did not
 
    private:
     Upstream* upstream_;
@@ -111,13 +114,16 @@ class Upstream {
   // `unreachable` if no address takes connections; `timeout` if that takes too long.
   Task<Lease> connect();
 
-  bool is_available() const;  // some address is not left alone
+  bool is_available() const;  // some address may be asked
+
+  // Requests that are asked just now. Any thread.
+  int under_way() const { return under_way_.load(std::memory_order_relaxed); }
 
   // All of them. Any thread.
   struct AddressState {
     std::string address;
     bool is_left_alone;  // now
-    bool is_failing;     // it was left alone and has not answered since, or its health answers are bad
+    bool is_failing;     // it failed several times and has not answered since, or its health answers are bad
   };
   std::vector<AddressState> addresses() const;
 
@@ -129,7 +135,13 @@ class Upstream {
 
  private:
   Task<std::unique_ptr<UpstreamConnection>> dial(Address& address);
-  Address* choose();
+  Address* choose(std::span<Address* const> but = {});
+  // With one writer this needs no locked instruction.
+  void count_under_way(int more) { under_way_.store(under_way() + more, std::memory_order_relaxed); }
+  void refused(Address& address);
+  void failed(Address& address);
+  bool another_does_better(const Address& than) const;
+  void leave_alone(Address& address, std::atomic<Instant>& until, std::string_view how);
   Task<void> ask(Address& address);
 
   Dialer& dialer_;
@@ -137,6 +149,7 @@ class Upstream {
   UpstreamLimits limits_;
   std::vector<std::unique_ptr<Address>> addresses_;
   std::size_t next_ = 0;
+  std::atomic<int> under_way_ = 0;
 };
 
 }  // namespace oxbow

@@ -30,7 +30,8 @@ struct Visit {
   std::uint64_t bytes_out = 0;
   int attempts = 0;
   bool client_gone = false;
-  std::string failure;  // of the side that was to answer
+  bool is_shed = false;  // refused, because too many were under way
+  std::string failure;   // of the side that was to answer
   ShadowSkip shadow = ShadowSkip::not_wanted;
 };
 
