@@ -147,6 +147,7 @@ struct ControlService::Impl {
   std::map<Scope, std::string> handovers;  // under way, and what is being done
   std::uint64_t attempts_before = 0;       // transitions that an earlier process began
   std::map<Scope, WallTime> emptied_at;    // since when nothing waits of a cohort that was narrowed
+  bool streams_may_end = false;            // a cohort was cut over since this was looked at
   ReaderWatch readers;
 
   Impl(asio::any_io_executor on, ControlParts with, Journal opened)
@@ -329,6 +330,7 @@ struct ControlService::Impl {
   // Makes the data plane follow the journal, one group of cohorts at a time.
   Task<void> follow_transitions() {
     while (!co_await is_cancelled()) {
+      if (follow_homes()) continue;  // before anything else: a copy of others has to spare their rows
       auto to_stop = next_group([&](auto& scope, auto& life) { return must_stop(scope, life); });
       if (!to_stop.empty()) {
         auto stopped = co_await parts.plane.stop_mirror(to_mirror_scope(to_stop), others_beside(to_stop));
@@ -342,7 +344,12 @@ struct ControlService::Impl {
         settle(to_start, State::mirrored, started);
         continue;
       }
-      if (follow_homes() || co_await step_on_new_side()) continue;
+      if (co_await step_on_new_side()) continue;
+      if (streams_may_end) {
+        auto ended = co_await parts.plane.end_unneeded_streams();
+        if (!ended) log_warn("a stream that nobody needs has not ended yet: {}", to_string(ended.error()));
+        streams_may_end = !ended;
+      }
       auto to_hand_over = next_handover();
       if (to_hand_over) {
         CO_TRY(co_await hand_over(*to_hand_over));
@@ -356,12 +363,17 @@ struct ControlService::Impl {
 
   // True if there was anything to do.
   bool follow_homes() {
-    auto group = next_group(
+    auto at_home = next_group(
         [&](auto& scope, auto& life) { return is_at_home_on_new(life) && !running.contains(scope); });
-    if (group.empty()) return false;
-    parts.plane.follow_home(to_mirror_scope(group));
-    running.insert(group.begin(), group.end());
-    return true;
+    auto cut_over = next_group([&](auto& scope, auto& life) {
+      return life.state == State::fully_cutover && !running.contains(scope);
+    });
+    if (!at_home.empty()) parts.plane.follow_home(to_mirror_scope(at_home));
+    if (!cut_over.empty()) parts.plane.leave_alone(to_mirror_scope(cut_over));
+    streams_may_end = streams_may_end || !cut_over.empty();
+    running.insert(at_home.begin(), at_home.end());
+    running.insert(cut_over.begin(), cut_over.end());
+    return !at_home.empty() || !cut_over.empty();
   }
 
   // Between the states of a cohort that is at home on the new side only reads move, and at last the way back

@@ -97,6 +97,11 @@ class FakePlane : public DataPlane {
     co_return Status{};
   }
   void follow_home(MirrorScope scope) override { calls.push_back("follow home " + text(scope)); }
+  void leave_alone(MirrorScope scope) override { calls.push_back("leave alone " + text(scope)); }
+  Task<void> end_unneeded_streams() override {
+    calls.push_back("end unneeded streams");
+    co_return Status{};
+  }
   Task<void> end_way_back(MirrorScope scope) override {
     calls.push_back("end way back " + text(scope));
     co_return Status{};
@@ -794,6 +799,37 @@ TEST_F(HandoverControl, WhoIsAtHomeOnTheNewSideIsFollowedFromThereAfterARestart)
   start();
   until([&] { return std::ranges::count(plane.calls, "follow home payment 0") > 0; });
   EXPECT_THAT(plane.calls, Not(Contains(StartsWith("start"))));
+}
+
+TEST_F(HandoverControl, WhoIsAtHomeOnTheNewSideIsKnownBeforeACopyOfOthersGoesOn) {
+  advance();
+  until([&] { return life().state == State::new_write && !life().moving_to; });
+  plane.hold_start = true;
+  post("advance", R"({"entity":"payment","cohort":"rest","to":"mirrored"})");
+  until([&] { return std::ranges::count(plane.calls, "start payment 1") > 0; });
+  stop();
+  plane.calls.clear();
+  plane.hold_start = false;
+  start();
+  until([&] { return std::ranges::count(plane.calls, "start payment 1") > 0; });
+  auto at = [&](const char* call) { return std::ranges::find(plane.calls, call) - plane.calls.begin(); };
+  EXPECT_LT(at("follow home payment 0"), at("start payment 1"))
+      << "else the copy takes its rows for nobody's";
+}
+
+TEST_F(HandoverControl, RowsOfWhoWasCutOverAreLeftAloneAfterARestartAndNobodysStreamsEnd) {
+  advance();
+  until([&] { return life().state == State::new_write && !life().moving_to; });
+  for (auto to : {State::new_read, State::fully_cutover}) {
+    post("advance", fmt::format(R"({{"entity":"payment","cohort":"pilot","to":"{}"}})", name(to)));
+    until([&] { return life().state == to && !life().moving_to; });
+  }
+  until([&] { return std::ranges::count(plane.calls, "end unneeded streams") > 0; });
+  stop();
+  plane.calls.clear();
+  start();
+  until([&] { return std::ranges::count(plane.calls, "end unneeded streams") > 0; });
+  EXPECT_THAT(plane.calls, Contains("leave alone payment 0"));
 }
 
 // payment/pilot is at home on the new side, and the stream back has been read.

@@ -78,6 +78,13 @@ class DataPlane {
   // what is followed already changes nothing.
   virtual void follow_home(MirrorScope scope) = 0;
 
+  // For the start, and behind the end of the way back: cohorts that were cut over. Their rows on the new side
+  // are nobody's business, whoever is copied beside them, and their guards stay.
+  virtual void leave_alone(MirrorScope scope) = 0;
+
+  // Takes the slots of streams that no cohort needs from the servers, which would keep their logs for them.
+  virtual Task<void> end_unneeded_streams() = 0;
+
   // Ends the way back of cohorts: from here on nothing of them goes to legacy.
   virtual Task<void> end_way_back(MirrorScope scope) = 0;
 

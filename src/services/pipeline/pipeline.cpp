@@ -30,6 +30,10 @@ bool is_among(const CohortSets& sets, const std::string& entity, CohortId cohort
   return found != sets.end() && found->second.contains(cohort);
 }
 
+bool any(const CohortSets& sets) {
+  return std::ranges::any_of(sets, [](const auto& of_entity) { return !of_entity.second.empty(); });
+}
+
 }  // namespace
 
 Pipeline::Pipeline(boost::asio::any_io_executor executor, const Spec& spec, PipelinePorts ports,
@@ -73,12 +77,9 @@ void Pipeline::nothing_is_left() {
 // Both run as long as any cohort needs them: whoever is at home on the new side needs the way back, and the
 // stream there for the moment when he takes it.
 void Pipeline::want_streams() {
-  auto any = [](const CohortSets& sets) {
-    return std::ranges::any_of(sets, [](const auto& of_entity) { return !of_entity.second.empty(); });
-  };
-  bool at_home_there = any(there_.at_home_on_target());
-  there_.want(any(there_.carried()) || at_home_there);
-  back_.want(at_home_there || back_.is_wanted());
+  bool may_come_back = any(back_.carried());
+  there_.want(any(there_.carried()) || may_come_back);
+  back_.want(may_come_back || back_.is_wanted());
 }
 
 Task<void> Pipeline::start_mirror(MirrorScope scope) {
@@ -235,6 +236,25 @@ void Pipeline::follow_home(MirrorScope scope) {
     back_.carried()[scope.entity].insert(cohort);
   }
   want_streams();
+}
+
+void Pipeline::leave_alone(MirrorScope scope) {
+  is_clean_ = false;
+  there_.at_home_on_target()[scope.entity].insert(scope.cohorts.begin(), scope.cohorts.end());
+}
+
+Task<void> Pipeline::end_unneeded_streams() {
+  if (any(back_.carried())) co_return Status{};
+  for (auto* stream : {&back_, &there_}) {
+    if (stream == &there_ && any(there_.carried())) break;
+    stream->want(false);
+    CO_TRY(co_await stream->end_session());
+    CO_TRY(co_await stream->connect());
+    CO_TRY(co_await stream->source().give_up_stream());
+    CO_TRY(co_await stream->target().forget_stream());
+    stream->forgotten();
+  }
+  co_return Status{};
 }
 
 Task<void> Pipeline::end_way_back(MirrorScope scope) {

@@ -39,6 +39,8 @@ class Pipeline final : public DataPlane {
   Task<HandoverReport> hand_over(HandoverOrder order, HandoverHost& host) override;
   Task<void> keep_guards(std::string entity, std::vector<GuardDuty> duties) override;
   void follow_home(MirrorScope scope) override;
+  void leave_alone(MirrorScope scope) override;
+  Task<void> end_unneeded_streams() override;
   Task<void> end_way_back(MirrorScope scope) override;
   void nothing_is_left() override;
   void pause(std::optional<std::string> entity) override;
