@@ -232,21 +232,24 @@ std::vector<GuardState> HandoverRunner::states_on(Side side) const {
   return states;
 }
 
-// Waits for all who write the tables, and says meanwhile for whom.
+// Waits for all who write the tables, and says meanwhile for whom; a call-back ends the waiting.
 Task<HandoverRunner::Done> HandoverRunner::install_guards() {
-  bool is_over = false;
+  bool is_over = false, is_called_back = false;
   auto put_on = [&]() -> Task<void> {
     auto done = co_await put_guards_on();
     is_over = true;
     co_return done;
   };
+  auto whom = fmt::format("it waits for a lock on the tables of {}", entity_.name);
   auto say_for_whom = [&]() -> Task<void> {
     while (!is_over) {
       CO_TRY(co_await sleep_for(kLookAgain));
       if (is_over) break;
-      auto waits = parts_.waits();
-      wait_for(waits.empty() ? fmt::format("a lock on the tables of {}", entity_.name)
-                             : fmt::format("{}", fmt::join(waits, "; ")));
+      is_called_back = host_.is_called_back();
+      if (is_called_back) co_return Err(ErrorCode::cancelled);
+      // Between two tries it waits for nobody, and is none the wiser.
+      if (auto waits = parts_.waits(); !waits.empty()) whom = fmt::format("{}", fmt::join(waits, "; "));
+      waits_for_ = Error{ErrorCode::timeout, whom};
       host_.tell(HandoverAction::install_guards, waits_for_);
     }
     co_return Status{};
@@ -254,7 +257,9 @@ Task<HandoverRunner::Done> HandoverRunner::install_guards() {
   TaskGroup both(co_await boost::asio::this_coro::executor);
   both.spawn(put_on());
   both.spawn(say_for_whom());
-  CO_TRY(co_await both.wait());
+  auto ended = co_await both.wait();
+  if (is_called_back) co_return wait_for("nobody: it was called back");
+  CO_TRY(std::move(ended));
   co_return Done::yes;
 }
 
