@@ -454,35 +454,66 @@ def test_a_rollback_counts_from_the_next_request_on(make_gateway):
     assert states[0][1] == "mirrored"
 
 
-def corpus(seed):
-    """Requests and answers of many kinds, as bytes."""
+def answer_of(chance, number, method):
+    body = bytes(chance.randrange(256) for _ in range(chance.choice((0, 1, 10, 5000, 70_000))))
+    if method == "HEAD" or chance.random() < 0.5:
+        head = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\nX-A: %d\r\n\r\n" % (chance.choice((200, 404, 500)), len(body), number)
+        return head if method == "HEAD" else head + body
+    size = chance.randrange(1, 9000)
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(body[i:i + size]), body[i:i + size]) for i in range(0, len(body), size))
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\n" + chunks + b"0\r\n\r\n"
+
+
+def request_of(chance, number, method, version, connection):
+    fields = f"Host: h\r\nConnection: {connection}\r\nX-Odd: {''.join(chance.choices('abc xyz!', k=20))}\r\n"
+    path = chance.choice(("/payments/4711", "/payments/9", "/payments/4711/", "/other"))
+    head = f"{method} {path}?n={number} HTTP/{version}\r\n{fields}".encode()
+    if method != "PUT":
+        return head + b"\r\n"
+    body = bytes(chance.randrange(256) for _ in range(chance.choice((0, 3, 4000))))
+    if version == "1.1" and chance.random() < 0.5:
+        return head + b"Transfer-Encoding: chunked\r\n\r\n" + (b"%x\r\n%s\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
+    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def corpus(seed, size=250):
+    """Answers of many kinds by number, and requests as clients send them: one by one, or several at once."""
     chance = random.Random(seed)
-    for number in range(150):
-        body = bytes(chance.randrange(256) for _ in range(chance.choice((0, 1, 10, 5000, 70_000))))
-        if chance.random() < 0.5:
-            answer = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\nX-A: %d\r\n\r\n" % (chance.choice((200, 404, 500)), len(body), number) + body
-        else:
-            size = chance.randrange(1, 9000)
-            chunks = b"".join(b"%x\r\n%s\r\n" % (len(body[i:i + size]), body[i:i + size]) for i in range(0, len(body), size))
-            answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\n" + chunks + b"0\r\n\r\n"
-        version, connection = chance.choice(((b"1.1", b"close"), (b"1.0", b"close"), (b"1.1", b"close, X-Odd")))
-        yield number, answer, (b"GET /payments/4711?n=%d HTTP/%s\r\nHost: h\r\nConnection: %s\r\nX-Odd: %s\r\n\r\n"
-                               % (number, version, connection, bytes(chance.choices(b"abc xyz!", k=20))))
+    answers, connections, number = {}, [], 0
+    while number < size:
+        count = chance.choice((1, 1, 3, 6))
+        version = "1.0" if count == 1 and chance.random() < 0.3 else "1.1"
+        sent = b""
+        for i in range(count):
+            method = chance.choice(("GET", "GET", "HEAD", "PUT"))
+            ends = chance.choice(("close", "close, X-Odd")) if i == count - 1 else "X-Odd"
+            answers[number] = answer_of(chance, number, method)
+            sent += request_of(chance, number, method, version, ends)
+            number += 1
+        connections.append(sent)
+    return answers, connections
 
 
-def test_users_get_the_same_bytes_with_and_without_shadows(make_gateway):
-    answers = {number: answer for number, answer, _ in corpus(1)}
+def bad_in_every_way(request, connection):
+    ways = (json_answer('{"other": true}'), None, b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n", b"rubbish\r\n\r\n",
+            json_answer('"' + "x" * 200_000 + '"'))
+    return ways[len(request.head) % len(ways)]
+
+
+@pytest.mark.parametrize("shadow", [answering('{"other": true}'), bad_in_every_way], ids=["well", "badly"])
+def test_users_get_the_same_bytes_with_and_without_shadows(make_gateway, shadow):
+    answers, connections = corpus(1)
 
     def answer(request, connection):
         return answers[int(request.target.split("=")[1])]
 
-    gateway = make_gateway(answer, answering('{"other": true}'), mirrored=(), recheck="0ms")
+    gateway = make_gateway(answer, shadow, mirrored=(), recheck="0ms")
 
     def replay():
         received = []
-        for _, _, request in corpus(1):
+        for sent in connections:
             with gateway.connect() as client:
-                received.append(client.send(request).read_rest().replace(b"X-Oxbow-State: mirrored", b"X-Oxbow-State: legacy"))
+                received.append(client.send(sent).read_rest().replace(b"X-Oxbow-State: mirrored", b"X-Oxbow-State: legacy"))
         return received
 
     without = replay()
