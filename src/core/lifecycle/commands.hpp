@@ -34,6 +34,7 @@ struct Advance {
   std::string entity;
   std::optional<std::string> cohort;
   State to = State::mirrored;
+  std::optional<Duration> rehearsed_within = {};  // before reads move: how long ago a rollback may have been
 };
 
 // Backward, one step. `accepted_losses` are of cohorts whose way back is not whole.

@@ -47,6 +47,7 @@ class Decision {
         return Err(ErrorCode::illegal_transition, "{} is in `{}`, and `{}` is a step back: {}",
                    to_string(scope), name(life.state), name(wish.to), leads_there);
       }
+      TRY(is_rehearsed(scope, life, wish));
       TRY(move(scope, life, wish.to));
     }
     return events_;
@@ -291,6 +292,25 @@ class Decision {
     return {};
   }
 
+  // Reads move on only where the way back has been gone.
+  Status is_rehearsed(const Scope& scope, const CohortLife& life, const Advance& wish) const {
+    bool moves_reads = wish.to > State::new_write && life.state < wish.to;
+    if (!wish.rehearsed_within || !moves_reads) return {};
+    auto within = human_duration(*wish.rehearsed_within);
+    auto ask = fmt::format("roll a cohort of {} back to `mirrored` and advance it again", scope.entity);
+    auto last = lifecycle_.rehearsals.find(scope.entity);
+    if (last == lifecycle_.rehearsals.end())
+      return Err(ErrorCode::illegal_transition,
+                 "no rollback of {} was ever rehearsed, and the spec wants one within {} "
+                 "(`rollback.rehearsed_within`): {}",
+                 scope.entity, within, ask);
+    if (now_ - last->second.at <= *wish.rehearsed_within) return {};
+    return Err(ErrorCode::illegal_transition,
+               "the last rollback of {} was rehearsed at {}, and the spec wants one within {} "
+               "(`rollback.rehearsed_within`): {}",
+               scope.entity, to_string(last->second.at), within, ask);
+  }
+
   // Writes go only where everything has been seen to be equal.
   static Status is_proven_for(const Scope& scope, const CohortLife& life, State to) {
     bool needs_proof = life.state == State::mirrored && to == State::new_write;
@@ -380,6 +400,9 @@ class Application {
 
   void operator()(const TransitionDone& what) {
     auto& life = lifecycle_.cohorts[what.scope];
+    if (what.to == State::mirrored && what.figures)
+      lifecycle_.rehearsals[what.scope.entity] = {event_.at, what.scope.cohort,
+                                                  what.figures->pause_us.value_or(0)};
     if (life.state != what.to) life.since = event_.at;
     life.state = what.to;
     life.epoch = what.epoch;

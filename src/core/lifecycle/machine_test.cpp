@@ -236,6 +236,28 @@ TEST_F(Machine, NamesTheWordThatWasMeant) {
   EXPECT_EQ(refused(Pause{"zzz"}), "the spec has no entity `zzz`; there are: order, payment");
 }
 
+TEST_F(Machine, ReadsMoveOnlyWhereTheWayBackWasGoneLately) {
+  constexpr Duration kDay = std::chrono::hours(24);
+  begin_handover();
+  run(MoveAuthority{kPilot, 1});
+  run(EndTransition{kPilot, {}, HandoverFigures{.pause_us = 20'000, .steps = {}}});
+  Advance on{"payment", "pilot", State::new_read, kDay};
+  EXPECT_THAT(refused(on), HasSubstr("no rollback of payment was ever rehearsed"));
+  run(Rollback{"payment", "pilot", State::mirrored});
+  run(MoveAuthority{kPilot, 2});
+  run(EndTransition{kPilot, {}, HandoverFigures{.pause_us = 30'000, .steps = {}}});
+  EXPECT_EQ(lifecycle.rehearsals.at("payment"), (Rehearsal{now, "pilot", 30'000}));
+  run(EndVerify{"payment", {.result = VerifyState::equal}});
+  run(Advance{"payment", "pilot", State::new_write, kDay});
+  run(MoveAuthority{kPilot, 3});
+  run(EndTransition{kPilot, {}, HandoverFigures{}});
+  auto rehearsed = now;
+  now = rehearsed + std::chrono::hours(25);
+  EXPECT_THAT(refused(on), HasSubstr("(`rollback.rehearsed_within`): roll a cohort of payment back"));
+  now = rehearsed + std::chrono::hours(20);
+  EXPECT_THAT(run(on), SizeIs(1));
+}
+
 TEST_F(Machine, AnEntityIsRetiredOnceWhenAllOfItIsCutOver) {
   EXPECT_THAT(refused(Retire{"order"}), HasSubstr("order/all is in `legacy`"));
   lifecycle.cohorts[{"order", "all"}].state = State::fully_cutover;

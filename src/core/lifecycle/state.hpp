@@ -80,6 +80,15 @@ struct CohortLife {
   friend bool operator==(const CohortLife&, const CohortLife&) = default;
 };
 
+// A rollback from the new side that was carried out, so that people know that it works.
+struct Rehearsal {
+  WallTime at{};
+  std::string cohort;
+  std::uint64_t pause_us = 0;  // for which writes waited
+
+  friend bool operator==(const Rehearsal&, const Rehearsal&) = default;
+};
+
 struct Lifecycle {
   std::string spec_hash;
   std::map<Scope, CohortLife> cohorts;
@@ -90,7 +99,8 @@ struct Lifecycle {
   WallTime halted_at{};
   std::optional<Rate> rate;  // ordered by an operator; none: what the spec says
 
-  std::map<std::string, WallTime> retired;  // by entity: since when nobody needs its legacy tables
+  std::map<std::string, Rehearsal> rehearsals;  // by entity: the last one
+  std::map<std::string, WallTime> retired;      // by entity: since when nobody needs its legacy tables
 
   // When the comparison of answers began anew, by route; "" stands for all.
   std::map<std::string, WallTime> begun_anew;

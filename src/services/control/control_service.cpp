@@ -191,6 +191,8 @@ struct ControlService::Impl {
   }
 
   Result<Command> with_evidence(Command command) const {
+    if (auto* advance = std::get_if<Advance>(&command.wish))
+      advance->rehearsed_within = parts.spec.rollback_rehearsed_within;
     auto* retire = std::get_if<Retire>(&command.wish);
     if (retire == nullptr) return with_losses(std::move(command));
     auto events = TRY(decide(lifecycle(), command, parts.now()));

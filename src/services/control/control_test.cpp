@@ -817,6 +817,14 @@ TEST_F(HandoverControl, WhoIsAtHomeOnTheNewSideIsKnownBeforeACopyOfOthersGoesOn)
       << "else the copy takes its rows for nobody's";
 }
 
+TEST_F(HandoverControl, ReadsMoveOnlyBehindARehearsalWhereTheSpecWantsOne) {
+  spec.rollback_rehearsed_within = std::chrono::hours(24);
+  advance();
+  until([&] { return life().state == State::new_write && !life().moving_to; });
+  auto refused = send("POST", "/v1/advance", {}, R"({"entity":"payment","cohort":"pilot","to":"new-read"})");
+  EXPECT_THAT(refused.body, HasSubstr("no rollback of payment was ever rehearsed"));
+}
+
 TEST_F(HandoverControl, RowsOfWhoWasCutOverAreLeftAloneAfterARestartAndNobodysStreamsEnd) {
   advance();
   until([&] { return life().state == State::new_write && !life().moving_to; });
