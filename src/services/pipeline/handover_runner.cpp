@@ -19,7 +19,6 @@
 #include "runtime/sleep.hpp"
 #include "runtime/task_group.hpp"
 #include "services/pipeline/rows_at_stake.hpp"
-#include "services/pipeline/verifier.hpp"
 
 namespace oxbow {
 namespace {
@@ -34,8 +33,6 @@ constexpr Duration kRetryMax = seconds(1);
 constexpr Duration kLookAgain = milliseconds(20);
 constexpr Duration kLookAgainInPause = milliseconds(1);
 constexpr Duration kDrainAtOnce = milliseconds(20);
-constexpr std::size_t kRecheckedInPauseMax = 200;  // keys; more are looked at ahead
-constexpr int kRechecksAhead = 20;
 
 std::string describe(const WriterAtWork& writer) {
   return fmt::format("{}{}, {} for {}", writer.pid == 0 ? "" : fmt::format("pid {} ", writer.pid), writer.who,
@@ -62,7 +59,8 @@ HandoverRunner::HandoverRunner(Parts parts, HandoverOrder order, HandoverHost& h
       old_guards_(parts_.ports.guards(old_home_)),
       new_guards_(parts_.ports.guards(new_home_)),
       old_numbers_(parts_.ports.sequences(old_home_)),
-      new_numbers_(parts_.ports.sequences(new_home_)) {}
+      new_numbers_(parts_.ports.sequences(new_home_)),
+      recheck_({parts_.spec, entity_, order_.cohort, to_new_home_, parts_.report, parts_.close_findings}) {}
 
 HandoverRunner::~HandoverRunner() = default;
 
@@ -314,21 +312,10 @@ Task<HandoverRunner::Done> HandoverRunner::start_stream_back() {
     co_return Status{};
   }));
   CO_TRY(co_await pair_numbers_ahead());
-  CO_TRY(co_await connect_ahead());
+  CO_TRY(co_await recheck_.connect());
   if (order_.accepted_loss) CO_TRY(co_await refuse_quarantined());
   CO_TRY(co_await recheck_ahead());
   co_return Done::yes;
-}
-
-// A session that is opened while writes wait would make them wait for that, too.
-Task<void> HandoverRunner::connect_ahead() {
-  for (auto side : {Side::legacy, Side::new_side}) {
-    auto reader = to_new_home_.parts().ports.snapshot_reader(side);
-    CO_TRY(co_await reader->begin({}));
-    CO_TRY(co_await reader->end());
-    readers_[side] = std::move(reader);
-  }
-  co_return Status{};
 }
 
 // Whoever holds a table's lock now may have passed the guard before it was near, and is waited for; whoever
@@ -372,67 +359,10 @@ Task<HandoverRunner::Done> HandoverRunner::catch_up() {
   co_return Done::yes;
 }
 
-bool HandoverRunner::is_proven(StreamSession& session) const {
-  return std::ranges::all_of(session.plan().tables, [&](const PlannedTable& table) {
-    return table.entity != entity_.name || session.applier().changed(table.id).is_proven(order_.cohort);
-  });
-}
-
-std::size_t HandoverRunner::changed(StreamSession& session) const {
-  std::size_t keys = 0;
-  for (const auto& table : session.plan().tables) {
-    if (table.entity != entity_.name) continue;
-    const auto& of_table = session.applier().changed(table.id);
-    keys += of_table.is_whole(order_.cohort) ? kRecheckedInPauseMax + 1 : of_table.size_of(order_.cohort);
-  }
-  return keys;
-}
-
-TouchedKeys::Keys HandoverRunner::take_changed(StreamSession& session) const {
-  TouchedKeys::Keys keys;
-  for (const auto& table : session.plan().tables) {
-    if (table.entity != entity_.name) continue;
-    auto& changed = session.applier().changed(table.id);
-    bool is_whole = changed.is_whole(order_.cohort);
-    auto taken = changed.take(order_.cohort);
-    for (const auto& record : given_up_)
-      if (record.table == table.id) taken.erase(record.key_tuple);
-    if (is_whole) taken.clear();
-    if (is_whole || !taken.empty()) keys[table.id] = std::move(taken);
-  }
-  return keys;
-}
-
-// What differs was taken out of the keys that are looked at, so nothing is proven any more.
-Task<void> HandoverRunner::compare(StreamSession& session, const TouchedKeys::Keys& keys, bool at_rest) {
-  VerifyReport found;
-  auto ports = to_new_home_.parts().ports;
-  auto source = ports.source_admin();
-  if (at_rest) {
-    ports.snapshot_reader = [this, make = ports.snapshot_reader](Side side) {
-      auto ready = std::move(readers_[side]);
-      return ready ? std::move(ready) : make(side);
-    };
-  }
-  Verifier verifier(parts_.spec, session.plan(), ports, *source, session, parts_.report,
-                    parts_.close_findings, found, 0);
-  verifier.look_only_at(entity_.name, order_.cohort);
-  auto compared =
-      at_rest ? co_await verifier.compare_keys_at_rest(keys) : co_await verifier.compare_keys(keys);
-  if (compared && found.divergence_count == 0) co_return Status{};
-  for (const auto& [table, of_table] : keys) session.applier().changed(table).forget();
-  CO_TRY(std::move(compared));
-  co_return Err(
-      ErrorCode::illegal_transition,
-      "{} written since the last verification {} on the two sides; `oxbow findings` shows them; mend the "
-      "cause and verify again",
-      counted(found.divergence_count, "row", "rows"), found.divergence_count == 1 ? "differs" : "differ");
-}
-
 // While users still write: so that few keys are left for the moment when they wait.
 Task<void> HandoverRunner::recheck_ahead() {
   co_return co_await to_new_home_.visit([this](StreamSession& session) -> Task<void> {
-    if (!is_proven(session)) {
+    if (!recheck_.is_proven(session)) {
       if (new_home_ == Side::legacy) co_return Status{};  // nobody is kept from going back
       co_return Err(
           ErrorCode::illegal_transition,
@@ -440,9 +370,7 @@ Task<void> HandoverRunner::recheck_ahead() {
           "--entity {}`, then advance again",
           scope(), entity_.name);
     }
-    for (int round = 0; round < kRechecksAhead && changed(session) > kRecheckedInPauseMax; ++round)
-      CO_TRY(co_await compare(session, take_changed(session), false));
-    co_return Status{};
+    co_return co_await recheck_.shorten(session, given_up_);
   });
 }
 
@@ -490,19 +418,13 @@ Task<HandoverRunner::Done> HandoverRunner::recheck() {
       if (complete.error().code == ErrorCode::incomplete) incomplete = complete.error().detail;
       if (incomplete) co_return Status{};
     }
-    if (!is_proven(session)) {
+    if (!recheck_.is_proven(session)) {
       if (new_home_ == Side::legacy) co_return Status{};
       co_return Err(ErrorCode::illegal_transition,
                     "too much of {} has changed since it was verified; verify again", scope());
     }
-    auto keys = take_changed(session);
-    // The older version of a row that was refused may still stand on the new home, even as another cohort's.
-    for (const auto& table : session.plan().tables) {
-      if (table.entity != entity_.name || !given_up_.empty()) continue;
-      for (const auto& [key, shown] : session.applier().quarantined(table.id)) keys[table.id].insert(key);
-    }
-    for (const auto& [table, of_table] : keys) report_.keys_rechecked += of_table.size();
-    co_return co_await compare(session, keys, true);
+    report_.keys_rechecked += CO_TRY(co_await recheck_.finish(session, given_up_));
+    co_return Status{};
   }));
   if (incomplete) co_return wait_for(*incomplete);
   co_return Done::yes;

@@ -14,6 +14,7 @@
 #include "flow/handover/handover.hpp"
 #include "model/numbered_column.hpp"
 #include "services/control/handover_order.hpp"
+#include "services/pipeline/handover_recheck.hpp"
 #include "services/pipeline/stream.hpp"
 
 namespace oxbow {
@@ -60,15 +61,10 @@ class HandoverRunner {
   Done wait_for(std::string whom);
 
   Task<void> pair_numbers_ahead();
-  Task<void> connect_ahead();
   Task<void> recheck_ahead();
   Task<void> refuse_quarantined();
   Task<std::vector<QuarantineRecord>> read_waiting();
   Task<void> take_given_up();
-  Task<void> compare(StreamSession& session, const TouchedKeys::Keys& keys, bool at_rest);
-  TouchedKeys::Keys take_changed(StreamSession& session) const;
-  std::size_t changed(StreamSession& session) const;
-  bool is_proven(StreamSession& session) const;
   GuardedEntity guarded(Side side) const;
   std::vector<GuardState> states_on(Side side) const;
   std::string scope() const;
@@ -83,9 +79,9 @@ class HandoverRunner {
   Stream& to_old_home_;
   std::unique_ptr<Guards> old_guards_, new_guards_;
   std::unique_ptr<Sequences> old_numbers_, new_numbers_;
-  std::vector<NumberedColumn> numbers_from_, numbers_to_;         // parallel: which go on where which stop
-  std::map<Side, std::unique_ptr<SnapshotReader>> readers_ = {};  // connected ahead
-  std::optional<std::set<std::string>> awaited_;  // transactions of the moment of the announcement
+  HandoverRecheck recheck_;
+  std::vector<NumberedColumn> numbers_from_, numbers_to_;  // parallel: which go on where which stop
+  std::optional<std::set<std::string>> awaited_;           // transactions of the moment of the announcement
   std::shared_ptr<Marker> marker_;
   std::vector<QuarantineRecord> given_up_;  // of the stream to the new home, with leave to lose them
   std::optional<Error> waits_for_;
