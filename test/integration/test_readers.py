@@ -56,9 +56,21 @@ def reads(migration):
     return {finding["key"]: finding for finding in migration.findings("legacy-read")}
 
 
-def wait_for_reader(migration, key):
-    migration.wait_until(lambda: key in reads(migration), 20, f"{key} was seen")
-    return reads(migration)[key]
+class Seen:
+    """When readers were seen last, so that a test waits for what it has done itself."""
+
+    def __init__(self, migration):
+        self.migration = migration
+        self.at = {key: finding["last_seen"] for key, finding in reads(migration).items()}
+
+    def wait_for(self, key, detail=""):
+        def again():
+            finding = reads(self.migration).get(key)
+            return finding and finding["last_seen"] > self.at.get(key, "") and detail in (finding["detail"] or "") and finding
+        self.migration.wait_until(again, 20, f"{key} was seen")
+        found = again() or reads(self.migration)[key]
+        self.at[key] = found["last_seen"]
+        return found
 
 
 @contextlib.contextmanager
@@ -78,52 +90,53 @@ def test_nobody_is_seen_where_nobody_reads(cut_over):
 
 
 def test_an_open_transaction_of_a_reader_is_named_and_its_literals_are_not(cut_over):
+    seen = Seen(cut_over)
     with session(cut_over, user="report", application_name="nightly report") as reader:
         reader.execute("SELECT text FROM notes WHERE text = 'secret' AND id = 2")
-        seen = wait_for_reader(cut_over, "session: nightly report of report from 127.0.0.1")
-        assert seen["table"] == "public.notes" and seen["owner"] == "team-old"
-        assert "secret" not in str(seen) and "WHERE text = ? AND id = ?" in seen["detail"]
+        found = seen.wait_for("session: nightly report of report from 127.0.0.1")
+        assert found["table"] == "public.notes" and found["owner"] == "team-old"
+        assert "secret" not in str(found) and "WHERE text = ? AND id = ?" in found["detail"]
         assert "nightly report" in retire(cut_over)
-    wait_until_quiet(cut_over)
 
 
 def test_a_reader_too_quick_to_be_seen_is_counted_and_its_statement_known(cut_over):
+    seen = Seen(cut_over)
     with session(cut_over, user="report") as reader:
         reader.execute("SELECT count(*) FROM notes")
-    assert "scan" in wait_for_reader(cut_over, "scan: somebody")["detail"]
-    assert wait_for_reader(cut_over, "statement: role report")["detail"] == "SELECT count(*) FROM notes"
+    seen.wait_for("statement: role report", "SELECT count(*) FROM notes")
+    seen.wait_for("scan: somebody", "scan")
     assert "may still be read on legacy" in retire(cut_over)
-    wait_until_quiet(cut_over)
 
 
 def test_what_was_read_while_nobody_looked_is_known_behind_a_restart(cut_over):
+    seen = Seen(cut_over)
     cut_over.kill()
     with session(cut_over) as reader:
         reader.execute("SELECT * FROM notes_1 WHERE id = 1")
     time.sleep(1)  # a server counts what a session did when it ends
     cut_over.up()
-    assert "1 scan since" in wait_for_reader(cut_over, "scan: somebody")["detail"]
-    wait_until_quiet(cut_over)
+    seen.wait_for("scan: somebody", "scan")
 
 
 def test_a_part_that_came_later_is_looked_at_from_its_beginning(cut_over):
+    seen = Seen(cut_over)
     execute(cut_over.legacy, "CREATE TABLE notes_2 PARTITION OF notes FOR VALUES FROM (100) TO (200)")
     with session(cut_over) as reader:
         reader.execute("SELECT * FROM notes_2")
-    wait_for_reader(cut_over, "scan: somebody")
+    seen.wait_for("scan: somebody")
     with session(cut_over) as writer, pytest.raises(psycopg2.Error) as refused:
         writer.execute("INSERT INTO notes_2 VALUES (150, 'x')")
     assert refused.value.pgcode == "OX001"
-    wait_until_quiet(cut_over)
 
 
 def test_counts_that_the_server_has_lost_are_told(cut_over):
+    seen = Seen(cut_over)
     execute(cut_over.legacy, "SELECT pg_stat_reset()")
-    assert "lost its counts" in wait_for_reader(cut_over, "lost-count: perhaps somebody")["sentence"]
-    wait_until_quiet(cut_over)
+    assert "lost its counts" in seen.wait_for("lost-count: perhaps somebody")["sentence"]
 
 
 def test_slots_views_and_foreign_tables_are_readers_as_long_as_they_are_there(cut_over):
+    seen = Seen(cut_over)
     execute(cut_over.legacy, "SELECT pg_create_logical_replication_slot('bi', 'test_decoding')")
     execute(cut_over.legacy, "CREATE VIEW old_notes AS SELECT * FROM notes")
     execute(cut_over.new, "CREATE EXTENSION postgres_fdw; CREATE SERVER old FOREIGN DATA WRAPPER postgres_fdw;"
@@ -131,19 +144,18 @@ def test_slots_views_and_foreign_tables_are_readers_as_long_as_they_are_there(cu
                           "OPTIONS (schema_name 'public', table_name 'notes')")
     for key in ("slot: replication slot bi", "view: view public.old_notes",
                 "foreign-table: foreign table public.legacy_notes"):
-        wait_for_reader(cut_over, key)
-    time.sleep(6)
-    assert len(reads(cut_over)) == 3, "they are seen again and again"
+        seen.wait_for(key)
+        seen.wait_for(key)  # again and again
     execute(cut_over.legacy, "SELECT pg_drop_replication_slot('bi')")
     execute(cut_over.legacy, "DROP VIEW old_notes")
     execute(cut_over.new, "DROP SERVER old CASCADE")
-    wait_until_quiet(cut_over)
 
 
 def test_a_retirement_is_recorded_with_the_last_readers_once_all_is_quiet(cut_over):
+    seen = Seen(cut_over)
     with session(cut_over, user="report", application_name="the last one") as reader:
         reader.execute("SELECT text FROM notes")
-        wait_for_reader(cut_over, "session: the last one of report from 127.0.0.1")
+        seen.wait_for("session: the last one of report from 127.0.0.1")
     assert cut_over.oxbow("retire", "note", check=False).returncode != 0
     wait_until_quiet(cut_over)
     assert "nobody looks for their readers any more" in retire(cut_over, "--dry-run")
