@@ -284,6 +284,20 @@ def test_who_may_mirror_is_told_what_a_handover_needs_beyond_that(one_sided_role
     assert "may not write public.customers" not in said
 
 
+def test_a_handover_without_them_is_refused_before_anything_is_touched(one_sided_role):
+    migration = one_sided_role
+    migration.up().advance("customer")
+    migration.wait_until_backfilled()
+    migration.prove_equal("--entity", "customer")
+    refused = migration.oxbow("advance", "customer", "--to", "new-write", "--wait", check=False)
+    assert refused.returncode != 0
+    for said in ("nothing was changed in either database", "may not read the log", "ALTER ROLE", "may not mark its writes",
+                 "may not write public.visits"):
+        assert said in refused.stderr, refused.stderr
+    for url in (migration.legacy, migration.new):
+        assert execute(url, "SELECT count(*) FROM pg_trigger WHERE tgname LIKE '~oxbow%'") == [(0,)]
+
+
 def test_the_statements_that_are_printed_are_the_ones_that_are_missing(one_sided_role):
     _, said = check(one_sided_role)
     for side, url in (("legacy", one_sided_role.legacy), ("new", one_sided_role.new)):
