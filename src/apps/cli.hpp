@@ -41,6 +41,7 @@ void add_verify_command(Cli& cli);     // verify
 void add_findings_commands(Cli& cli);  // findings, quarantine, why, audit
 void add_route_command(Cli& cli);      // route
 void add_diff_command(Cli& cli);       // diff
+void add_gate_command(Cli& cli);       // gate
 void add_locks_command(Cli& cli);      // locks
 void add_doctor_command(Cli& cli);     // doctor
 void add_meta_commands(Cli& cli);      // help, completion, version

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "adapters/http/http_client.hpp"
+#include "runtime/real_clock.hpp"
 
 namespace oxbow {
 namespace {
@@ -14,6 +15,8 @@ namespace {
 namespace json = boost::json;
 
 constexpr Duration kAnswerWithin = std::chrono::seconds(30);
+constexpr Duration kDiesWithin =
+    std::chrono::milliseconds(200);  // until then its socket may still take questions
 
 std::string who_asks() {
   if (const char* user = std::getenv("SUDO_USER")) return user;
@@ -39,15 +42,30 @@ Result<std::string> body_of(Result<HttpResponse> response) {
 
 }  // namespace
 
+// Whoever asks an oxbow that dies just then learns from a second question that none runs.
 Result<std::string> DaemonClient::get(const std::string& what,
                                       std::map<std::string, std::string> query) const {
-  return body_of(http_call(socket_path_, {"GET", "/v1/" + what, std::move(query), ""}, kAnswerWithin));
+  HttpRequest request{"GET", "/v1/" + what, std::move(query), ""};
+  auto answer = http_call(socket_path_, request, kAnswerWithin);
+  auto give_up_at = monotonic_now() + kDiesWithin;
+  while (!answer && answer.error().code == ErrorCode::connection_lost && monotonic_now() < give_up_at)
+    answer = http_call(socket_path_, request, kAnswerWithin);
+  return body_of(std::move(answer));
 }
 
+// An order is never sent twice.
 Result<std::string> DaemonClient::post(const std::string& operation, json::object fields) const {
   fields["who"] = who_asks();
-  return body_of(
-      http_call(socket_path_, {"POST", "/v1/" + operation, {}, json::serialize(fields)}, kAnswerWithin));
+  auto answer =
+      http_call(socket_path_, {"POST", "/v1/" + operation, {}, json::serialize(fields)}, kAnswerWithin);
+  if (!answer && answer.error().code == ErrorCode::connection_lost) {
+    auto alive = get("ready");
+    if (!alive && alive.error().code == ErrorCode::not_running)
+      return Err(ErrorCode::not_running,
+                 "it ended before it answered; {}. `oxbow audit` then shows whether the order counts",
+                 alive.error().detail);
+  }
+  return body_of(std::move(answer));
 }
 
 }  // namespace oxbow

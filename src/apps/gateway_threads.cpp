@@ -11,12 +11,11 @@
 
 #include "adapters/net/net.hpp"
 #include "base/log.hpp"
-#include "core/lifecycle/adoption.hpp"
-#include "core/lifecycle/machine.hpp"
 #include "core/routing/moved_users.hpp"
 #include "core/spec/http_address.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/task_group.hpp"
+#include "runtime/thread_priority.hpp"
 
 namespace oxbow {
 
@@ -51,13 +50,17 @@ struct Line {
   GatewayParts::Line lend() { return {context.get_executor(), *dialer}; }
 };
 
+std::chrono::year_month_day today() {
+  return std::chrono::floor<std::chrono::days>(wall_now());
+}
+
 }  // namespace
 
 struct GatewayThreads::Impl {
   explicit Impl(const Spec& of) : spec(of) {}
 
   Status compile(const Spec& from, const KeyKinds& kinds) {
-    routes = TRY(compile_routes(from, kinds, std::chrono::floor<std::chrono::days>(wall_now())));
+    routes = TRY(compile_routes(from, kinds, today()));
     key_kinds = kinds;
     return {};
   }
@@ -120,6 +123,7 @@ Result<std::unique_ptr<GatewayThreads>> GatewayThreads::open(const Spec& spec, E
 }
 
 void GatewayThreads::start() {
+  asio::post(impl_->shadows.context, let_others_go_first);
   impl_->shadows.start(impl_->gateway->run_shadows());
   impl_->users.start(impl_->gateway->run());
 }
@@ -132,23 +136,21 @@ void GatewayThreads::publish(const Lifecycle& lifecycle, const DataFacts& facts)
   impl_->gateway->publish(impl_->routing(lifecycle, facts));
 }
 
-Status GatewayThreads::take_over(const Spec& spec, const Lifecycle& lifecycle, const DataFacts& facts) {
-  if (!spec.gateway)
-    return Err(ErrorCode::illegal_transition,
-               "it has no `gateway` any more; that counts from the next start");
-  // What the next start would refuse is said now, while the one before still serves.
-  TRY(decide(lifecycle, {"oxbow", "", AdoptSpec{spec.hash, adopted_cohorts(spec)}}, wall_now()));
-  if (auto change = first_change(adopted_cohorts(impl_->spec), adopted_cohorts(spec)))
-    return Err(ErrorCode::illegal_transition, "{}; that counts from the next start", *change);
+Result<GatewayThreads::Prepared> GatewayThreads::prepare(const Spec& spec, const DataFacts& facts) {
+  return Prepared{TRY(compile_routes(spec, facts.key_kinds, today())), facts.key_kinds};
+}
+
+void GatewayThreads::take_over(const Spec& spec, Prepared prepared, const Lifecycle& lifecycle,
+                               const DataFacts& facts) {
   auto before = impl_->routing(lifecycle, facts);
-  TRY(impl_->compile(spec, facts.key_kinds));
   impl_->spec = spec;
+  impl_->routes = std::move(prepared.routes);
+  impl_->key_kinds = std::move(prepared.key_kinds);  // publish() makes them anew for others
   auto after = impl_->routing(lifecycle, facts);
   for (const auto& moved :
        moved_users(before->routes->table, before->state, after->routes->table, after->state))
     log_warn("the changed spec moves users: {}", moved);
   publish(lifecycle, facts);
-  return {};
 }
 
 void GatewayThreads::reopen_access_log() {

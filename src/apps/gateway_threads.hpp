@@ -24,9 +24,17 @@ class GatewayThreads {
   // Requests are decided by these states from now on.
   void publish(const Lifecycle& lifecycle, const DataFacts& facts);
 
-  // Routes, read classes and rules of another spec of the same migration, from the next request on.
-  // `illegal_transition` if its cohorts are others, because keys would move.
-  Status take_over(const Spec& spec, const Lifecycle& lifecycle, const DataFacts& facts);
+  // Routes, read classes, rules and cohorts of another spec of the same migration, ready to be taken over, so
+  // that nothing can be wrong with them then. `spec_invalid` if a rule makes no sense.
+  struct Prepared {
+    std::shared_ptr<const Routes> routes;
+    KeyKinds key_kinds;  // that they were made with
+  };
+  static Result<Prepared> prepare(const Spec& spec, const DataFacts& facts);
+
+  // Requests are decided by `spec` and these states from now on, a request that came before as well if it is
+  // not decided yet. REQUIRES: prepare() made `prepared` of `spec`; cohorts that differ are in `legacy`
+  void take_over(const Spec& spec, Prepared prepared, const Lifecycle& lifecycle, const DataFacts& facts);
 
   // The access log goes on in the file that has its name now. Any thread.
   void reopen_access_log();

@@ -41,6 +41,7 @@ std::string since(const json::value& session) {
 }
 
 std::string activity_of(const json::value& session) {
+  if (session.at("age_seconds").is_null()) return "?";  // and so would be its state
   return session.at("idle_in_transaction").as_bool() ? "idle in transaction" : "at work";
 }
 
@@ -71,12 +72,13 @@ std::string writers_grid(const json::array& writers, Paint paint) {
   for (const auto& writer : writers) {
     std::vector<std::string> handovers;
     for (const auto& handover : writer.at("waited_for_by").as_array())
-      handovers.push_back(fmt::format("the handover of {}", text(handover)));
+      handovers.push_back(fmt::format("the handover of {}{}", text(handover),
+                                      writer.at("keeps_guards_off").as_bool() ? ", to put guards on" : ""));
     auto activity = activity_of(writer);
     grid.add({{who_is(writer)},
               {text(writer.at("side"))},
               {since(writer)},
-              {activity, activity == "at work" ? Tint::none : Tint::warning},
+              {activity, activity == "idle in transaction" ? Tint::warning : Tint::none},
               {wrote_in(writer)},
               {fmt::format("{}", fmt::join(handovers, ", ")), Tint::warning}});
   }
@@ -92,14 +94,18 @@ std::string locks_page(const json::value& locks, Paint paint) {
                          ? "no guard stands on either side: before the first handover of an entity "
                            "everybody may write\n"
                          : guards_grid(guards, paint);
-  if (!guards.empty())
-    page += writers.empty() ? "nobody writes tables that are guarded\n" : "\n" + writers_grid(writers, paint);
-  for (const auto& wait : locks.at("waits").as_array())
-    page += fmt::format("{}: oxbow waits for {}, {} since {}\n", text(wait.at("side")), who_is(wait),
-                        activity_of(wait), since(wait));
+  if (!writers.empty()) page += "\n" + writers_grid(writers, paint);
+  if (writers.empty() && !guards.empty()) page += "nobody writes tables that are guarded\n";
+  for (const auto& wait : locks.at("waits").as_array()) {
+    auto known =
+        wait.at("age_seconds").is_null() ? "" : fmt::format(", {} since {}", activity_of(wait), since(wait));
+    page += fmt::format("{}: oxbow waits for {}{}\n", text(wait.at("side")), who_is(wait), known);
+  }
   for (const auto& wait : locks.at("blocked").as_array())
     page += paint(Tint::warning, fmt::format("{}: {} waits since {} for {}\n", text(wait.at("side")),
                                              who_is(wait), since(wait), text(wait.at("waits_for"))));
+  for (const auto& sentence : locks.at("unknown").as_array())
+    page += paint(Tint::warning, text(sentence)) + "\n";
   return page;
 }
 

@@ -44,6 +44,7 @@ void add_commands(Cli& cli) {
   add_findings_commands(cli);
   add_route_command(cli);
   add_diff_command(cli);
+  add_gate_command(cli);
   add_locks_command(cli);
   add_doctor_command(cli);
   add_meta_commands(cli);

@@ -16,6 +16,7 @@
 #include "apps/terminal.hpp"
 #include "base/text.hpp"
 #include "core/lifecycle/state.hpp"
+#include "core/sequence/head_room.hpp"
 #include "runtime/sleep.hpp"
 
 namespace oxbow {
@@ -28,9 +29,11 @@ constexpr Duration kAskAgainAfter = std::chrono::milliseconds(100);
 // What the options of an order say. Options that an order does not have stay empty.
 struct Order {
   std::string operation;
-  std::optional<std::string> entity, cohort, to, why;
+  std::optional<std::string> entity, cohort, to, why, seen;
   std::optional<std::uint64_t> rows, bytes, workers, accept_loss;
   bool preview = false;
+  bool withdraw = false;
+  bool off = false, on = false;
   bool dry_run = false;
   bool wait = false;  // until rows are copied, until a handover has ended
 
@@ -47,6 +50,10 @@ struct Order {
     add("bytes_per_second_max", bytes);
     add("workers", workers);
     add("accept_loss", accept_loss);
+    add("seen", seen);
+    if (withdraw) fields["withdraw"] = true;
+    if (off) fields["off"] = true;
+    if (on) fields["on"] = true;
     if (dry_run) fields["dry_run"] = true;
     return fields;
   }
@@ -87,9 +94,11 @@ std::string lost_row_lines(const json::value& row) {
 
 std::string preview_page(const json::value& preview) {
   std::string page;
+  auto unknown = text(preview.at("unknown"));
   for (const auto& cohort : preview.at("cohorts").as_array()) {
     const auto& envelope = cohort.at("envelope");
-    auto reason = text(envelope.at("reason"));
+    bool is_told_below = text(envelope.at("extent")) == "unknown";
+    auto reason = is_told_below ? "" : text(envelope.at("reason"));
     page += fmt::format("{}/{}  {}  envelope {}{}\n", text(cohort.at("entity")), text(cohort.at("cohort")),
                         text(cohort.at("state")), text(envelope.at("extent")),
                         reason.empty() ? "" : ": " + reason);
@@ -97,9 +106,11 @@ std::string preview_page(const json::value& preview) {
   const auto& lag = preview.at("lag_seconds");
   if (!lag.is_null())
     page += fmt::format("lag of the way back: {}\n", human_seconds(lag.to_number<double>()));
-  auto rows = preview.at("rows_lost").to_number<std::uint64_t>();
-  page += rows == 0 ? "no row waits that a rollback would lose\n"
-                    : fmt::format("a rollback would lose {}:\n", counted(rows, "row", "rows"));
+  const auto& shown = preview.at("rows").as_array();
+  if (!preview.at("rows_lost").is_null())
+    page += shown.empty() ? "no row waits that a rollback would lose\n"
+                          : fmt::format("a rollback would lose {}:\n", counted(shown.size(), "row", "rows"));
+  if (!unknown.empty()) page += unknown + "\n";
   std::vector<std::string> left_behind;
   for (const auto& column : preview.at("left_behind").as_array()) left_behind.push_back(text(column));
   if (!left_behind.empty())
@@ -107,8 +118,12 @@ std::string preview_page(const json::value& preview) {
         "what was written on the new side in these columns stays behind, because the spec has no "
         "way back for them: {}\n",
         fmt::join(left_behind, ", "));
-  for (const auto& row : preview.at("rows").as_array()) page += "\n" + lost_row_lines(row);
-  if (auto refusal = text(preview.at("refusal")); !refusal.empty()) page += "\n" + refusal + "\n";
+  for (const auto& row : shown) page += "\n" + lost_row_lines(row);
+  if (auto seen = text(preview.at("seen")); !seen.empty())
+    page += fmt::format("\n`--accept-loss {} --seen {}` gives up these rows, and no others\n", shown.size(),
+                        seen);
+  if (auto refusal = text(preview.at("refusal")); !refusal.empty() && unknown.empty())
+    page += "\n" + refusal + "\n";
   return page;
 }
 
@@ -138,12 +153,10 @@ class OrderRun {
     std::map<std::string, std::string> query{{"entity", *order_.entity}};
     if (order_.cohort) query["cohort"] = *order_.cohort;
     auto answer = TRY(daemon_.get("rollback-preview", std::move(query)));
-    if (settings_.json) {
-      fmt::print("{}\n", answer);
-    } else {
-      fmt::print("{}", preview_page(json::parse(answer)));
-    }
-    return 0;
+    auto preview = json::parse(answer);
+    fmt::print("{}", settings_.json ? answer + "\n" : preview_page(preview));
+    // As the rollback itself would be refused.
+    return preview.at("rows_lost").is_null() ? exit_code(ErrorCode::illegal_transition) : 0;
   }
 
   Result<std::uint64_t> last_number() const {
@@ -192,8 +205,12 @@ class OrderRun {
   Status print_outcome(const std::string& answer) const {
     auto outcome = json::parse(answer);
     auto handovers = TRY(handovers_to_foretell());
+    bool is_rehearsed_advance = order_.dry_run && order_.operation == "advance";
+    Result<Preflight> preflight;
+    if (handovers || is_rehearsed_advance) preflight = ask_both();
     if (settings_.json) {
       if (handovers) outcome.as_object()["forecast"] = handovers->at("forecast");
+      if (handovers && preflight) outcome.as_object()["head_room"] = head_room_values(preflight->head_rooms);
       fmt::print("{}\n", json::serialize(outcome));
       return {};
     }
@@ -212,11 +229,32 @@ class OrderRun {
       fmt::print("{}\n", text(line));
     }
     if (handovers) print_forecast(handovers->at("forecast"));
-    if (order_.dry_run && order_.operation == "advance") {
+    if (handovers) print_head_rooms(preflight);
+    if (is_rehearsed_advance) {
       print_load();
-      print_set_up();
+      print_set_up(preflight);
     }
     return {};
+  }
+
+  static void print_head_rooms(const Result<Preflight>& preflight) {
+    if (!preflight)
+      return fmt::print("for how many handovers there are numbers is not known: {}\n",
+                        to_string(preflight.error()));
+    for (const auto& room : preflight->head_rooms) {
+      auto line =
+          fmt::format("{}{}", room.sentence,
+                      room.rounds < kRoundsFew ? fmt::format("; {}", kHeadRoomRemedy) : std::string());
+      fmt::print("{}\n", tinted(room.rounds < kRoundsFew ? Tint::warning : Tint::none, line));
+    }
+  }
+
+  // What both databases say, of the entity alone where one side has numbers for its rows.
+  Result<Preflight> ask_both() const {
+    auto spec = TRY(load_spec(settings_));
+    auto preflight = TRY(ask_databases(settings_, spec));
+    std::erase_if(preflight.head_rooms, [&](const HeadRoom& room) { return room.entity != order_.entity; });
+    return preflight;
   }
 
   // What was measured, if the rehearsal is one of a handover.
@@ -264,9 +302,7 @@ class OrderRun {
   }
 
   // What stands on the legacy side already is not set up again.
-  void print_set_up() const {
-    auto spec = load_spec(settings_);
-    auto preflight = spec ? ask_databases(settings_, *spec) : std::unexpected(spec.error());
+  static void print_set_up(const Result<Preflight>& preflight) {
     if (!preflight)
       return fmt::print("what changes on the legacy side is not known: {}\n", to_string(preflight.error()));
     if (!preflight->plan)
@@ -473,11 +509,14 @@ void add_order_commands(Cli& cli) {
                      "wait until a handover has ended; Ctrl-C ends the waiting only");
   rollback->add_flag("--preview", rollback_order->preview,
                      "show what would be lost, by row and field, and do nothing");
+  auto* accept_loss = rollback->add_option(
+      "--accept-loss", rollback_order->accept_loss,
+      "go back although so many rows are lost, exactly as --preview counts them; needs --seen, but for 0");
+  accept_loss->type_name("N")->check(check_count);
   rollback
-      ->add_option("--accept-loss", rollback_order->accept_loss,
-                   "go back although so many rows are lost, exactly as --preview counts them")
-      ->type_name("N")
-      ->check(check_count);
+      ->add_option("--seen", rollback_order->seen, "which rows these are: what --preview prints below them")
+      ->type_name("DIGEST")
+      ->needs(accept_loss);
   add_order(cli, "halt",
             "stop the whole migration at once, until `oxbow resume`: nothing is copied, applied, compared or "
             "advanced");
@@ -486,6 +525,21 @@ void add_order_commands(Cli& cli) {
       cli, "retire",
       "record that nobody reads the legacy tables of an entity any more; refused while anybody does");
   retire->add_option("ENTITY", retire_order->entity, "the entity, as the spec names it")->required();
+
+  auto [forward, forward_order] = add_order(cli, "forward-fix",
+                                            "decide that a cohort on the new side does not go back: a "
+                                            "rollback is refused, and what is wrong is mended there");
+  forward->add_option("ENTITY", forward_order->entity, "the entity, as the spec names it")->required();
+  forward->add_option("--cohort", forward_order->cohort,
+                      "one of its cohorts (default: all that are at home there)");
+  forward->add_flag("--withdraw", forward_order->withdraw, "take the decision back");
+
+  auto [shadow, shadow_order] = add_order(
+      cli, "shadow", "keep the shadows of an entity's requests away, at once, or let them come again");
+  shadow->add_option("ENTITY", shadow_order->entity, "the entity, as the spec names it")->required();
+  auto* off = shadow->add_flag("--off", shadow_order->off,
+                               "no request has a shadow; each is counted as not compared");
+  shadow->add_flag("--on", shadow_order->on, "as the spec says")->excludes(off);
 
   auto [pause, pause_order] = add_order(cli, "pause", "hold the backfill; changes are still applied");
   pause->add_option("ENTITY", pause_order->entity, "one entity (default: all)");

@@ -10,6 +10,7 @@
 #include "apps/blocking.hpp"
 #include "apps/terminal.hpp"
 #include "base/text.hpp"
+#include "core/sequence/head_room.hpp"
 #include "core/sequence/number_pairs.hpp"
 #include "core/spec/preflight_disk.hpp"
 #include "core/spec/preflight_handover.hpp"
@@ -88,28 +89,38 @@ Task<std::vector<PreflightItem>> check_rows_together(const Spec& spec, const Pre
   co_return co_await check_constraints(questions_on_constraints(tables), *counter, show);
 }
 
+struct Numbers {
+  std::vector<PreflightItem> items;
+  std::vector<HeadRoom> head_rooms;
+};
+
 // Numbers of rows that are to come, of each column that keeps its numbers on the other side.
-Task<std::vector<PreflightItem>> check_numbers(const Spec& spec, const Plan& plan) {
+Task<Numbers> check_numbers(const Spec& spec, const Plan& plan) {
   auto legacy = postgres::make_sequences(spec.legacy.database, spec.migration);
   auto new_side = postgres::make_sequences(spec.new_side.database, spec.migration);
   auto of_legacy = co_await legacy->read(plan.source_tables());
   auto of_new = co_await new_side->read(plan.target_tables());
-  std::vector<PreflightItem> items;
+  Numbers numbers;
   for (auto [side, read] : {std::pair(Side::legacy, &of_legacy), std::pair(Side::new_side, &of_new)}) {
     if (*read) continue;
     if (read->error().code != ErrorCode::access_denied)
       co_return std::unexpected(on_side(side, read->error()));
-    items.push_back({Verdict::unknown,
-                     side,
-                     "where the numbers of its rows stand is not known: " + read->error().detail,
-                     {},
-                     {}});
+    numbers.items.push_back({Verdict::unknown,
+                             side,
+                             "where the numbers of its rows stand is not known: " + read->error().detail,
+                             {},
+                             {}});
   }
-  if (!items.empty()) co_return items;
-  for (const auto& table : plan.tables)
-    std::ranges::move(judge_numbers(pair_numbers(table.mapping, *of_legacy, *of_new)),
-                      std::back_inserter(items));
-  co_return items;
+  if (!numbers.items.empty()) co_return numbers;
+  for (const auto& table : plan.tables) {
+    auto pairs = pair_numbers(table.mapping, *of_legacy, *of_new);
+    std::ranges::move(judge_numbers(pairs), std::back_inserter(numbers.items));
+    for (const auto& pair : pairs)
+      if (pair.legacy && pair.new_side)
+        numbers.head_rooms.push_back({table.entity, rounds_left(*pair.legacy, *pair.new_side),
+                                      head_room_sentence(*pair.legacy, *pair.new_side)});
+  }
+  co_return numbers;
 }
 
 Tint tint_of(Verdict verdict) {
@@ -176,9 +187,11 @@ Result<Preflight> ask_databases(const Settings& settings, const Spec& spec) {
         preflight.items.push_back(std::move(item));
     }
   }
-  if (preflight.plan)
-    for (auto& item : TRY(run_blocking(check_numbers(spec, *preflight.plan))))
-      preflight.items.push_back(std::move(item));
+  if (preflight.plan) {
+    auto numbers = TRY(run_blocking(check_numbers(spec, *preflight.plan)));
+    std::ranges::move(numbers.items, std::back_inserter(preflight.items));
+    preflight.head_rooms = std::move(numbers.head_rooms);
+  }
   preflight.mistakes = std::move(attempt.mistakes);
   return preflight;
 }
@@ -203,6 +216,13 @@ std::string item_lines(const PreflightItem& item, const std::string& spec_path) 
   return lines;
 }
 
+boost::json::array head_room_values(const std::vector<HeadRoom>& head_rooms) {
+  boost::json::array values;
+  for (const auto& room : head_rooms)
+    values.push_back({{"entity", room.entity}, {"rounds", room.rounds}, {"sentence", room.sentence}});
+  return values;
+}
+
 std::string to_json(const Preflight& preflight) {
   namespace json = boost::json;
   json::array items;
@@ -221,7 +241,9 @@ std::string to_json(const Preflight& preflight) {
                         {"sentence", mistake.sentence},
                         {"nearest", mistake.nearest}});
   }
-  return json::serialize(json::value{{"items", std::move(items)}, {"mistakes", std::move(mistakes)}});
+  return json::serialize(json::value{{"items", std::move(items)},
+                                     {"mistakes", std::move(mistakes)},
+                                     {"head_room", head_room_values(preflight.head_rooms)}});
 }
 
 }  // namespace oxbow

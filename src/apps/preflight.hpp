@@ -1,6 +1,7 @@
 // Asks both databases whether a migration can run on them, for `check --connect` and `doctor`.
 #pragma once
 
+#include <boost/json/array.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,13 +15,21 @@
 
 namespace oxbow {
 
+// How far the numbers of one column that is numbered on both sides reach.
+struct HeadRoom {
+  std::string entity;
+  std::uint64_t rounds = 0;  // handovers there and back
+  std::string sentence;
+};
+
 struct Preflight {
   Catalog legacy;
   Catalog new_side;
   std::vector<PreflightItem> items;  // legacy first, then what concerns both
   std::optional<Plan> plan;          // none if there are mistakes
   std::vector<Mistake> mistakes;     // of the spec, seen from both databases
-  bool has_begun = false;            // a cohort has left `legacy`
+  std::vector<HeadRoom> head_rooms;
+  bool has_begun = false;  // a cohort has left `legacy`
 
   std::size_t count(PreflightItem::Verdict verdict) const;
   std::size_t refusals() const { return count(PreflightItem::Verdict::refusal); }
@@ -44,6 +53,7 @@ Error on_side(Side side, const Error& error);
 Result<Preflight> ask_databases(const Settings& settings, const Spec& spec);
 
 std::string item_lines(const PreflightItem& item, const std::string& spec_path);
+boost::json::array head_room_values(const std::vector<HeadRoom>& head_rooms);
 std::string to_json(const Preflight& preflight);
 
 }  // namespace oxbow

@@ -10,6 +10,7 @@
 #include "apps/blocking.hpp"
 #include "apps/cli.hpp"
 #include "apps/daemon_client.hpp"
+#include "apps/journal_on_disk.hpp"
 #include "apps/load_spec.hpp"
 #include "core/routing/body_key_scanner.hpp"
 #include "core/routing/explain.hpp"
@@ -29,6 +30,11 @@ struct KnownStates {
 // States go by name, so that also a spec that was changed since the start can be asked about.
 RoutingState states_of(const json::value& status, const RouteTable& table) {
   auto states = all_in(State::legacy, table);
+  auto has_none = [&](std::string_view entity) {
+    return std::ranges::any_of(status.at("shadows_kept_away").as_array(), [&](const json::value& each) {
+      return each.at("entity").as_string() == entity;
+    });
+  };
   for (const auto& value : status.at("cohorts").as_array()) {
     for (std::size_t i = 0; i < table.entities().size(); ++i) {
       const auto& entity = table.entities()[i];
@@ -39,11 +45,30 @@ RoutingState states_of(const json::value& status, const RouteTable& table) {
         states.cohorts[i][j] = {
             .state = parse_state(std::string_view(value.at("state").as_string())).value_or(State::legacy),
             .proven = !proof.is_null() && proof.at("result").as_string() == name(VerifyState::equal),
-            .copied = value.at("copied").as_bool()};
+            .copied = value.at("copied").as_bool(),
+            .shadows_kept_away = has_none(entity.name)};
       }
     }
   }
   return states;
+}
+
+// What a gateway that starts now would decide by. That rows are copied is not in the journal; where both
+// sides were compared, they are.
+RoutingState states_of(const Lifecycle& lifecycle, const Spec& spec) {
+  DataFacts facts;
+  for (const auto& entity : spec.entities) {
+    for (std::uint32_t i = 0; i < entity.cohorts.size(); ++i) {
+      auto life = lifecycle.cohorts.find({entity.name, entity.cohorts[i].name});
+      if (life == lifecycle.cohorts.end()) continue;
+      const auto& proof = life->second.proof;
+      bool was_compared =
+          proof && (proof->result == VerifyState::equal || proof->result == VerifyState::differs);
+      if (was_compared) facts.copied[entity.name].insert(CohortId(i));
+      if (changes_hands(life->second)) facts.held[entity.name].insert(CohortId(i));
+    }
+  }
+  return routing_state(spec, lifecycle, facts, 0);
 }
 
 // Of the spec whose routes are in force; without a gateway none are, and the one of the start counts.
@@ -85,7 +110,7 @@ struct RouteCommand {
     auto spec = TRY(load_spec(settings));
     auto status = TRY(status_of_running());
     auto table = RouteTable::compile(spec, status ? kinds_of(*status) : ask_database(spec));
-    auto known = known_states(table, status);
+    auto known = known_states(spec, table, status);
     auto match = table.match(head);
     std::string buffer;
     auto key = match.route ? find_key(table, match, head, buffer) : RequestKey();
@@ -147,11 +172,24 @@ struct RouteCommand {
     return json::parse(TRY(std::move(answer)));
   }
 
-  KnownStates known_states(const RouteTable& table, const std::optional<json::value>& status) const {
+  KnownStates known_states(const Spec& spec, const RouteTable& table,
+                           const std::optional<json::value>& status) const {
     if (state_of)
       return {all_in(*parse_state(*state_of), table), fmt::format("every cohort in {}, as asked", *state_of)};
-    if (!status) return {all_in(State::legacy, table), "every cohort in legacy, because no oxbow runs"};
-    return {states_of(*status, table), "those of the running oxbow"};
+    if (status) return {states_of(*status, table), "those of the running oxbow"};
+    auto lifecycle = lifecycle_on_disk(settings);
+    if (!lifecycle)
+      return {
+          all_in(State::legacy, table),
+          fmt::format("NOT KNOWN, because no oxbow runs and its journal cannot be read ({}); every cohort is "
+                      "taken to be in legacy",
+                      to_string(lifecycle.error()))};
+    if (!*lifecycle)
+      return {all_in(State::legacy, table),
+              fmt::format("every cohort in legacy, because no oxbow runs, and there is no journal {}",
+                          settings.store_path())};
+    return {states_of(**lifecycle, spec),
+            fmt::format("those of the journal {}, because no oxbow runs", settings.store_path())};
   }
 
   static void print_json(const RouteTable& table, const RequestKey& key, const Decision& decision,
@@ -191,8 +229,9 @@ void add_route_command(Cli& cli) {
       ->type_name("FIELD")
       ->allow_extra_args(false);
   app->add_option("--body", route->body, "the request's body, for a key that is there")->type_name("TEXT");
-  app->add_option("--state-of", route->state_of,
-                  "as if every cohort were in this state (default: as the running oxbow says, else legacy)")
+  app->add_option(
+         "--state-of", route->state_of,
+         "as if every cohort were in this state (default: as the running oxbow says, else the journal)")
       ->type_name("STATE")
       ->check(check_state);
 }

@@ -123,6 +123,7 @@ struct CheckCommand {
                    way_back(column), column.why.empty() ? "" : "; ", column.why);
       }
     }
+    for (const auto& room : preflight.head_rooms) fmt::print("{}\n", room.sentence);
     fmt::print("{}\n", set_up_sentences(*preflight.plan).back());
     auto unknown = preflight.count(PreflightItem::Verdict::unknown);
     if (unknown == 0) {

@@ -50,7 +50,13 @@ std::string heading(const json::value& status) {
     line += tinted(Tint::bad, fmt::format("  HALTED since {}{}{}", seconds_only(halted.at("at")),
                                           why.empty() ? "" : ": ", why));
   }
-  return line + "\n";
+  line += "\n";
+  for (const auto& away : status.at("shadows_kept_away").as_array())
+    line += tinted(Tint::warning,
+                   fmt::format("requests of {0} have no shadow since {1}: `oxbow shadow {0} --on` ends that",
+                               text(away.at("entity")), seconds_only(away.at("since")))) +
+            "\n";
+  return line;
 }
 
 Cell proof_cell(const json::value& proof) {
@@ -79,10 +85,12 @@ Cell envelope_cell(const json::value& cohort) {
 }
 
 // Why an envelope is not full, by its first rows, and when it ends.
-std::string way_back_lines(std::string_view scope, const json::value& way_back) {
+std::string way_back_lines(std::string_view scope, const json::value& cohort) {
   std::string lines;
+  const auto& way_back = cohort.at("way_back");
   auto extent = text(way_back.at("extent"));
-  if (extent == "partial" || extent == "unknown")
+  bool ended_before = extent == "forward-only" && text(cohort.at("state")) != "fully-cutover";
+  if (extent == "partial" || extent == "unknown" || ended_before)
     lines += tinted(Tint::warning, fmt::format("{}: {}", scope, text(way_back.at("reason")))) + "\n";
   const auto& rows = way_back.at("rows").as_array();
   for (std::size_t i = 0; i < std::min(rows.size(), kRowsAtStakeShown); ++i)
@@ -131,15 +139,24 @@ std::string cohorts(const json::value& status) {
               {std::to_string(number(cohort.at("epoch")))},
               envelope_cell(cohort),
               proof_cell(cohort.at("proof"))});
-    troubles += way_back_lines(scope, cohort.at("way_back"));
+    troubles += way_back_lines(scope, cohort);
+    for (const auto& override : cohort.at("gate_overrides").as_array())
+      troubles += tinted(Tint::warning,
+                         fmt::format("{}: the gate to {} is OVERRIDDEN {}", scope, text(override.at("to")),
+                                     visible(text(override.at("sentence"))))) +
+                  "\n";
     if (auto wait = text(cohort.at("waits_for")); !wait.empty())
       troubles += tinted(Tint::warning, fmt::format("{}: {}", scope, wait)) + "\n";
-    for (const auto* field : {"problem", "last_failure"}) {
-      const auto& error = cohort.at(field);
-      if (error.is_null()) continue;
-      auto line = fmt::format("{}: {}: {}", scope, text(error.at("sentence")), text(error.at("detail")));
+    auto add_trouble = [&](const json::value& error, std::string_view when) {
+      if (error.is_null()) return;
+      auto line =
+          fmt::format("{}: {}{}: {}", scope, when, text(error.at("sentence")), text(error.at("detail")));
       troubles += tinted(Tint::bad, line) + "\n";
-    }
+    };
+    add_trouble(cohort.at("problem"), "");
+    const auto& failure = cohort.at("last_failure");
+    if (!failure.is_null())
+      add_trouble(failure, fmt::format("given up {} ago: ", human_seconds(real(failure.at("age_seconds")))));
   }
   return grid.to_string(Paint::for_stdout()) + troubles;
 }

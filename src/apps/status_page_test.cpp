@@ -15,10 +15,11 @@ using testing::Not;
 json::value status_with(std::string_view phase) {
   auto status = json::parse(R"({
     "migration": "payments", "now": "2026-01-01T00:00:00Z", "findings_open": 0, "halted": null,
+    "shadows_kept_away": [],
     "cohorts": [{"entity": "payment", "cohort": "pilot", "state": "new-write", "moving_to": null,
       "waits_for": null, "authority": "new", "epoch": 2, "paused": false, "proof": null,
       "envelope": "partial",
-      "problem": null, "last_failure": null,
+      "gate_overrides": [], "problem": null, "last_failure": null,
       "way_back": {"extent": "partial", "reason": "1 row of the new side", "rows_count": 1,
                    "rows": [{"table": "ledger.payment", "key": "id=7", "reason": "no value for refunded"}],
                    "expires_at": "2027-02-02T00:00:00Z", "expires_by": "the deadline of the spec"}}],
@@ -57,6 +58,34 @@ TEST(StatusPage, AnEnvelopeNamesItsRowsAndItsEnd) {
                             "the way back ends 2027-02-02T00:00:00Z, by the deadline of the spec",
                             "NOT READY to go back: the stream back has not moved for 7 s"})
     EXPECT_THAT(page, HasSubstr(words));
+}
+
+TEST(StatusPage, AWayBackThatEndedBeforeTheCutoverSaysWhy) {
+  auto status = status_with("following");
+  auto& cohort = status.at("cohorts").at(0);
+  cohort.at("way_back").at("extent") = "forward-only";
+  cohort.at("way_back").at("reason") = "its deadline is over";
+  EXPECT_THAT(status_page(status), HasSubstr("payment/pilot: its deadline is over"));
+  cohort.at("state") = "fully-cutover";
+  EXPECT_THAT(status_page(status), Not(HasSubstr("its deadline is over")));
+}
+
+TEST(StatusPage, ShadowsThatAreKeptAwayAreToldWithTheWayToEndThat) {
+  auto status = status_with("following");
+  EXPECT_THAT(status_page(status), Not(HasSubstr("shadow")));
+  status.at("shadows_kept_away") =
+      json::parse(R"([{"entity": "payment", "since": "2026-01-01T00:00:00.123Z"}])");
+  EXPECT_THAT(status_page(status),
+              HasSubstr("requests of payment have no shadow since 2026-01-01T00:00:00Z: `oxbow "
+                        "shadow payment --on` ends that"));
+}
+
+TEST(StatusPage, AFailureSaysWhenItWas) {
+  auto status = status_with("following");
+  status.at("cohorts").at(0).as_object()["last_failure"] = json::parse(
+      R"({"code": "differs", "sentence": "The two sides differ", "detail": "1 row", "age_seconds": 75.0})");
+  EXPECT_THAT(status_page(status),
+              HasSubstr("payment/pilot: given up 1 min 15 s ago: The two sides differ: 1 row"));
 }
 
 TEST(StatusPage, AVerificationSaysWhatItWaitsFor) {

@@ -2,6 +2,7 @@
 
 #include <csignal>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -22,10 +23,13 @@
 #include "apps/service_watch.hpp"
 #include "apps/spec_watch.hpp"
 #include "base/log.hpp"
+#include "runtime/log_writer.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/task_group.hpp"
 #include "services/control/control_api.hpp"
 #include "services/control/service_findings.hpp"
+#include "services/pipeline/guard_keeper.hpp"
+#include "services/pipeline/known_homes.hpp"
 
 namespace oxbow {
 namespace {
@@ -100,12 +104,9 @@ struct Answers {
   std::optional<Catalog> new_side;
 };
 
-Task<void> ask_legacy(const Spec& spec, bool wants_catalog, Answers& answers) {
+Task<void> ask_legacy(const Spec& spec, Answers& answers) {
   auto source = postgres::make_source_admin(spec.legacy.database, spec.migration);
-  if (wants_catalog)
-    answers.legacy = CO_TRY(co_await source->read_catalog());
-  else
-    CO_TRY(co_await source->read_health());
+  answers.legacy = CO_TRY(co_await source->read_catalog());
   co_return Status{};
 }
 
@@ -122,7 +123,7 @@ Task<void> ask_new_side(const Spec& spec, bool wants_catalog, Answers& answers) 
 Result<DataFacts> refuse_if_unfit(const Spec& spec, SqliteStore& store) {
   bool wants_catalogs = !TRY(has_begun(store));
   Answers answers;
-  TRY(refuse_if_hopeless(Side::legacy, run_blocking(ask_legacy(spec, wants_catalogs, answers))));
+  TRY(refuse_if_hopeless(Side::legacy, run_blocking(ask_legacy(spec, answers))));
   TRY(refuse_if_hopeless(Side::new_side, run_blocking(ask_new_side(spec, wants_catalogs, answers))));
   if (answers.legacy && answers.new_side) TRY(make_plan(spec, *answers.legacy, *answers.new_side));
   DataFacts facts;
@@ -143,6 +144,7 @@ std::unique_ptr<SqliteExemplars> open_exemplars(const Settings& settings) {
 
 // A spec that is not what is in force would come into force unasked with the next start.
 void note_spec(FindingStore& findings, const Spec& spec, const Status& taken) {
+  bool waits = !taken && taken.error().code == ErrorCode::incomplete;
   Status noted;
   if (taken) {
     auto closed =
@@ -154,9 +156,11 @@ void note_spec(FindingStore& findings, const Spec& spec, const Status& taken) {
          .entity = {},
          .table = {},
          .key = spec.file,
-         .sentence = fmt::format("{} was changed and is not taken over, so the one before stays in "
-                                 "force until the next start",
-                                 spec.file),
+         .sentence =
+             fmt::format("{} was changed and is not taken over{}, so the one before stays in "
+                         "force{}",
+                         spec.file, waits ? " yet" : "",
+                         waits ? " until then" : "; the next start reads the file again, so mend it before"),
          .detail = to_string(taken.error()),
          .owner = spec.owners.coexistence},
         wall_now());
@@ -164,9 +168,44 @@ void note_spec(FindingStore& findings, const Spec& spec, const Status& taken) {
   if (!noted) log_warn("a finding about the spec could not be kept: {}", to_string(noted.error()));
 }
 
+// Where a database does not answer, its stream asks again before it begins.
+Status refuse_other_tables(const Spec& spec, const Lifecycle& lifecycle) {
+  for (const auto& entity : spec.entities) {
+    bool any_there = std::ranges::any_of(lifecycle.cohorts, [&](const auto& cohort) {
+      return cohort.first.entity == entity.name && authority(cohort.second.state) == Side::new_side;
+    });
+    for (auto side : {Side::legacy, Side::new_side}) {
+      if (!any_there) continue;
+      const auto& database = side == Side::legacy ? spec.legacy.database : spec.new_side.database;
+      auto changes = run_blocking([&]() -> Task<TableChanges> {
+        auto guards = postgres::make_guards(database, spec.migration, side);
+        co_return co_await guards->compare_tables(entity.name, tables_of_entity(spec, entity.name, side));
+      }());
+      if (!changes) continue;
+      auto contradicts = contradiction(entity, side, *changes);
+      if (contradicts) return Err(ErrorCode::illegal_transition, "{}", *contradicts);
+    }
+  }
+  return {};
+}
+
+// All of it is found good before anything is taken over. The journal comes first: whatever happens between
+// the two, a start takes the file over as a whole.
+Task<void> take_over_spec(ControlService& service, GatewayThreads* gateway, Spec changed) {
+  bool has_gateway = gateway != nullptr;
+  if (has_gateway != changed.gateway.has_value())
+    co_return Err(ErrorCode::illegal_transition, "it has {}; that counts from the next start",
+                  has_gateway ? "no `gateway` any more" : "a `gateway` now");
+  GatewayThreads::Prepared prepared;
+  if (has_gateway) prepared = CO_TRY(GatewayThreads::prepare(changed, service.facts()));
+  CO_TRY(co_await service.take_over(changed));
+  if (has_gateway) gateway->take_over(changed, std::move(prepared), service.lifecycle(), service.facts());
+  co_return Status{};
+}
+
 // Everything that works while oxbow is up. The first part that fails brings all down; what is in the
 // databases and in the journal is enough to go on from.
-Status run(const Settings& settings, const Spec& spec, SqliteStore& store, DataFacts known) {
+Status run(const Settings& settings, Spec& spec, SqliteStore& store, DataFacts known) {
   asio::io_context context(1);
   auto executor = context.get_executor();
   BeatBoard beats;
@@ -182,6 +221,7 @@ Status run(const Settings& settings, const Spec& spec, SqliteStore& store, DataF
   };
   auto service = TRY(ControlService::open(executor, {spec, store, store, *data.plane, wall_now, publish,
                                                      gateway ? &gateway->gateway() : nullptr}));
+  TRY(refuse_other_tables(spec, service->lifecycle()));
   publish(service->lifecycle(), service->facts());
   ControlApi api(*service);
   auto answer = [&api](HttpRequest request) { return api.handle(std::move(request)); };
@@ -195,12 +235,10 @@ Status run(const Settings& settings, const Spec& spec, SqliteStore& store, DataF
   group.spawn(data.run());
   group.spawn(service->run());
   group.spawn(server->run());
+  auto tell = [&](const Status& taken) { note_spec(store, spec, taken); };
+  auto take_over = [&](Spec changed) { return take_over_spec(*service, gateway.get(), std::move(changed)); };
+  group.spawn(watch_spec(settings, spec.hash, take_over, tell));
   if (gateway) {
-    auto take_over = [&](const Spec& changed) {
-      return gateway->take_over(changed, service->lifecycle(), service->facts());
-    };
-    auto tell = [&](const Status& taken) { note_spec(store, spec, taken); };
-    group.spawn(watch_spec(settings, spec.hash, take_over, tell));
     group.spawn(watch_services(
         store, [&gateway, &spec] { return service_findings(gateway->gateway().requests(), spec.owners); }));
   }
@@ -229,6 +267,7 @@ Result<int> up(const Settings& settings) {
   std::signal(SIGXFSZ, SIG_IGN);
   // The store's findings quote rows, which are nobody else's business.
   ::umask(0077);
+  LogWriter log;
   auto spec = TRY(load_spec(settings));
   auto store = TRY(SqliteStore::open(settings.store_path()));
   note_spec(*store, spec, {});

@@ -36,6 +36,7 @@ namespace oxbow {
   X(not_found, "There is no such thing", false, 404, 45)                                               \
   X(differs, "The two sides differ", false, 409, 50)                                                   \
   X(incomplete, "The proof does not cover everything", false, 409, 51)                                 \
+  X(gate_closed, "A gate does not open", false, 409, 52)                                               \
   X(malformed, "Bytes do not follow their format", false, 400, 60)                                     \
   X(internal, "oxbow made a mistake; please report it", false, 500, 70)
 

@@ -1,6 +1,6 @@
 // Lines for the operator on stderr: time, level, sentence. Safe from any thread; a line is written whole.
 // Used by services, adapters and apps; core, flow, protocol and model return what they have to say. The
-// writing itself is in runtime, which has the clock.
+// writing itself is in runtime, which has the clock; while a LogWriter lives there, nobody waits for it.
 #pragma once
 
 #include <fmt/core.h>

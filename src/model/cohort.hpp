@@ -20,6 +20,8 @@ struct CohortTable {
   std::string salt;
   std::vector<std::pair<std::string, CohortId>> named_keys;  // sorted by key
   std::vector<CohortId> by_bucket;                           // kBucketCount entries
+
+  friend bool operator==(const CohortTable&, const CohortTable&) = default;
 };
 
 // Which rows take part: those whose key is in one of `members`.

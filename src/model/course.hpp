@@ -27,6 +27,11 @@ inline std::string stream_name(std::string_view migration, Course course) {
   return std::string(migration) + (course == Course::there ? "" : " back");
 }
 
+// What people call it.
+constexpr std::string_view words_for(Course course) {
+  return course == Course::there ? "stream to the new side" : "stream back to legacy";
+}
+
 // How a beat of the source stands in its log.
 inline std::string beat_prefix(std::string_view stream) {
   return "beat " + std::string(stream) + " ";

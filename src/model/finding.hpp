@@ -19,9 +19,9 @@ enum class FindingKind {
   drift,            // a schema changed
   not_covered,      // a table of the legacy side that no entity names
   rows_unexpected,  // a change met more or fewer rows than it must
-  stream_given_up,  // the source kept too much log for it
+  stream_given_up,  // it cannot go on: its log was released, or a server has forgotten its last transactions
   spec_not_taken,   // the spec's file was changed, and is not what is in force
-  guard_lost,       // a server has forgotten what a guard had been told; it was told again
+  guard_lost,       // a guard is not as it was told to be, or was told what the journal has never heard of
   legacy_read,      // somebody reads, or could read, legacy tables of an entity that was cut over
   service_failing,  // an address of a service has failed several times in a row and has not answered since
 };
@@ -37,6 +37,10 @@ inline constexpr std::array kFindingKindNames = {
 constexpr std::string_view name(FindingKind kind) {
   return kFindingKindNames[static_cast<std::size_t>(kind)];
 }
+
+// Those that say of rows that the two sides do not hold the same.
+inline constexpr std::array kDivergenceKinds = {FindingKind::divergence, FindingKind::rogue_write,
+                                                FindingKind::quarantined_row, FindingKind::rows_unexpected};
 
 struct Finding {
   FindingKind kind;

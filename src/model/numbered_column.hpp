@@ -15,7 +15,7 @@ namespace oxbow {
 struct NumberedColumn {
   TableName table;
   std::string column;
-  std::string sequence;                    // quoted, for SQL
+  std::string sequence;                    // quoted, for SQL; empty: none that is known
   std::int64_t increment = 1;              // not 0
   std::optional<std::int64_t> last_given;  // none: nothing yet
   std::int64_t first = 1;                  // that it gives out where nothing was

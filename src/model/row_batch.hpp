@@ -3,10 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "model/catalog.hpp"
+#include "model/cohort.hpp"
 
 namespace oxbow {
 
@@ -41,6 +43,8 @@ struct RowBatch {
   std::uint64_t rows = 0;
   std::vector<std::size_t> offsets;  // where each tuple begins in `tuples`
   bool missing_allowed = false;      // remove: the rows may belong to cohorts that are not mirrored
+  // Whose rows are not touched, whatever their keys: they count as missing. Null: nobody's.
+  std::shared_ptr<const CohortFilter> spared = nullptr;
 };
 
 // What a batch met. `matched` != rows means that rows were missing (update, remove).

@@ -106,6 +106,8 @@ struct GateSpec {
   std::optional<std::uint64_t> divergence_max;
   std::optional<double> coverage_min_percent;
   std::optional<Duration> lag_max;
+  std::optional<std::uint64_t> lag_bytes_max;
+  std::optional<Duration> in_state_min;
 };
 
 // Lane 0 applies the log; the next ones copy ranges, whatever more workers a spec allows; the last one clears

@@ -22,6 +22,12 @@ struct StreamPosition {
   friend bool operator==(const StreamPosition&, const StreamPosition&) = default;
 };
 
+// The source ends before what its target has applied: a server that came back without its last transactions,
+// whose log goes on from an earlier place. Where it was written over meanwhile, only the beat tells.
+inline bool has_gone_back(const StreamPosition& applied, Lsn log_end, std::uint64_t beat) {
+  return applied.lsn > log_end || applied.beat > beat;
+}
+
 enum class RangePhase { pending, copied, settled };
 
 // What a target remembers of a range, committed with its rows.

@@ -27,6 +27,8 @@ struct StoredFinding {
   std::string ending;  // what settled it; empty while it is open
 };
 
+using FindingNames = std::set<std::pair<std::string, std::string>>;  // table and key
+
 // Open findings. What is not said does not matter.
 struct FindingSelection {
   std::optional<std::uint64_t> id = {};
@@ -35,11 +37,12 @@ struct FindingSelection {
   std::optional<std::string> table = {};
   std::optional<std::string> key = {};
   std::optional<WallTime> seen_before = {};
-  std::set<std::pair<std::string, std::string>> but = {};  // (table, key) of those that still hold
+  FindingNames but = {};  // those that still hold
 };
 
 struct FindingQuery {
   std::optional<FindingKind> kind = {};
+  std::optional<std::string> entity = {};
   bool with_closed = false;
   std::uint64_t skip = 0;
   std::uint64_t limit = 100;

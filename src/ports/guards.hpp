@@ -3,9 +3,11 @@
 // snapshot is too old to see it. One connection.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/error.hpp"
 #include "base/time.hpp"
 #include "model/catalog.hpp"
 #include "model/cohort.hpp"
@@ -31,11 +33,28 @@ struct GuardedEntity {
 
 // A transaction of somebody who writes, or may be about to.
 struct WriterAtWork {
-  std::string transaction;  // tells it from every other one of this server's life
-  std::string who;          // its application and user, or the name of a prepared transaction
-  std::int64_t pid = 0;     // 0: a prepared transaction
-  Duration age{};
+  std::string transaction;           // tells it from every other one of this server's life
+  std::string who;                   // its application and user, or the name of a prepared transaction
+  std::int64_t pid = 0;              // 0: a prepared transaction
+  std::optional<Duration> age;       // none: our role may not see it, nor whether it is idle
   bool idle_in_transaction = false;  // it waits for its client
+};
+
+// A table without all of its guard, or a part of one: somebody may write there who must not.
+struct GuardGap {
+  std::string table;
+  bool came_later = false;  // a part that nobody has guarded yet; else its guard was switched off, or dropped
+  std::optional<Error> open;  // why it is still so
+};
+
+struct GuardsSeen {
+  std::vector<GuardState> states;    // by CohortId; empty where the entity has no guards
+  std::vector<std::string> lost_at;  // tables and parts whose guard was switched off, or dropped
+};
+
+// Tables that a spec has taken into an entity since its guards were put on, and out of it.
+struct TableChanges {
+  std::vector<std::string> taken_in, taken_out;
 };
 
 class Guards {
@@ -46,6 +65,18 @@ class Guards {
   // with its state; a cohort that is new begins with its entry of `initial` (by CohortId). Takes a lock on
   // each table that waits for all who write it, at most 1 s at a time; `timeout` after a minute of tries.
   virtual Task<void> install(GuardedEntity entity, std::vector<GuardState> initial) = 0;
+
+  // What stands, in one look that waits for nobody.
+  virtual Task<GuardsSeen> look(std::string entity, std::vector<TableName> tables) = 0;
+
+  // Closes gaps in the guards of these tables, without waiting for locks: what others hold has to be asked
+  // for again. Of partitions that came since install() each row is guarded by itself, and only TRUNCATE is
+  // not. Returns all that were found. REQUIRES: the entity has guards.
+  enum class Mend { new_parts, all };
+  virtual Task<std::vector<GuardGap>> mend(std::string entity, std::vector<TableName> tables, Mend what) = 0;
+
+  // What of these tables the guards do not know, and the other way round; nothing where the entity has none.
+  virtual Task<TableChanges> compare_tables(std::string entity, std::vector<TableName> tables) = 0;
 
   // By CohortId; empty where the entity has no guards.
   virtual Task<std::vector<GuardState>> read(std::string entity) = 0;

@@ -37,6 +37,7 @@ struct RangeRead {
   KeyRange range;
   std::vector<KeyBound> keys;
   std::optional<CohortFilter> cohorts;
+  std::shared_ptr<const CohortFilter> spared = nullptr;  // of place(): whose rows stay, whatever their keys
 };
 
 // Reads a database at one moment: a REPEATABLE READ, READ ONLY transaction. One connection.

@@ -17,7 +17,7 @@ class Sequences {
   // it.
   virtual Task<std::vector<NumberedColumn>> read(std::vector<TableName> tables) = 0;
 
-  // The same columns as they stand now: quick, because what they are is known.
+  // These columns as they stand now, also those without a sequence: quick, because what they are is known.
   virtual Task<std::vector<NumberedColumn>> read_again(std::vector<NumberedColumn> columns) = 0;
 
   // `next` is what it gives out next. Never goes back: a sequence that is further stays where it is.

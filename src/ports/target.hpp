@@ -57,7 +57,8 @@ class TargetWriter {
 
   // Makes the rows of a selection those that stand in the stage, and changes only what differs. If the table
   // refuses a row, `row_rejected`: nothing of it happened, and find_unplaced() tells all such rows; roll back
-  // then. REQUIRES: a selection of a table with a key names it.
+  // then. A key that a row has which is spared is refused. REQUIRES: a selection of a table with a key names
+  // it.
   virtual Task<void> place(const TargetTable& table, RangeRead rows) = 0;
   virtual Task<std::vector<UnplacedRow>> find_unplaced(const TargetTable& table, RangeRead rows) = 0;
 

@@ -1,10 +1,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "runtime/channel.hpp"
@@ -12,6 +14,7 @@
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
 #include "runtime/task_group.hpp"
+#include "runtime/thread_priority.hpp"
 
 namespace oxbow {
 namespace {
@@ -228,6 +231,16 @@ TEST(RealClock, MovesForward) {
   auto before = monotonic_now();
   EXPECT_GE(monotonic_now(), before);
   EXPECT_GT(wall_now(), WallTime(std::chrono::sys_days{std::chrono::year(2024) / 1 / 1}));
+}
+
+TEST(ThreadPriority, OnlyTheThreadThatAsksForItGoesBehindOthers) {
+  int of_thread = 0;
+  std::thread([&] {
+    let_others_go_first();
+    of_thread = ::sched_getscheduler(0);
+  }).join();
+  EXPECT_EQ(of_thread, SCHED_BATCH);
+  EXPECT_EQ(::sched_getscheduler(0), SCHED_OTHER);
 }
 
 }  // namespace

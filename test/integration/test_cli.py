@@ -50,7 +50,7 @@ def run(*arguments, **options):
 
 def commands():
     listing = run("help").stdout.split("Subcommands:\n")[1]
-    return re.findall(r"^  ([a-z]+) ", listing, re.MULTILINE)
+    return re.findall(r"^  ([a-z]+(?:-[a-z]+)*) ", listing, re.MULTILINE)
 
 
 def options(*command):
@@ -259,7 +259,7 @@ def test_a_mistyped_word_is_answered_with_the_right_one():
 def test_the_man_page_has_every_command_and_option_and_no_other():
     with open(os.path.join(ROOT, "docs", "oxbow.1"), encoding="utf-8") as file:
         page = file.read().replace("\\-", "-")
-    described = set(re.findall(r"^\.B ([a-z]+)", page.split(".SH COMMANDS")[1].split(".SH EXIT STATUS")[0], re.MULTILINE))
+    described = set(re.findall(r"^\.B ([a-z]+(?:-[a-z]+)*)", page.split(".SH COMMANDS")[1].split(".SH EXIT STATUS")[0], re.MULTILINE))
     assert set(commands()) <= described
     known = options()
     for command in commands():
@@ -271,7 +271,7 @@ def test_the_man_page_has_every_command_and_option_and_no_other():
 def test_route_explains_a_decision_without_a_running_oxbow(migration):
     said = migration.oxbow("route", "GET /customers/1").stdout.splitlines()
     assert said[0] == "request: GET /customers/1"
-    assert said[1] == "states: every cohort in legacy, because no oxbow runs"
+    assert said[1].startswith("states: every cohort in legacy, because no oxbow runs, and there is no journal") and "oxbow.db" in said[1]
     assert said[3:] == ["key: path.customer_id is 1", "cohort: pilot, which names this key", "state: legacy",
                         "answers: legacy; this class of reads moves in new-read", "shadow: none in this state"]
     said = migration.oxbow("route", "/customers/1", "--state-of", "new-read").stdout
@@ -292,6 +292,17 @@ def test_route_asks_the_running_oxbow(migration):
     migration.up()
     said = migration.ask("route", "GET /customers/1")
     assert said["lines"][1] == "states: those of the running oxbow" and said["state"] == "legacy"
+
+
+def test_route_says_when_it_does_not_know_the_states(migration):
+    migration.up()
+    migration.stop()
+    said = migration.ask("route", "GET /customers/1")["lines"][1]
+    assert said.startswith("states: those of the journal ") and said.endswith("oxbow.db, because no oxbow runs")
+    with open(os.path.join(migration.directory, "oxbow.db"), "wb") as file:
+        file.write(b"this is no journal" * 100)
+    said = migration.ask("route", "GET /customers/1")["lines"][1]
+    assert said.startswith("states: NOT KNOWN, because no oxbow runs and its journal cannot be read"), said
 
 
 def test_route_names_what_is_no_request(migration):

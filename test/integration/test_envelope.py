@@ -1,16 +1,16 @@
 """What a rollback would lose is known before, told by row and field, and nothing else is lost."""
 
-import json
-import os
 import time
 
 import pytest
 
 from chaos_proxy import ChaosProxy
 from cluster import execute
-from handover import COHORTS, move, moved_shop, state_of, write_legacy, write_new, PILOT  # noqa: F401
-from http_by_socket import get, get_json
+from handover import COHORTS, PILOT, move, moved_shop, state_of, wait_for_full_way_back, write_legacy, write_new  # noqa: F401
+from http_by_socket import get
 from test_status import open_transaction
+from way_back import (events, lost_between, lost_by, preview, ready, roll_back, rows_by_key, socket_of, wait_for_rows,
+                      way_back, what_is_shown)
 
 RED_WITHIN_S = 10
 LEGACY_MAX = "ALTER TABLE orders ADD CONSTRAINT small_amounts CHECK (amount < 100000)"
@@ -21,61 +21,9 @@ REFUSED_BY_CHECK = "UPDATE shop.purchase SET amount_minor = 99999900 WHERE id = 
 BORN_THERE = "INSERT INTO shop.purchase VALUES (777001, 1, 500, 'disputed', '2026-01-02 03:04:05+00', '{\"a\": 1}')"
 
 
-def socket_of(migration):
-    return os.path.join(migration.directory, "oxbow.sock")
-
-
-def ready(migration):
-    """Status code and reasons of GET /v1/ready."""
-    status, body = get(socket_of(migration), "/v1/ready")
-    return status, json.loads(body)["reasons"]
-
-
-def way_back(migration, cohort="pilot"):
-    return state_of(migration, cohort)["way_back"]
-
-
-def wait_for_rows(migration, count, cohort="pilot"):
-    migration.wait_until(lambda: way_back(migration, cohort)["rows_count"] == count, 20, f"{count} rows would be lost")
-    return way_back(migration, cohort)
-
-
-def events(migration, kind):
-    return [event for event in get_json(socket_of(migration), "/v1/events?limit=1000")["events"] if event["kind"] == kind]
-
-
-def preview(migration, cohort="pilot"):
-    return migration.ask("rollback", "customer", "--cohort", cohort, "--to", "mirrored", "--preview")
-
-
-def roll_back(migration, *more):
-    return migration.oxbow("rollback", "customer", "--cohort", "pilot", "--to", "mirrored", *more, check=False)
-
-
 def purchases_of_pilot(migration):
-    """By key: the columns of the new side as text, read by hand."""
     columns = ("id", "customer_id", "amount_minor", "status", "placed_at", "doc")
-    select = ", ".join(f"{column}::text" for column in columns)
-    rows = execute(migration.new, f"SELECT {select} FROM shop.purchase WHERE customer_id IN (1, 2, 3)")
-    return {row[0]: dict(zip(columns, row)) for row in rows}
-
-
-def lost_between(before, after):
-    """By key and column: what was there and what is there now, None for a row that is gone."""
-    lost = {}
-    for key, row in before.items():
-        now = after.get(key)
-        fields = {column: (value, now and now[column]) for column, value in row.items() if now is None or now[column] != value}
-        if fields:
-            lost[key] = fields
-    for key in after.keys() - before.keys():
-        lost[key] = {column: (None, value) for column, value in after[key].items()}
-    return lost
-
-
-def lost_by(shown):
-    return {row["key"].removeprefix("id="): {field["column"]: (field["new"], field["legacy"]) for field in row["fields"]}
-            for row in shown["rows"] if row["table"] == "shop.purchase"}
+    return rows_by_key(migration.new, "shop.purchase", columns, "customer_id IN (1, 2, 3)")
 
 
 @pytest.fixture
@@ -84,12 +32,12 @@ def at_home_there(moved_shop):
     execute(moved_shop.legacy, LEGACY_MAX)
     for cohort in ("pilot", "rest"):
         move(moved_shop, "advance", cohort, "new-write")
+    wait_for_full_way_back(moved_shop, "pilot", "rest")
     return moved_shop
 
 
 def test_a_row_that_legacy_cannot_have_makes_the_envelope_of_its_cohort_partial_and_names_it(at_home_there):
     migration = at_home_there
-    assert [state_of(migration, cohort)["envelope"] for cohort in ("pilot", "rest")] == ["full", "full"]
     execute(migration.new, UNKNOWN_STATUS)
     envelope = wait_for_rows(migration, 1)
     assert envelope["extent"] == "partial" and state_of(migration, "pilot")["envelope"] == "partial"
@@ -115,6 +63,24 @@ def test_a_row_that_legacy_cannot_have_makes_the_envelope_of_its_cohort_partial_
     assert "oxbow_ready 1" in metrics
 
 
+def test_a_cohort_that_goes_forward_only_is_not_rolled_back_by_anybody_until_that_is_withdrawn(at_home_there):
+    migration = at_home_there
+    migration.oxbow("forward-fix", "customer", "--cohort", "pilot", "--why", "legacy has no room for refunds")
+    execute(migration.new, UNKNOWN_STATUS)
+    migration.wait_until(lambda: events(migration, "envelope-narrowed"), 20, "the row waits")
+    refused = roll_back(migration, "--accept-loss", "1")
+    assert refused.returncode != 0 and "legacy has no room for refunds" in refused.stderr, refused.stderr
+    assert state_of(migration, "pilot")["envelope"] == "forward-only" and state_of(migration, "rest")["envelope"] == "full"
+    assert "customer/pilot: it goes forward only, decided by" in migration.oxbow("status").stdout
+    migration.stop()
+    migration.up()
+    assert "goes forward only" in roll_back(migration, "--accept-loss", "1").stderr, "a restart forgets it not"
+    migration.oxbow("forward-fix", "customer", "--cohort", "pilot", "--withdraw")
+    wait_for_rows(migration, 1)
+    assert "--accept-loss 1" in roll_back(migration).stderr
+    assert roll_back(migration, *what_is_shown(migration)).returncode == 0
+
+
 def test_a_rollback_loses_exactly_what_the_preview_shows(at_home_there):
     migration = at_home_there
     for statement in (UNKNOWN_STATUS, REFUSED_BY_CHECK, BORN_THERE):
@@ -125,25 +91,27 @@ def test_a_rollback_loses_exactly_what_the_preview_shows(at_home_there):
 
     refused = roll_back(migration)
     assert refused.returncode != 0
-    for words in ("3 rows", "--preview", "forward-fix", "oxbow quarantine --retry", "--accept-loss 3"):
+    for words in ("3 rows", "--preview", "oxbow quarantine --retry", "oxbow forward-fix customer --cohort pilot",
+                  "oxbow shadow customer --off", "--accept-loss 3"):
         assert words in refused.stderr, refused.stderr
     for wrong in ("2", "4"):
         assert "3 rows" in roll_back(migration, "--accept-loss", wrong).stderr
     assert state_of(migration, "pilot")["state"] == "new-write"
 
+    assert "nobody has said which" in roll_back(migration, "--accept-loss", "3").stderr
     shown = preview(migration)
     assert shown["rows_lost"] == 3 and {row["cohort"] for row in shown["rows"]} == {"pilot"}
     page = migration.oxbow("rollback", "customer", "--cohort", "pilot", "--to", "mirrored", "--preview").stdout
-    for words in ("3 rows", "shop.purchase id=777001", "public.orders has no such row", "refunded", "disputed", "--accept-loss 3"):
+    for words in ("3 rows", "shop.purchase id=777001", "public.orders has no such row", "refunded", "disputed", f"--accept-loss 3 --seen {shown['seen']}"):
         assert words in page, page
 
     before = purchases_of_pilot(migration)
-    done = roll_back(migration, "--accept-loss", "3", "--why", "the refunds are made by hand")
+    done = roll_back(migration, "--accept-loss", "3", "--seen", shown["seen"], "--why", "the refunds are made by hand")
     assert done.returncode == 0, done.stderr
     migration.wait_until(lambda: lost_between(before, purchases_of_pilot(migration)).keys() == {"1", "2", "777001"}, 20,
                          "the new side follows legacy again")
     lost = lost_between(before, purchases_of_pilot(migration))
-    assert lost == lost_by(shown)
+    assert lost == lost_by(shown, "shop.purchase")
     assert lost["1"]["status"] == ("refunded", "paid") and lost["777001"]["status"] == ("disputed", None)
     assert execute(migration.legacy, f"SELECT note FROM customers WHERE customer_id = {PILOT}") == [("this comes over",)]
 
@@ -168,7 +136,7 @@ def test_a_kill_in_a_rollback_that_loses_rows_loses_those_and_no_others(moved_sh
     migration.kill()
     migration.up(failpoint=f"handover_after_{step}")
     wait_for_rows(migration, 2)
-    roll_back(migration, "--accept-loss", "2")
+    roll_back(migration, *what_is_shown(migration))
     migration.wait_for_exit(60)
     migration.up()
     migration.wait_until(lambda: not state_of(migration, "pilot")["moving_to"], 60, "the handover has ended")
@@ -176,7 +144,7 @@ def test_a_kill_in_a_rollback_that_loses_rows_loses_those_and_no_others(moved_sh
         assert state_of(migration, "pilot")["state"] == "new-write"
         wait_for_rows(migration, 2)
         assert roll_back(migration).returncode != 0, "what was accepted has ended with its rollback"
-        assert roll_back(migration, "--accept-loss", "2", "--wait").returncode == 0
+        assert roll_back(migration, *what_is_shown(migration), "--wait").returncode == 0
     assert state_of(migration, "pilot")["state"] == "mirrored"
     migration.wait_until_equal()
     migration.wait_until(lambda: migration.status()["stream"]["quarantined_rows"] == 0, 20, "nothing waits any more")
@@ -272,5 +240,10 @@ def test_a_halt_is_a_way_back_that_does_not_run(at_home_there):
     migration.oxbow("halt", "--why", "a look at the disk")
     print(f"halted: red after {turns_red(migration):.1f} s")
     assert "a look at the disk" in ready(migration)[1][0]
+    page = migration.oxbow("rollback", "customer", "--cohort", "pilot", "--to", "mirrored", "--preview", check=False)
+    assert page.returncode == roll_back(migration).returncode == 44 and page.stderr == "", page
+    for words in ("is not known", "a look at the disk", "0 rows of customer waited", "run `oxbow resume`"):
+        assert words in page.stdout, page.stdout
+    assert "no row waits" not in page.stdout
     migration.oxbow("resume")
     migration.wait_until(lambda: ready(migration)[0] == 200, 20, "readiness is green again")

@@ -411,6 +411,7 @@ def test_more_connections_than_allowed_are_turned_away(make_gateway):
     with gateway.connect() as one_more:
         found = one_more.answer()
         assert found.status == 503 and found.field("Retry-After") == "1" and found.is_whole
+        assert found.body == b"The gateway has all the connections it may have.\n"
     clients.pop().socket.close()
     gateway.wait_until(lambda: gateway.get().status == 200, 5, "there is room again")
     for client in clients:

@@ -111,6 +111,29 @@ def test_a_mirrored_read_is_answered_by_legacy_and_shown_to_new(make_gateway):
     assert shadow.field("traceparent") == gateway.legacy_service.requests[0].field("traceparent")
 
 
+def test_shadows_that_an_order_keeps_away_are_counted_as_missing(make_gateway):
+    gateway = make_gateway(answering("1"), answering("1"))
+    gateway.get("/payments/1")
+    gateway.wait_for(lambda route: route["compared"] == 1, "one pair was compared")
+    gateway.oxbow("shadow", "payment", "--off", "--why", "legacy is asked no more")
+    assert gateway.get("/payments/1").status == 200
+    route = gateway.wait_for(lambda route: route["skipped"].get("kept_away") == 1, "the miss was counted")
+    assert route["compared"] == 1 and route["coverage"] == 0.5
+    assert len(gateway.new_service.requests) == 1
+    assert "requests of payment have no shadow since" in gateway.oxbow("status").stdout
+    assert "keeps them away" in gateway.oxbow("route", "GET /payments/1").stdout
+    gateway.oxbow("shadow", "payment", "--on")
+    gateway.get("/payments/1")
+    gateway.wait_for(lambda route: route["compared"] == 2, "shadows are back")
+
+
+def test_users_go_before_shadows_where_cores_are_few(make_gateway):
+    gateway = make_gateway(answering("1"), answering("1"))
+    threads = [int(name) for name in os.listdir(f"/proc/{gateway.process.pid}/task")]
+    behind = [thread for thread in threads if os.sched_getscheduler(thread) == os.SCHED_BATCH]
+    assert len(behind) == 2, "the thread that asks and the one that compares go behind the others"
+
+
 def test_writes_are_not_shadowed(make_gateway):
     gateway = make_gateway(answering("{}"), answering("{}"))
     body = b'{"payment_id": 4711}'
@@ -617,6 +640,8 @@ def test_nobody_is_compared_while_his_rows_are_on_their_way(make_gateway):
 def test_after_a_restart_shadows_go_on_with_the_stream(make_gateway):
     gateway = make_gateway(answering("{}"), answering("{}"))
     gateway.kill()
+    said = gateway.ask("route", "GET /payments/4711")
+    assert "those of the journal" in said["lines"][1] and said["state"] == "mirrored", said
     gateway.up()
     gateway.wait_until(lambda: gateway.get("/payments/4711").status == 200 and (gateway.route() or {}).get("compared"), 20,
                        "what is copied is compared again")

@@ -106,7 +106,24 @@ def test_a_table_that_was_emptied_since_the_verification_is_looked_at_as_a_whole
     execute(migration.new, stray)
     refused = migration.oxbow("advance", "customer", "--cohort", "pilot", "--to", "new-write", "--wait", check=False)
     assert refused.returncode == 24, refused.stderr
+    assert state_of(migration, "pilot")["last_failure"]["code"] == "differs" and "given up" in migration.oxbow("status").stdout
     execute(migration.new, "SET session_replication_role = replica; DELETE FROM shop.visit")
     migration.prove_equal()
+    assert state_of(migration, "pilot")["last_failure"] is None, "what was wrong is not wrong any more"
+    assert "given up" not in migration.oxbow("status").stdout
     move(migration, "advance", "pilot", "new-write")
     migration.wait_until_equal()
+
+
+def test_what_differs_is_shown_in_the_terms_of_the_new_side_whoever_is_home(moved_shop):
+    migration = moved_shop
+    move(migration, "advance", "pilot", "new-write")
+    broken = "UPDATE orders SET state = 'X', amount = 0.07 WHERE order_id = 1; DELETE FROM orders WHERE order_id = 2"
+    execute(migration.legacy, f"SET session_replication_role = replica; {broken}")
+    report, _ = migration.verify("--entity", "customer")
+    found = {(each["table"], each["key"]): each["detail"].split("\n") for each in report["divergences"]}
+    [(amount, status)] = execute(migration.new, "SELECT amount_minor, status FROM shop.purchase WHERE id = 1")
+    assert found["shop.purchase", "id=1"] == [f"amount_minor: legacy '7', new '{amount}'", f"status: legacy 'cancelled', new '{status}'"]
+    missing = found["shop.purchase", "id=2"]
+    assert missing[0] == "id: legacy (no row), new '2'" and "public.orders lacks a row of shop.purchase" in migration.oxbow("findings").stdout
+    assert len(found) == 2

@@ -7,8 +7,7 @@ import psycopg2
 import pytest
 
 from cluster import execute
-from posting_service import WRITE
-from postings import Around, Books, Load, bank
+from postings import WRITE, Around, Books, Load, bank
 
 COHORTS = {"pilot": 30, "second": 30, "rest": 40}
 ACCOUNTS = 5_000

@@ -1,7 +1,5 @@
 """Servers and networks that fail around a handover: it is given up or goes forward, and what a server forgot is noticed."""
 
-import os
-import shutil
 import subprocess
 import threading
 import time
@@ -63,27 +61,13 @@ def test_a_network_that_is_cut_again_and_again_leaves_one_home_and_nothing_lost(
         migration.wait_until_equal()
 
 
-def copy_of(cluster):
-    """What a backup, or a standby that lags, has of a server. It is stopped meanwhile."""
-    cluster.stop()
-    subprocess.run(["cp", "-a", cluster.data, cluster.data + ".copy"], check=True)
-    cluster.start()
-
-
-def come_back_from_copy(cluster):
-    cluster.stop()
-    shutil.rmtree(cluster.data)
-    os.rename(cluster.data + ".copy", cluster.data)
-    cluster.start()
-
-
 @pytest.mark.parametrize("goes_on", [False, True])
 def test_a_source_that_comes_back_without_its_last_transactions_is_noticed(own_clusters, make_shop, goes_on):
     """Also when it has written more since than it had lost, so that no position tells."""
     legacy, new = own_clusters
     migration = proven_shop(make_shop, legacy.create_database("shop"), new.create_database("shop"))
     migration.stop()
-    copy_of(legacy)
+    legacy.keep_copy()
     migration.up()
     write_legacy(migration, PILOT, "soon forgotten")
     note = f"SELECT note FROM shop.customer WHERE id = {PILOT}"
@@ -92,7 +76,7 @@ def test_a_source_that_comes_back_without_its_last_transactions_is_noticed(own_c
     heard = beat()
     migration.wait_until(lambda: beat() > heard, 20, "a beat of the source has come behind it")
     migration.stop()
-    come_back_from_copy(legacy)
+    legacy.come_back_from_copy()
     if goes_on:
         execute(migration.legacy, "CREATE TABLE filler AS SELECT repeat('x', 1000) AS x FROM generate_series(1, 20000)")
     migration.up()
@@ -100,6 +84,10 @@ def test_a_source_that_comes_back_without_its_last_transactions_is_noticed(own_c
     migration.wait_until(lambda: "without its last transactions" in problem(), 30, "it is said of each cohort")
     assert migration.status()["stream"]["phase"] != "running"
     assert execute(migration.new, note) == [("soon forgotten",)], "nothing was assumed away"
+    migration.wait_until(lambda: migration.findings("stream-given-up"), 10, "it is a finding")
+    found, = migration.findings("stream-given-up")
+    assert (found["key"], found["owner"]) == ("stream to the new side", "team-platform")
+    assert "without its last transactions" in found["detail"]
 
 
 def test_a_guard_that_a_server_has_forgotten_is_told_again_and_reported(databases, make_shop):
@@ -116,3 +104,25 @@ def test_a_guard_that_a_server_has_forgotten_is_told_again_and_reported(database
     migration.wait_until(lambda: migration.findings("guard-lost"), 10, "it is reported")
     with pytest.raises(psycopg2.Error):
         write_legacy(migration, PILOT, "no more")
+
+
+def test_legacy_that_comes_back_from_before_a_handover_is_no_way_back_and_no_second_home(own_clusters, make_shop):
+    """It knows of no stream and of no guards. What the new side has written since would never come, so nothing is called full."""
+    legacy, new = own_clusters
+    migration = proven_shop(make_shop, legacy.create_database("shop"), new.create_database("shop"))
+    migration.stop()
+    legacy.keep_copy()
+    migration.up()
+    migration.wait_until(lambda: migration.status()["stream"]["phase"] == "running", 30, "the stream follows again")
+    migration.prove_equal()
+    move(migration, "advance", "pilot", "new-write")
+    write_new(migration, PILOT, "only here")
+    migration.wait_until_equal()
+    migration.stop()
+    legacy.come_back_from_copy()
+    migration.up()
+    migration.wait_until(lambda: state_of(migration, "pilot")["envelope"] == "forward-only", 30, "the way back is gone, and it is said")
+    migration.wait_until(lambda: migration.findings("guard-lost"), 10, "it is said that legacy takes writes")
+    given_up = lambda: {found["key"]: found["detail"] for found in migration.findings("stream-given-up")}
+    migration.wait_until(lambda: "stream back to legacy" in given_up(), 10, "the lost way back is a finding")
+    assert "has come back from a time before that" in given_up()["stream back to legacy"]

@@ -9,6 +9,7 @@ import pytest
 
 from cluster import execute
 from handover import COHORTS, PILOT, REST, move, moved_shop, state_of, write_legacy, write_new  # noqa: F401
+from psql import Psql
 
 UPDATE = "UPDATE customers SET note = %s WHERE customer_id = %s"
 
@@ -153,4 +154,47 @@ def test_a_handover_that_waits_can_be_called_back(moved_shop):
     assert (ended["state"], ended["epoch"]) == ("mirrored", 1) and "called back" in ended["last_failure"]["detail"]
     writer.commit()
     write_legacy(migration, PILOT, "as ever")
+    migration.wait_until_equal()
+
+
+NOTE = f"UPDATE customers SET note = '{{}}' WHERE customer_id = {PILOT}"
+NOTES = f"SELECT note FROM shop.customer WHERE id = {PILOT}"
+
+
+def there_and_back(migration):
+    """Then the guards stand already: who writes is waited for by them, and not by the lock that puts them up."""
+    move(migration, "advance", "pilot", "new-write")
+    move(migration, "rollback", "pilot", "mirrored")
+    migration.wait_until_equal()
+    migration.prove_equal()
+    return migration
+
+
+def test_a_program_that_is_stopped_inside_its_transaction_is_never_passed_over(impatient_shop):
+    """What it wrote before and what it writes when it goes on are one transaction, and the handover that gave up has moved nothing."""
+    migration = there_and_back(impatient_shop)
+    with Psql(migration.legacy) as writer:
+        writer.run("BEGIN; " + NOTE.format("stopped"))
+        with writer.stopped():
+            begin(migration)
+            ended = wait_for_the_end(migration)
+            assert ended["state"] == "mirrored" and "old program" in ended["last_failure"]["detail"], ended
+            writer.send(NOTE.replace(str(PILOT), str(PILOT + 1)).format("went on") + "; COMMIT")
+        assert writer.answer() == []
+    migration.wait_until_equal()
+    assert execute(migration.new, NOTES) == [("stopped",)]
+
+
+def test_a_program_that_goes_on_in_time_writes_on_the_old_side_and_is_carried_over(moved_shop):
+    migration = there_and_back(moved_shop)
+    with Psql(migration.legacy) as writer:
+        writer.run("BEGIN; " + NOTE.format("stopped"))
+        with writer.stopped():
+            begin(migration)
+            migration.wait_until(lambda: "old program" in waits_for(migration), 30, "it waits for the program")
+            writer.send("COMMIT")
+        assert writer.answer() == []
+        assert wait_for_the_end(migration)["state"] == "new-write"
+        assert "OX001" in " ".join(writer.run(NOTE.format("too late")))
+    assert execute(migration.new, NOTES) == [("stopped",)]
     migration.wait_until_equal()

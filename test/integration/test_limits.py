@@ -138,7 +138,7 @@ def test_a_stream_that_uses_its_log_budget_up_is_given_up_and_the_mirror_can_be_
     assert (stream["phase"], stream["budget"]) == ("failed", "black")
     assert "log released" in stream["reason"] and "roll every mirrored cohort back" in stream["reason"]
     migration.wait_until(lambda: migration.findings("stream-given-up"), 10, "the finding")
-    assert migration.findings("stream-given-up")[0]["owner"] == "team-web"
+    assert migration.findings("stream-given-up")[0]["owner"] == "team-platform", "it is between both sides"
     assert execute(migration.new, "SELECT count(*) FROM shop.customer") == [(2000,)]
 
     migration.oxbow("resume")

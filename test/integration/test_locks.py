@@ -25,7 +25,7 @@ def guard_of(migration, cohort, side):
 
 
 def test_before_the_first_handover_there_is_nothing_to_list(moved_shop):
-    assert moved_shop.ask("locks") == {"guards": [], "writers": [], "waits": [], "blocked": []}
+    assert moved_shop.ask("locks") == {"guards": [], "writers": [], "waits": [], "blocked": [], "unknown": []}
     assert "no guard stands on either side" in moved_shop.oxbow("locks").stdout
 
 
@@ -74,14 +74,31 @@ def test_who_keeps_guards_from_being_put_up_is_told_and_who_waits_behind_them(mo
             return bool(waits)
         migration.wait_until(is_told, 30, "oxbow waits for the writer")
         assert waits[0]["pid"] == writer.info.backend_pid and waits[0]["who"] == "night job of postgres"
+        os.kill(migration.process.pid, signal.SIGSTOP)
+        try:  # between two tries nobody of ours waits, and it is still he who keeps the guards off
+            migration.wait_until(lambda: not migration.ask("locks")["waits"], 30, "the try is over")
+            listed, = migration.ask("locks")["writers"]
+            said = migration.oxbow("locks").stdout
+        finally:
+            os.kill(migration.process.pid, signal.SIGCONT)
+        assert (listed["pid"], listed["entity"], listed["waited_for_by"]) == (writer.info.backend_pid, "customer", ["customer/pilot"])
+        assert "idle in transaction" in said and "the handover of customer/pilot, to put guards on" in said
         blocked = []
 
         def somebody_waits_behind():
             blocked[:] = migration.ask("locks")["blocked"]
             return bool(blocked)
-        write = threading.Thread(target=lambda: [write_legacy(migration, 500, "behind") for _ in range(200)])
+        enough = threading.Event()
+
+        def write_on():
+            while not enough.is_set():
+                write_legacy(migration, 500, "behind")
+        write = threading.Thread(target=write_on)
         write.start()
-        migration.wait_until(somebody_waits_behind, 30, "another writer waits behind oxbow")
+        try:
+            migration.wait_until(somebody_waits_behind, 30, "another writer waits behind oxbow")
+        finally:
+            enough.set()
         assert blocked[0]["side"] == "legacy" and blocked[0]["waits_for"] == "oxbow:shop:guards" and blocked[0]["pid"]
         writer.commit()
         write.join()
@@ -94,6 +111,25 @@ def test_a_transaction_in_two_steps_is_a_writer_without_a_process(moved_shop):
     listed, = moved_shop.ask("locks")["writers"]
     assert listed["pid"] is None and listed["who"] == "prepared transaction stuck"
     execute(moved_shop.legacy, "ROLLBACK PREPARED 'stuck'")
+
+
+def test_what_is_hidden_from_our_role_is_said_and_not_guessed(moved_shop):
+    migration = moved_shop
+    move(migration, "advance", "pilot", "new-write")
+    execute(migration.legacy, "DROP ROLE IF EXISTS \"Looker\"; CREATE ROLE \"Looker\" LOGIN")
+    with open(f"{migration.directory}/oxbow.yaml", encoding="utf-8") as file:
+        spec = file.read()
+    migration.write_spec(spec.replace(migration.legacy, migration.legacy.replace("postgres@", "Looker@")))
+    with open_transaction(migration.legacy, "UPDATE customers SET note = 'long' WHERE customer_id = 1000") as writer:
+        listed, = migration.ask("locks")["writers"]
+        said = migration.oxbow("locks").stdout
+        assert (listed["pid"], listed["who"], listed["age_seconds"]) == (writer.info.backend_pid, "night job of postgres", None)
+        line, = [line for line in said.splitlines() if "night job" in line]
+        assert "at work" not in line and "idle" not in line and 'legacy: ' in said and 'GRANT pg_read_all_stats TO "Looker";' in said, said
+        execute(migration.legacy, "GRANT pg_read_all_stats TO \"Looker\"")
+        seen = migration.ask("locks")
+        assert seen["unknown"] == [] and seen["writers"][0]["age_seconds"] > 0 and seen["writers"][0]["idle_in_transaction"]
+        writer.rollback()
 
 
 def test_the_side_that_cannot_be_asked_is_named(shop_migration):

@@ -3,6 +3,8 @@ rows; how far the stream has come is decided by a lock on the rows that it write
 
 import contextlib
 import json
+import re
+import subprocess
 import time
 
 import psycopg2
@@ -39,12 +41,13 @@ PATIENT = "  read_your_writes: { cookie: seen, wait: 10s }"
 HEADER = "  read_your_writes: { header: X-Seen }"
 
 
-def notes_in(url):
+def notes_in(url, fields):
     def answer(request, connection):
         key = int(request.target.rsplit("/", 1)[1])
         if request.method == "PUT":
             execute(url, f"UPDATE notes SET text = '{request.body.decode()}' WHERE id = {key}")
-        return json_answer(json.dumps({"text": execute(url, f"SELECT text FROM notes WHERE id = {key}")[0][0]}))
+        return json_answer(json.dumps({"text": execute(url, f"SELECT text FROM notes WHERE id = {key}")[0][0]}),
+                           fields=fields)
     return answer
 
 
@@ -82,11 +85,11 @@ class Notes(Migration):
 def make_notes(tmp_path, databases):
     opened = []
 
-    def make(rule=COOKIE):
+    def make(rule=COOKIE, fields=""):
         for url in (databases.legacy, databases.new):
             execute(url, "CREATE TABLE notes (id bigint PRIMARY KEY, text text)")
         execute(databases.legacy, "INSERT INTO notes VALUES (1, 'old'), (2, 'old')")
-        services = [ScriptedService(notes_in(url)) for url in (databases.legacy, databases.new)]
+        services = [ScriptedService(notes_in(url, fields)) for url in (databases.legacy, databases.new)]
         opened.extend(services)
         port = free_port()
         text = SPEC.format(legacy=databases.legacy, new=databases.new, legacy_service=services[0].url,
@@ -178,6 +181,14 @@ def test_what_a_client_saw_before_a_restart_holds_behind_it(make_notes):
         notes.up()
         assert notes.read("ada") == ("mine", "legacy")
     notes.wait_until(lambda: notes.read("ada") == ("mine", "new"), 10, "the stream has brought it")
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2-prior-knowledge"])
+def test_cookies_of_the_service_stand_beside_it(make_notes, version):
+    notes = make_notes(fields="Set-Cookie: session=abc; HttpOnly\r\nSet-Cookie: csrf=def\r\n")
+    shown = subprocess.run(["curl", "-s", "-S", "-i", version, f"http://127.0.0.1:{notes.port}/archive/1"], check=True,
+                           capture_output=True, text=True, timeout=60).stdout
+    assert re.findall("(?im)^set-cookie: ([a-z]+)=", shown) == ["session", "csrf", "seen"]
 
 
 def test_a_header_can_carry_it_as_well_and_a_made_up_one_harms_nobody(make_notes):

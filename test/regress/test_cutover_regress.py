@@ -1,5 +1,7 @@
 """Errors around cohorts that were cut over, which were found and mended: the new side alone has their rows."""
 
+import time
+
 import psycopg2
 import pytest
 
@@ -65,3 +67,16 @@ def test_streams_that_no_cohort_needs_hold_no_log_on_either_server(pilot_is_cut_
     write_legacy(migration, 1000, "followed")
     migration.wait_until(lambda: execute(migration.new, "SELECT note FROM shop.customer WHERE id = 1000") == [("followed",)], 20,
                          "changes come over")
+
+
+def test_what_somebody_has_taken_away_is_told_once(pilot_is_cut_over):
+    migration = pilot_is_cut_over
+    migration.stop()
+    migration.oxbow("doctor", "--remove", "--open-both-sides")
+    migration.up()
+    told = "a stream that nobody needs has not ended yet"
+    migration.wait_until(lambda: told in migration.log(), 10, "it is told")
+    time.sleep(2.5)  # two further tries
+    lines = [line.split(" warn ")[1] for line in migration.log().splitlines() if told in line]
+    assert len(lines) == len(set(lines)), "each reason once"
+    assert not [line for line in lines if "asked to stop" in line], "a stop is no reason"

@@ -1,11 +1,8 @@
 """Errors of the gateway that were found and mended, on real sockets."""
 
 import contextlib
-import json
 import os
-import re
 import resource
-import signal
 import socket
 import struct
 import threading
@@ -14,24 +11,7 @@ import time
 import pytest
 
 from gateway import GatewayUnderTest
-from scripted_service import ScriptedService, json_answer
-
-
-@pytest.fixture
-def make_gateway(tmp_path):
-    opened = []
-
-    def make(answer=lambda request, connection: json_answer("{}"), settings="", legacy_more="", **options):
-        legacy, new = ScriptedService(answer, **options), ScriptedService()
-        opened.extend((legacy, new))
-        gateway = GatewayUnderTest(tmp_path, legacy, new, settings, legacy_more)
-        gateway.service = legacy
-        opened.append(gateway)
-        return gateway
-
-    yield make
-    for each in reversed(opened):
-        each.__exit__(None, None, None)
+from scripted_service import ScriptedService, json_answer, read_until
 
 
 CHUNKED = b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -271,83 +251,13 @@ def test_an_address_that_answers_nothing_is_left_alone_for_one_that_does(tmp_pat
         assert gateway.get(method="POST").status == 502, "before a user gets nothing, it is asked"
 
 
-@contextlib.contextmanager
-def standard_output(gateway):
-    """The gateway with its access log there; the reader of it."""
-    gateway.stop()
-    with open(f"{gateway.directory}/oxbow.yaml", encoding="utf-8") as file:
-        gateway.write_spec(file.read().replace("access_log: access.log", 'access_log: "-"'))
-    reading, writing = os.pipe()
-    gateway.up(stdout=writing)
-    os.close(writing)
-    with open(reading, "rb") as reader:
-        yield reader
-
-
-def get_often(gateway, times, target):
-    with gateway.connect(timeout=10) as client:
-        for _ in range(times):
-            assert client.send(b"GET %s HTTP/1.1\r\nHost: h\r\n\r\n" % target).answer().status == 200
-
-
-def lost_lines(gateway):
-    return int(re.search("oxbow_access_log_lines_lost_total ([0-9]+)", gateway.metrics())[1])
-
-
-def test_a_reader_of_the_access_log_that_stands_still_makes_no_user_wait(make_gateway):
-    gateway = make_gateway()
-    with standard_output(gateway) as reader:
-        get_often(gateway, 2500, b"/" + b"a" * 8000)
-        gateway.wait_until(lambda: lost_lines(gateway) > 0, 10, "lines are lost")
-        assert gateway.log().count("the access log is not taken as fast as it is written") == 1
-        read = []
-        reading = threading.Thread(target=lambda: read.extend(json.loads(line) for line in reader))
-        reading.start()
-        gateway.wait_until(lambda: "the access log is written again" in gateway.log(), 20, "it is written again")
-        gateway.get("/last")
-        assert gateway.stop() == 0
-        reading.join(20)
-    assert read[-1]["target"] == "/last"
-    lost = int(re.search("([0-9]+) lines of it were lost", gateway.log())[1])
-    assert len(read) + lost == 2501
-
-
-def test_a_slow_reader_of_the_access_log_has_all_of_it_at_the_end(make_gateway):
-    gateway = make_gateway()
-    with standard_output(gateway) as reader:
-        get_often(gateway, 300, b"/" + b"a" * 1000)
-        gateway.process.send_signal(signal.SIGTERM)
-        lines = []
-        for line in reader:
-            lines.append(line)
-            time.sleep(0.002)
-        assert gateway.wait_for_exit() == 0
-    assert len(lines) == 300
-
-
-def test_sighup_opens_the_access_log_anew_and_does_nothing_else(make_gateway):
-    gateway = make_gateway()
-    log = f"{gateway.directory}/access.log"
-    with gateway.connect() as client:
-        assert client.send(b"GET /before HTTP/1.1\r\nHost: h\r\n\r\n").answer().status == 200
-        assert [line["target"] for line in gateway.access_log()] == ["/before"]
-        os.rename(log, log + ".1")
-        gateway.process.send_signal(signal.SIGHUP)
-        gateway.wait_until(lambda: os.path.exists(log), 5, "there is a new one")
-        assert client.send(b"GET /behind HTTP/1.1\r\nHost: h\r\n\r\n").answer().status == 200
-    assert [line["target"] for line in gateway.access_log()] == ["/behind"]
-    with open(log + ".1", encoding="utf-8") as file:
-        assert [json.loads(line)["target"] for line in file] == ["/before"]
-    assert gateway.stop() == 0
-
-
 def test_options_and_trace_go_no_further_than_they_may(make_gateway):
     gateway = make_gateway()
     found = gateway.get("/a", "Max-Forwards: 0\r\n", "OPTIONS")
     assert (found.status, found.body) == (200, b"")
-    found = gateway.get("/a?b", "Max-Forwards: 0\r\nX-A: 1\r\nCookie: s=1\r\nAuthorization: Basic x\r\n", "TRACE")
+    found = gateway.get("/a?b", "Max-Forwards: 0\r\nVia: 1.1 a\r\nX-Sso: 1\r\nCookie: s=1\r\nAuthorization: Basic x\r\n", "TRACE")
     assert (found.status, found.field("Content-Type")) == (200, "message/http")
-    assert found.body == b"TRACE /a?b HTTP/1.1\r\nHost: shop.example\r\nMax-Forwards: 0\r\nX-A: 1\r\n\r\n"
+    assert found.body == b"TRACE /a?b HTTP/1.1\r\nHost: shop.example\r\nMax-Forwards: 0\r\nVia: 1.1 a\r\n\r\n"
     assert not gateway.service.requests
     assert gateway.get("/a", "Max-Forwards: 3\r\n", "OPTIONS").status == 200
     assert gateway.get("/a", "Max-Forwards: 0\r\n").status == 200
@@ -393,13 +303,75 @@ def test_more_requests_than_the_services_may_be_asked_are_refused_at_once(make_g
                 found = one_more.send(b"GET /quick HTTP/1.1\r\nHost: h\r\n\r\n").answer()
                 assert (found.status, found.field("Retry-After")) == (503, "1")
                 assert found.body == b"The gateway has all the requests under way that it may have.\n"
+            with gateway.connect() as uploading:
+                assert uploading.send(b"POST /quick HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n").answer().status == 503
             go_on.set()
             assert [each.answer().status for each in hanging] == [200, 200]
             assert one_more.send(b"GET /quick HTTP/1.1\r\nHost: h\r\n\r\n").answer().status == 200
-    assert "oxbow_requests_shed_total 2\n" in gateway.metrics()
-    gateway.wait_until(lambda: len(gateway.access_log()) >= 5, 5, "all are logged")
+    assert "oxbow_requests_shed_total 3\n" in gateway.metrics()
+    assert 'status="5xx"' not in gateway.metrics(), "no side was asked"
+    gateway.wait_until(lambda: len(gateway.access_log()) >= 6, 5, "all are logged")
     shed = [line for line in gateway.access_log() if line["status"] == 503]
-    assert [line["reason"] for line in shed] == ["overload"] * 2 and "failure" not in shed[0]
+    assert [line["reason"] for line in shed] == ["overload"] * 3 and "failure" not in shed[0]
+
+
+def test_an_answer_that_has_begun_takes_no_place_of_another(make_gateway):
+    over = threading.Event()
+
+    def answer(request, connection):
+        if request.target == "/quick":
+            return json_answer("{}")
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n")
+        return over.wait(20) and None
+
+    gateway = make_gateway(answer, settings="  limits: { requests: 1 }")
+    with gateway.connect() as one, gateway.connect() as two:
+        for each in (one, two):
+            each.send(b"GET /events HTTP/1.1\r\nHost: h\r\n\r\n")
+            read_until(each.socket, each.buffer, b"data: 1\n\n")
+        assert gateway.get("/quick").status == 200
+        over.set()
+
+
+def test_a_slow_upload_takes_no_place_of_another(make_gateway):
+    def answer(request, connection):
+        if request.method == "POST":
+            body = bytearray(request.body)
+            read_until(connection, body, b"end")
+        return json_answer("{}")
+
+    gateway = make_gateway(answer, reads_body=False, settings="  limits: { requests: 1 }")
+    with gateway.connect() as one, gateway.connect() as two:
+        for number, each in enumerate((one, two), 1):
+            each.send(b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc")
+            gateway.wait_until(lambda: len(gateway.service.requests) == number, 5, "it is on its way")
+        assert gateway.get().status == 200
+        assert [each.send(b"end").answer().status for each in (one, two)] == [200, 200]
+
+
+def test_a_service_that_answers_nothing_is_tried_once_in_a_while_and_by_nobody_in_vain(make_gateway):
+    hangs = threading.Event()
+    hangs.set()
+
+    def answer(request, connection):
+        while hangs.is_set():
+            time.sleep(0.05)
+        return json_answer("{}")
+
+    gateway = make_gateway(answer, settings="  limits: { answer_time: 500ms }\n  health: { failures: 2 }")
+    assert [gateway.get().status for _ in range(2)] == [504, 504]
+    since = time.monotonic()
+    answers = [gateway.get() for _ in range(10)]
+    assert [each.status for each in answers] == [504] * 10
+    asked = len(gateway.service.requests) - 2
+    assert asked <= time.monotonic() - since, "one a second"
+    assert [each.field("Retry-After") for each in answers].count("1") == 10 - asked
+    assert f'oxbow_requests_not_passed_on_total{{side="legacy"}} {10 - asked}\n' in gateway.metrics()
+    assert "the legacy service has begun no answer in time to the last 2 requests" in gateway.log()
+    hangs.clear()
+    gateway.wait_until(lambda: gateway.get().status == 200, 5, "it has been tried")
+    assert [gateway.get().status for _ in range(5)] == [200] * 5
+    assert gateway.log().count("the legacy service answers again") == 1
 
 
 def test_a_lack_of_descriptors_is_said_once_and_when_it_is_over(make_gateway):
@@ -417,3 +389,109 @@ def test_a_lack_of_descriptors_is_said_once_and_when_it_is_over(make_gateway):
     for each in clients:
         each.socket.close()
     assert gateway.log().count("connections are taken again") == 1
+
+
+EMPTY_WITH_TRAILER = CHUNKED + b"0\r\nX-T: 1\r\n\r\n"
+
+
+def test_an_empty_body_with_trailers_ends_where_it_ends(make_gateway):
+    """What comes behind it on a kept connection would be the beginning of somebody else's request."""
+    got = []
+
+    def answer(request, connection):
+        if request.method == "POST":
+            body = bytearray(request.body)
+            got.append(read_until(connection, body, b"\r\n\r\n") if b"\r\n\r\n" not in body else bytes(body))
+        return json_answer('"for %s"' % request.target)
+
+    gateway = make_gateway(answer, reads_body=False)
+    with gateway.connect() as one, gateway.connect() as two:
+        for number in range(50):
+            assert one.send(EMPTY_WITH_TRAILER).answer().body == b'"for /a"'
+            two.send(b"GET /two/%d HTTP/1.1\r\nHost: h\r\n\r\n" % number)
+            assert two.answer().body == b'"for /two/%d"' % number, "nobody gets the answer to another's request"
+    assert set(got) == {b"0\r\nX-T: 1\r\n\r\n"}
+
+
+def test_an_interim_answer_is_an_answer_so_nothing_is_sent_again(make_gateway):
+    def answer(request, connection):
+        if request.target == "/quick":
+            return json_answer("{}")
+        connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+        return None
+
+    gateway = make_gateway(answer)
+    with gateway.connect() as client:
+        assert client.send(b"GET /quick HTTP/1.1\r\nHost: h\r\n\r\n").answer().status == 200
+        client.send(b"DELETE /b HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert [client.answer().status for _ in range(2)] == [103, 502]
+    assert [request.target for request in gateway.service.requests].count("/b") == 1
+
+
+def test_one_slow_url_shuts_nobody_else_out(make_gateway):
+    over = threading.Event()
+
+    def answer(request, connection):
+        if request.target == "/report":
+            return over.wait(20) and None
+        time.sleep(0.1)
+        return json_answer("{}")
+
+    gateway = make_gateway(answer, settings="  limits: { answer_time: 300ms }")
+    assert [gateway.get("/report").status for _ in range(3)] == [504] * 3
+    assert "few are passed on" in gateway.log()
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(gateway.connect()) for _ in range(20)]
+        for number, client in enumerate(clients):
+            client.send(b"GET /page/%d HTTP/1.1\r\nHost: h\r\n\r\n" % number)
+        assert [client.answer().status for client in clients] == [200] * 20
+    over.set()
+
+
+def test_who_is_refused_with_a_whole_body_keeps_his_connection(make_gateway):
+    go_on = threading.Event()
+
+    def answer(request, connection):
+        if request.target == "/hang":
+            go_on.wait(20)
+        return json_answer("{}")
+
+    gateway = make_gateway(answer, settings="  limits: { requests: 1 }")
+    with gateway.connect() as hanging, gateway.connect() as client:
+        hanging.send(b"GET /hang HTTP/1.1\r\nHost: h\r\n\r\n")
+        gateway.wait_until(lambda: gateway.service.requests, 5, "it is under way")
+        found = client.send(b"POST /quick HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi").answer()
+        assert (found.status, found.field("Connection")) == (503, None)
+        go_on.set()
+        assert hanging.answer().status == 200
+        assert client.send(b"GET /quick HTTP/1.1\r\nHost: h\r\n\r\n").answer().status == 200
+
+
+def test_the_limit_of_requests_holds_for_who_has_waited_for_a_service_that_is_back(make_gateway):
+    hangs, go_on, lock, now = threading.Event(), threading.Event(), threading.Lock(), [0, 0]
+    hangs.set()
+
+    def answer(request, connection):
+        if hangs.is_set():
+            time.sleep(0.6)
+            return json_answer("{}")
+        with lock:
+            now[0] += 1
+            now[1] = max(now)
+        go_on.wait(5)
+        time.sleep(0.2)
+        with lock:
+            now[0] -= 1
+        return json_answer("{}")
+
+    gateway = make_gateway(answer, settings="  limits: { requests: 10, answer_time: 400ms }")
+    assert [gateway.get("/report").status for _ in range(3)] == [504] * 3
+    hangs.clear()
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(gateway.connect()) for _ in range(40)]
+        for number, client in enumerate(clients):
+            client.send(b"GET /page/%d HTTP/1.1\r\nHost: h\r\n\r\n" % number)
+        gateway.wait_until(lambda: now[0] >= 4, 5, "a few are asked in front")
+        go_on.set()
+        answers = [client.answer().status for client in clients]
+    assert now[1] <= 10 and set(answers) == {200, 503}, (now, answers)

@@ -80,6 +80,11 @@ def _become_server():
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
+def die_with_parent():
+    """Between fork and exec of any other program of a test."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _run(*command):
     done = subprocess.run(command, preexec_fn=_become_server, cwd="/", capture_output=True, text=True)
     if done.returncode:
@@ -173,6 +178,22 @@ class Cluster:
     def restart(self, how=signal.SIGINT):
         self.stop(how)
         self.start()
+
+    def keep_copy(self):
+        """What a backup, or a standby that lags, has of the server. It is stopped meanwhile."""
+        self.stop()
+        _run("cp", "-a", self.data, self._copy())
+        self.start()
+
+    def come_back_from_copy(self):
+        """Whatever was written since then is forgotten. A server that is away already does not come up in between."""
+        self.stop()
+        shutil.rmtree(self.data)
+        os.rename(self._copy(), self.data)
+        self.start()
+
+    def _copy(self):
+        return self.data + ".copy"
 
     def destroy(self):
         self.stop(signal.SIGQUIT)

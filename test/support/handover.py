@@ -26,6 +26,12 @@ def state_of(migration, cohort):
     return next(each for each in migration.status()["cohorts"] if each["cohort"] == cohort)
 
 
+def wait_for_full_way_back(migration, *cohorts):
+    """A moment after the authority has moved it is read for the first time which rows wait."""
+    migration.wait_until(lambda: all(state_of(migration, cohort)["envelope"] == "full" for cohort in cohorts), 10,
+                         f"the envelopes of {', '.join(cohorts)} are full")
+
+
 def move(migration, verb, cohort, to):
     migration.oxbow(verb, "customer", "--cohort", cohort, "--to", to)
     migration.wait_until(lambda: not state_of(migration, cohort)["moving_to"], 90, f"{cohort} has arrived")

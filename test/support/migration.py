@@ -10,16 +10,12 @@ import signal
 import subprocess
 import time
 
-from cluster import _libc, _PR_SET_PDEATHSIG
+from cluster import die_with_parent
 from oracle import compare
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.environ.get("OXBOW_BINARY", os.path.join(ROOT, "build", "dev", "src", "apps", "oxbow"))
 GIVEN_UP = 24  # a handover; nothing has moved
-
-
-def _die_with_parent():
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Migration:
@@ -46,15 +42,15 @@ class Migration:
 
     # The process.
 
-    def up(self, failpoint=None, wait=True, stdout=None, **environment):
-        """Starts `oxbow up`. Waits until it answers, unless it is expected to fail first. `stdout` is a descriptor; the log if
-        left out."""
+    def up(self, failpoint=None, wait=True, stdout=None, stderr=None, **environment):
+        """Starts `oxbow up`. Waits until it answers, unless it is expected to fail first. `stdout` and `stderr` are descriptors;
+        the log if left out."""
         assert not self.running()
         if failpoint:
             environment["OXBOW_FAILPOINT"] = failpoint
         with open(self.log_path(), "ab") as log:
             self.process = subprocess.Popen([self.binary, "up"], cwd=self.directory, stdin=subprocess.DEVNULL, stdout=stdout or log,
-                                            stderr=log, env={**os.environ, **environment}, preexec_fn=_die_with_parent)
+                                            stderr=stderr or log, env={**os.environ, **environment}, preexec_fn=die_with_parent)
         if wait:
             self.wait_until(lambda: self.answers() or not self.running(), 30, "oxbow up answers")
             assert self.running() or failpoint, f"oxbow up ended with {self.process.returncode}:\n{self.log()}"

@@ -1,4 +1,4 @@
-"""Clients of the posting service, as a program of its own: `posting_load.py '{"port": ..., ...}'` (see `Load` in postings.py).
+"""Clients of the bank, as a program of its own: `posting_load.py '{"port": ..., ...}'` (see `Load` in postings.py).
 
 Writes begin at a steady rate, whatever the answers do, so that a pause is felt by everybody who comes in it. Connections are kept.
 A 409 was certainly not written and is tried again until the deadline; anything else but 200 is a failure, and what became of the

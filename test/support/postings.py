@@ -8,7 +8,6 @@ other by the oracle.
 
 import collections
 import contextlib
-import hashlib
 import json
 import os
 import subprocess
@@ -18,10 +17,11 @@ import time
 
 import psycopg2
 
-from cluster import execute, free_port
-from migration import BINARY, Migration, _die_with_parent
+from cluster import die_with_parent, execute
+from migration import BINARY
 from oracle import Comparison
-from posting_service import REFUSALS, WRITE
+from sql_service import REFUSALS
+from two_services import cohorts_of_keys, listed, mirrored_between_services
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FIRST_CENTS = 1  # cents; what each account has in the beginning
@@ -64,7 +64,7 @@ SPEC = """
 migration: {name}
 owners: {{ legacy: team-bank, new: team-ledger, coexistence: team-platform }}
 systems:
-  legacy: {{ database: "{legacy}", service: "http://127.0.0.1:{legacy_service}" }}
+  legacy: {{ database: "{legacy}", service: "http://127.0.0.1:{legacy_service}"{legacy_more} }}
   new: {{ database: "{new}", service: "http://127.0.0.1:{new_service}" }}
 entities:
   account:
@@ -79,59 +79,48 @@ entities:
     cohorts: [ {cohorts} ]
     routes:
       - {{ route: "POST /accounts/{{account_id}}/postings", write: true, operation_key: [ header.Operation-Key ] }}
-gateway: {{ listen: [ "127.0.0.1:{port}" ] }}
+      - {{ route: "GET /accounts/{{account_id}}/balance", read: consistency }}
+      - {{ route: "GET /accounts/{{account_id}}/history", read: historical }}
+    reads: {{ consistency: new-write, historical: fully-cutover }}
+gateway: {{ listen: [ "127.0.0.1:{port}" ]{gateway} }}
+{extra}
 """
+# One transaction: the account's balance moves, and the posting gets the next number of the database's sequence, which is the answer.
+WRITE = {
+    "legacy": """WITH moved AS (UPDATE accounts SET balance = balance + %(cents)s / 100.0 WHERE account_id = %(account)s RETURNING account_id)
+                 INSERT INTO postings (account_id, operation, amount) SELECT account_id, %(operation)s, %(cents)s / 100.0 FROM moved
+                 RETURNING posting_id AS posting""",
+    "new": """WITH moved AS (UPDATE ledger.account SET balance_minor = balance_minor + %(cents)s WHERE id = %(account)s RETURNING id)
+              INSERT INTO ledger.posting (account_id, operation, amount_minor) SELECT id, %(operation)s, %(cents)s FROM moved
+              RETURNING id AS posting""",
+}
+BALANCE = {"legacy": "SELECT (balance * 100)::bigint AS cents FROM accounts WHERE account_id = %(account)s",
+           "new": "SELECT balance_minor AS cents FROM ledger.account WHERE id = %(account)s"}
+HISTORY = {"legacy": "SELECT count(*) AS postings FROM postings WHERE account_id = %(account)s",
+           "new": "SELECT count(*) AS postings FROM ledger.posting WHERE account_id = %(account)s"}
+ROUTES = {side: {"POST /accounts/{account}/postings": WRITE[side], "GET /accounts/{account}/balance": BALANCE[side],
+                 "GET /accounts/{account}/history": HISTORY[side], "GET /healthz": "SELECT 1 AS well"} for side in WRITE}
 COMPARISONS = [
     Comparison("accounts", "SELECT account_id, owner, (balance * 100)::bigint FROM accounts",
                "SELECT id, holder, balance_minor FROM ledger.account"),
     Comparison("postings", "SELECT posting_id, account_id, operation, (amount * 100)::bigint, posted FROM postings",
                "SELECT id, account_id, operation, amount_minor, posted_at FROM ledger.posting"),
 ]
-POSTINGS = {"legacy": COMPARISONS[1].legacy, "new": COMPARISONS[1].new}
-BALANCES = {"legacy": COMPARISONS[0].legacy, "new": COMPARISONS[0].new}
-
-
-def accounts_of(name, cohorts, accounts):
-    """The accounts of each cohort, by the same rule as oxbow and both databases: {name: percent} in the order of the spec."""
-    found, ends, end = {cohort: [] for cohort in cohorts}, [], 0
-    for cohort, percent in cohorts.items():
-        end += percent * 100
-        ends.append((end, cohort))
-    for account in range(1, accounts + 1):
-        bucket = int(hashlib.md5(f"cohort/{name}/account:{account}".encode()).hexdigest()[:8], 16) * 10_000 >> 32
-        found[next(cohort for end, cohort in ends if bucket < end)].append(account)
-    return found
+ACCOUNT_ROWS = {"legacy": COMPARISONS[0].legacy, "new": COMPARISONS[0].new}
+POSTING_ROWS = {"legacy": COMPARISONS[1].legacy, "new": COMPARISONS[1].new}
 
 
 @contextlib.contextmanager
-def posting_service(url, side):
-    """Yields its port."""
-    program = subprocess.Popen([sys.executable, os.path.join(HERE, "posting_service.py"), url, side], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, text=True, preexec_fn=_die_with_parent)
-    try:
-        yield int(program.stdout.readline())
-    finally:
-        program.kill()
-        program.communicate()
-
-
-@contextlib.contextmanager
-def bank(directory, legacy, new, cohorts, accounts, name="bank", binary=BINARY):
-    """Both services and the migration, mirrored and proven equal; `port` is the gateway's. `cohorts`: {name: percent}."""
+def bank(directory, legacy, new, cohorts, accounts, name="bank", binary=BINARY, legacy_url=None, legacy_more="", gateway="", extra=""):
+    """Both services and the migration, mirrored and proven equal; `port` is the gateway's. `cohorts`: {name: percent}. `legacy_more`,
+    `gateway` and `extra` take further settings of the legacy system, of the gateway, and further lines of the spec."""
     execute(legacy, LEGACY_SCHEMA)
     execute(legacy, FILL.format(accounts=accounts))
     execute(new, NEW_SCHEMA)
-    with posting_service(legacy, "legacy") as legacy_service, posting_service(new, "new") as new_service:
-        port = free_port()
-        *shares, last = cohorts
-        listed = ", ".join([f"{{ name: {cohort}, percent: {cohorts[cohort]} }}" for cohort in shares] + [f"{{ name: {last} }}"])
-        spec = SPEC.format(name=name, legacy=legacy, new=new, legacy_service=legacy_service, new_service=new_service, cohorts=listed,
-                           port=port)
-        with Migration(directory, spec, legacy, new, COMPARISONS, binary=binary) as migration:
-            migration.port, migration.accounts = port, accounts_of(name, cohorts, accounts)
-            migration.up().oxbow("advance", "account", "--to", "mirrored", "--wait")
-            migration.prove_equal()
-            yield migration
+    with mirrored_between_services(directory, SPEC, legacy, new, ROUTES, COMPARISONS, "account", legacy_url=legacy_url, binary=binary,
+                                   name=name, cohorts=listed(cohorts), legacy_more=legacy_more, gateway=gateway, extra=extra) as migration:
+        migration.accounts = cohorts_of_keys(name, "account", cohorts, accounts)
+        yield migration
 
 
 class Load:
@@ -148,7 +137,7 @@ class Load:
 
     def __enter__(self):
         self._program = subprocess.Popen([sys.executable, os.path.join(HERE, "posting_load.py")], stdin=subprocess.PIPE,
-                                         stdout=subprocess.PIPE, text=True, preexec_fn=_die_with_parent)
+                                         stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
         self._program.stdin.write(json.dumps(self._order) + "\n")
         self._program.stdin.flush()
         return self
@@ -219,22 +208,27 @@ class Books:
         answered = [write for write in writes if "failure" not in write]
         numbers = collections.Counter(write["posting"] for write in answered)
         self.reused = [number for number, count in numbers.items() if count > 1]
-        self.lost, self.doubled, self.strange = set(), set(), []
+        self.missing = {}  # by side
+        self.doubled, self.strange = set(), []
         known = {write["operation"] for write in writes}
         for side, url in (("legacy", legacy), ("new", new)):
             found = collections.defaultdict(list)
             total = collections.Counter()
-            for number, account, operation, cents, _ in execute(url, POSTINGS[side]):
+            for number, account, operation, cents, _ in execute(url, POSTING_ROWS[side]):
                 found[operation].append(number)
                 total[account] += cents
-            self.lost |= {write["operation"] for write in answered if not found[write["operation"]]}
+            self.missing[side] = {write["operation"] for write in answered if not found[write["operation"]]}
             self.doubled |= {operation for operation, numbers in found.items() if len(numbers) > 1}
             self.reused += [write["posting"] for write in answered
                             if found[write["operation"]] and write["posting"] not in found[write["operation"]]]
             self.strange += [f"{side}: nobody wrote {operation}" for operation, numbers in found.items()
                              if numbers and operation not in known and not operation.startswith("first/")]
             self.strange += [f"{side}: account {account} has {balance} and its postings say {total[account]}"
-                             for account, _, balance in execute(url, BALANCES[side]) if balance != total[account]]
+                             for account, _, balance in execute(url, ACCOUNT_ROWS[side]) if balance != total[account]]
+
+    @property
+    def lost(self):
+        return self.missing["legacy"] | self.missing["new"]
 
     def __str__(self):
         return (f"{len(self.lost)} lost, {len(self.doubled)} doubled, {len(self.reused)} numbers given out twice, "

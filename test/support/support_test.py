@@ -11,7 +11,6 @@ import time
 import psycopg2
 import pytest
 
-import posting_service
 import postings
 import shop
 from chaos_proxy import ChaosProxy
@@ -137,7 +136,7 @@ def test_the_books_of_postings_see_what_is_lost_doubled_and_numbered_twice(clust
 
     def write(operation, *sides):
         values = {"account": 1, "operation": operation, "cents": 5}
-        numbers = [execute({"legacy": legacy, "new": new}[side], posting_service.WRITE[side], values)[0][0] for side in sides]
+        numbers = [execute({"legacy": legacy, "new": new}[side], postings.WRITE[side], values)[0][0] for side in sides]
         writes.append({**values, "posting": numbers[0] if numbers else 999, "refused": 0})
         return postings.Books(writes, legacy, new)
 

@@ -67,7 +67,7 @@ std::string BatchSql::keys_match() const {
   for (const auto& column : table.columns)
     if (column.in_key)
       terms.push_back(fmt::format("t.{} = {}", quote_identifier(column.name), value_of(column)));
-  return fmt::format("{}", fmt::join(terms, " AND "));
+  return fmt::format("{}{}", fmt::join(terms, " AND "), not_spared);
 }
 
 std::string BatchSql::insert() const {

@@ -13,6 +13,7 @@ struct BatchSql {
   const TargetTable& table;
   std::string rows_type;                 // pg_temp."oxbow_3_1"
   std::vector<std::string> all_columns;  // of the table in the database, generated ones left out
+  std::string not_spared = {};           // what is asked of each row beside its key, see not_spared_sql()
 
   std::string create_type() const;
 

@@ -1,6 +1,7 @@
 #include "adapters/postgres/connection.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
 
 #include <array>
 #include <boost/asio/as_tuple.hpp>
@@ -175,6 +176,13 @@ struct Connection::Impl {
     return true;
   }
 
+  // A server says nothing between two statements, but for news of a setting, or its end.
+  bool is_told_something_at_rest() const {
+    if (PQtransactionStatus(conn) == PQTRANS_ACTIVE) return false;
+    pollfd socket{.fd = PQsocket(conn), .events = POLLIN, .revents = 0};
+    return ::poll(&socket, 1, 0) > 0;
+  }
+
   Task<void> wait_readable(OnCancel on_cancel = OnCancel::close) {
     return wait(WaitFor::wait_read, Clock::now() + silence_max, on_cancel);
   }
@@ -325,6 +333,18 @@ Task<std::unique_ptr<Connection>> Connection::open(ConnectionSettings settings) 
 bool Connection::is_open() const {
   return impl_->conn != nullptr;
 }
+
+bool Connection::is_still_open() {
+  while (impl_->conn && impl_->is_told_something_at_rest()) {
+    if (!impl_->consume()) {
+      impl_->close();
+    } else {
+      PQisBusy(impl_->conn);  // takes in what was said, as a setting that has changed
+    }
+  }
+  return is_open();
+}
+
 const Endpoint& Connection::endpoint() const {
   return impl_->endpoint;
 }

@@ -48,6 +48,10 @@ class Connection {
   ~Connection();
 
   bool is_open() const;
+
+  // The same between two statements, and closes a session that has been ended from outside while it rested.
+  // No round trip, so who has gone without a word is not missed yet.
+  bool is_still_open();
   const Endpoint& endpoint() const;
   void close();
 

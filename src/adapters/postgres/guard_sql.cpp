@@ -36,43 +36,45 @@ std::string named_keys_sql(const CohortTable& cohorts, std::string_view key_sql,
   for (const auto& [key, cohort] : cohorts.named_keys) keys[cohort].push_back(key);
   std::string cases;
   for (const auto& [cohort, named] : keys)
-    cases += fmt::format("WHEN {} = ANY ({}) THEN {}::{} ", key_sql, array_literal(named, "text"),
-                         quote_literal(image.text(cohort)), image.type);
+    cases +=
+        fmt::format("WHEN {} OPERATOR(pg_catalog.=) ANY ({}) THEN {}::{} ", key_sql,
+                    array_literal(named, "pg_catalog.text"), quote_literal(image.text(cohort)), image.type);
   return cases;
 }
 
-// The image of the cohort of `key_sql`, a text; NULL for a NULL key, unless there is only one cohort.
+// The image of the cohort of `key_sql`, a text, without the number of its bucket: every row that is written
+// pays for this. NULL for a NULL key, unless there is only one cohort.
 std::string by_cohort_sql(const CohortTable& cohorts, std::string_view key_sql, const ImageOfCohort& image) {
   std::vector<std::string> images, begins;
   for (std::uint32_t bucket = 0; bucket < kBucketCount; ++bucket) {
     auto cohort = cohorts.by_bucket[bucket];
     if (bucket > 0 && cohort == cohorts.by_bucket[bucket - 1]) continue;
-    if (bucket > 0) begins.push_back(std::to_string(bucket));
+    if (bucket > 0) begins.push_back(first_digest_of(bucket));
     images.push_back(image.text(cohort));
   }
   auto by_bucket = fmt::format("{}::{}", quote_literal(images.front()), image.type);
   if (images.size() > 1) {
-    by_bucket = fmt::format("({})[width_bucket({}::int, {}) + 1]", array_literal(images, image.type),
-                            bucket_sql(cohorts.salt, key_sql), array_literal(begins, "int"));
+    by_bucket = fmt::format(
+        "({})[pg_catalog.width_bucket(pg_catalog.md5({} OPERATOR(pg_catalog.||) {}) COLLATE "
+        "pg_catalog.\"C\", {}) OPERATOR(pg_catalog.+) 1]",
+        array_literal(images, image.type), quote_literal(cohorts.salt + ":"), key_sql,
+        array_literal(begins, "pg_catalog.text"));
   }
   auto named = named_keys_sql(cohorts, key_sql, image);
   return named.empty() ? by_bucket : fmt::format("CASE {}ELSE {} END", named, by_bucket);
 }
 
 std::string mode_sql(const std::string& guard, const GuardedEntity& entity, std::string_view key_sql) {
-  ImageOfCohort cell{[&](CohortId cohort) { return guard_cell(guard, cohort.value()); }, "regclass"};
-  return fmt::format("pg_sequence_last_value({}) & 3", by_cohort_sql(entity.cohorts, key_sql, cell));
-}
-
-std::string function_of(std::string_view guard, const GuardedTable& table, std::string_view operation) {
-  auto place = fmt::format("{}/{}", guard, to_string(table.name));
-  return fmt::format("oxbow.{}_{}", identifier_for("guard_", place, kGuardNameMax), operation);
+  ImageOfCohort cell{[&](CohortId cohort) { return guard_cell(guard, cohort.value()); },
+                     "pg_catalog.regclass"};
+  return fmt::format("(pg_catalog.pg_sequence_last_value({}) OPERATOR(pg_catalog.&) 3)",
+                     by_cohort_sql(entity.cohorts, key_sql, cell));
 }
 
 // What a row meets whose guard is not simply open. An unknown state counts as closed.
 constexpr std::string_view kJudgeSql = R"sql(
 CREATE OR REPLACE FUNCTION oxbow.{guard}_judge(cohort int, subject text) RETURNS void
-LANGUAGE plpgsql AS $judge$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $judge$
 DECLARE
   cell CONSTANT regclass := ({cells})[cohort + 1];
   scope CONSTANT text := {entity} || '/' || coalesce(({names})[cohort + 1], '?');
@@ -101,12 +103,14 @@ BEGIN
     HINT = format('Write it there. Who answers for it: %s.', {owner});
 END
 $judge$;
-CREATE OR REPLACE FUNCTION oxbow.{guard}_judge(key text) RETURNS void LANGUAGE plpgsql AS $judge$
+CREATE OR REPLACE FUNCTION oxbow.{guard}_judge(key text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $judge$
 BEGIN
   PERFORM oxbow.{guard}_judge({cohort_of_key}, {entity} || coalesce(' ' || key, ' without a key'));
 END
 $judge$;
-CREATE OR REPLACE FUNCTION oxbow.{guard}_truncate() RETURNS trigger LANGUAGE plpgsql AS $truncate$
+CREATE OR REPLACE FUNCTION oxbow.{guard}_truncate() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $truncate$
 BEGIN
   FOR cohort IN 0 .. {last_cohort} LOOP
     PERFORM oxbow.{guard}_judge(cohort, TG_TABLE_NAME);
@@ -114,28 +118,34 @@ BEGIN
   RETURN NULL;
 END
 $truncate$;
+GRANT EXECUTE ON FUNCTION oxbow.{guard}_judge(int, text), oxbow.{guard}_judge(text) TO PUBLIC;
 )sql";
 
+// Each row comes through here, under the search path of whoever writes: every name says whose it is, because
+// an operator or a function of his own must not stand in for ours. Keys are compared byte for byte, as
+// cohorts are.
 constexpr std::string_view kTableSql = R"sql(
 CREATE OR REPLACE FUNCTION {insert}() RETURNS trigger LANGUAGE plpgsql AS $row$
 BEGIN
-  IF {mode_of_new} = 0 THEN RETURN NEW; END IF;
-  PERFORM oxbow.{guard}_judge(NEW.{key}::text);
+  IF {mode_of_new} OPERATOR(pg_catalog.=) 0 THEN RETURN NEW; END IF;
+  PERFORM oxbow.{guard}_judge({new_key});
   RETURN NEW;
 END
 $row$;
 CREATE OR REPLACE FUNCTION {update}() RETURNS trigger LANGUAGE plpgsql AS $row$
 BEGIN
-  IF {mode_of_new} = 0 AND NEW.{key} IS NOT DISTINCT FROM OLD.{key} THEN RETURN NEW; END IF;
-  PERFORM oxbow.{guard}_judge(OLD.{key}::text);
-  PERFORM oxbow.{guard}_judge(NEW.{key}::text);
+  IF {mode_of_new} OPERATOR(pg_catalog.=) 0 AND {new_key} OPERATOR(pg_catalog.=) {old_key} THEN
+    RETURN NEW;
+  END IF;
+  PERFORM oxbow.{guard}_judge({old_key});
+  PERFORM oxbow.{guard}_judge({new_key});
   RETURN NEW;
 END
 $row$;
 CREATE OR REPLACE FUNCTION {delete}() RETURNS trigger LANGUAGE plpgsql AS $row$
 BEGIN
-  IF {mode_of_old} = 0 THEN RETURN OLD; END IF;
-  PERFORM oxbow.{guard}_judge(OLD.{key}::text);
+  IF {mode_of_old} OPERATOR(pg_catalog.=) 0 THEN RETURN OLD; END IF;
+  PERFORM oxbow.{guard}_judge({old_key});
   RETURN OLD;
 END
 $row$;
@@ -203,30 +213,31 @@ std::string guard_functions_sql(const std::string& guard, const GuardedEntity& e
 
 std::string guard_table_functions_sql(const std::string& guard, const GuardedEntity& entity,
                                       const GuardedTable& table) {
-  auto key = quote_identifier(table.key_column);
-  return fmt::format(fmt::runtime(kTableSql), fmt::arg("guard", guard), fmt::arg("key", key),
-                     fmt::arg("insert", function_of(guard, table, "insert")),
-                     fmt::arg("update", function_of(guard, table, "update")),
-                     fmt::arg("delete", function_of(guard, table, "delete")),
-                     fmt::arg("mode_of_new", mode_sql(guard, entity, fmt::format("NEW.{}::text", key))),
-                     fmt::arg("mode_of_old", mode_sql(guard, entity, fmt::format("OLD.{}::text", key))));
+  auto key_of = [&](std::string_view row) {
+    return fmt::format("({}.{}::pg_catalog.text COLLATE pg_catalog.\"C\")", row,
+                       quote_identifier(table.key_column));
+  };
+  return fmt::format(fmt::runtime(kTableSql), fmt::arg("guard", guard), fmt::arg("new_key", key_of("NEW")),
+                     fmt::arg("old_key", key_of("OLD")),
+                     fmt::arg("insert", guard_function(guard, table.name, "insert")),
+                     fmt::arg("update", guard_function(guard, table.name, "update")),
+                     fmt::arg("delete", guard_function(guard, table.name, "delete")),
+                     fmt::arg("mode_of_new", mode_sql(guard, entity, key_of("NEW"))),
+                     fmt::arg("mode_of_old", mode_sql(guard, entity, key_of("OLD"))));
 }
 
-std::string guard_row_triggers_sql(const std::string& guard, const GuardedTable& table) {
-  std::string sql;
-  for (std::string_view operation : {"insert", "update", "delete"}) {
-    sql += fmt::format("{}CREATE OR REPLACE TRIGGER {} BEFORE {} ON {} FOR EACH ROW EXECUTE FUNCTION {}()",
-                       sql.empty() ? "" : "; ", quote_identifier(guard_trigger(guard, operation)), operation,
-                       quoted(table.name), function_of(guard, table, operation));
-  }
-  return sql;
+std::string guard_function(std::string_view guard, const TableName& table, std::string_view operation) {
+  auto place = fmt::format("{}/{}", guard, to_string(table));
+  return fmt::format("oxbow.{}_{}", identifier_for("guard_", place, kGuardNameMax), operation);
 }
 
-std::string guard_truncate_trigger_sql(const std::string& guard, const std::string& quoted_table) {
+std::string guard_trigger_sql(const std::string& guard, const TableName& table, std::string_view operation,
+                              const std::string& part) {
+  bool is_truncate = operation == "truncate";
   return fmt::format(
-      "CREATE OR REPLACE TRIGGER {} BEFORE TRUNCATE ON {} FOR EACH STATEMENT EXECUTE FUNCTION "
-      "oxbow.{}_truncate()",
-      quote_identifier(guard_trigger(guard, "truncate")), quoted_table, guard);
+      "CREATE OR REPLACE TRIGGER {} BEFORE {} ON {} FOR EACH {} EXECUTE FUNCTION {}()",
+      quote_identifier(guard_trigger(guard, operation)), operation, part, is_truncate ? "STATEMENT" : "ROW",
+      is_truncate ? fmt::format("oxbow.{}_truncate", guard) : guard_function(guard, table, operation));
 }
 
 }  // namespace oxbow::postgres

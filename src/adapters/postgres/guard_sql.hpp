@@ -7,6 +7,7 @@
 // on, and last among their kind, because triggers of the application may still change the key.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -42,8 +43,15 @@ std::string guard_functions_sql(const std::string& guard, const GuardedEntity& e
 std::string guard_table_functions_sql(const std::string& guard, const GuardedEntity& entity,
                                       const GuardedTable& table);
 
-// Creates the triggers: of the table's rows, and of TRUNCATE, which the parts of a table need for themselves.
-std::string guard_row_triggers_sql(const std::string& guard, const GuardedTable& table);
-std::string guard_truncate_trigger_sql(const std::string& guard, const std::string& quoted_table);
+// What a guard has triggers for.
+inline constexpr std::array<std::string_view, 4> kGuardedOperations = {"insert", "update", "delete",
+                                                                       "truncate"};
+
+// The function of one table that its rows meet: "oxbow.guard_..._insert".
+std::string guard_function(std::string_view guard, const TableName& table, std::string_view operation);
+
+// Creates the trigger of one operation on `part`, quoted: on `table` itself, or on a part of it.
+std::string guard_trigger_sql(const std::string& guard, const TableName& table, std::string_view operation,
+                              const std::string& part);
 
 }  // namespace oxbow::postgres

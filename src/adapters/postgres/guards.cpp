@@ -3,33 +3,21 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <map>
+
+#include "adapters/postgres/array_text.hpp"
 #include "adapters/postgres/guard_sql.hpp"
 #include "adapters/postgres/locked_change.hpp"
 #include "adapters/postgres/schema.hpp"
 #include "adapters/postgres/session.hpp"
+#include "adapters/postgres/writers.hpp"
 #include "base/assert.hpp"
 #include "base/text.hpp"
 #include "runtime/failpoint.hpp"
 
 namespace oxbow::postgres {
 namespace {
-
-// The lock of a prepared transaction shows no process. Our own sessions are waited for like any others: what
-// a session calls itself proves nothing.
-constexpr std::string_view kWritersSql = R"sql(
-  SELECT DISTINCT l.virtualtransaction, coalesce(l.pid, 0), coalesce(a.application_name, ''),
-         coalesce(a.usename, ''), coalesce(p.gid, ''),
-         coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared)) * 1000000,
-                  0)::bigint,
-         coalesce(starts_with(a.state, 'idle in transaction'), false)
-  FROM pg_locks l
-  LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-  LEFT JOIN pg_locks own ON l.pid IS NULL AND own.pid IS NULL AND own.locktype = 'transactionid'
-                        AND own.virtualtransaction = l.virtualtransaction
-  LEFT JOIN pg_prepared_xacts p ON p.transaction = own.transactionid
-  WHERE l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND l.pid IS DISTINCT FROM pg_backend_pid()
-    AND )sql";
 
 constexpr std::string_view kHoldsTableSql = R"sql(
   l.locktype = 'relation'
@@ -42,11 +30,26 @@ constexpr std::string_view kHoldsLockSql = R"sql(
   l.locktype = 'advisory' AND l.mode = 'ShareLock' AND l.objsubid = 1
   AND (l.classid::bigint << 32) + l.objid::bigint = )sql";
 
-constexpr std::string_view kLeavesSql =
-    "SELECT format('%I.%I', n.nspname, c.relname), EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid "
-    "AND t.tgname = $2) FROM (SELECT $1::regclass::oid AS oid UNION "
-    "SELECT relid FROM pg_partition_tree($1::regclass)) tree "
-    "JOIN pg_class c ON c.oid = tree.oid JOIN pg_namespace n ON n.oid = c.relnamespace";
+// Triggers that are missing or do not fire, in tables $2 and their parts, looked up without locks: this must
+// never wait. Triggers of rows come to a partition from above, and cannot be dropped there alone.
+constexpr std::string_view kGapsSql = R"sql(
+  WITH RECURSIVE tree (oid, root) AS (
+    SELECT to_regclass(name)::oid, place FROM unnest($2::text[]) WITH ORDINALITY AS t (name, place)
+    UNION SELECT i.inhrelid, root FROM pg_inherits i JOIN tree ON i.inhparent = tree.oid)
+  SELECT format('%I.%I', n.nspname, c.relname) AS part, root, operation, t.oid IS NOT NULL AS is_off,
+         tree.oid <> to_regclass(($2::text[])[root])::oid AS is_below
+  FROM tree JOIN pg_class c ON c.oid = tree.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+       CROSS JOIN unnest('{insert,update,delete,truncate}'::text[]) WITH ORDINALITY AS o (operation, nth)
+       LEFT JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = $1 || operation
+  WHERE CASE WHEN t.oid IS NULL THEN operation = 'truncate' OR NOT c.relispartition
+             ELSE t.tgenabled NOT IN ('O', 'A') END
+  ORDER BY root, is_below, part, nth
+)sql";
+
+constexpr std::string_view kWordsSql =
+    "SELECT coalesce(pg_sequence_last_value(oid), 3) AS word, substring(relname FROM '[0-9]+$')::int AS nth "
+    "FROM pg_class WHERE relnamespace = to_regnamespace('oxbow') AND relkind = 'S' "
+    "AND relname ~ ('^' || $3 || '_[0-9]+$')";
 
 constexpr std::string_view kGuardedTablesSql = R"sql(
   SELECT format('%I.%I', n.nspname, c.relname),
@@ -64,20 +67,44 @@ constexpr std::string_view kGuardFunctionsSql = R"sql(
   ORDER BY 1
 )sql";
 
-std::vector<WriterAtWork> writers_in(const Rows& rows) {
-  std::vector<WriterAtWork> writers;
-  for (int row = 0; row < rows.size(); ++row) {
-    auto application = rows.text(row, 2), user = rows.text(row, 3), prepared = rows.text(row, 4);
-    auto who = !prepared.empty()     ? "prepared transaction " + prepared
-               : application.empty() ? user
-                                     : application + " of " + user;
-    writers.push_back({.transaction = rows.text(row, 0),
-                       .who = std::move(who),
-                       .pid = rows.number(row, 1),
-                       .age = std::chrono::microseconds(rows.number(row, 5)),
-                       .idle_in_transaction = rows.boolean(row, 6)});
-  }
-  return writers;
+// Of each table that has a guard, also where its triggers are gone: what its rows meet, and the table.
+constexpr std::string_view kTableFunctionsSql = R"sql(
+  SELECT 'oxbow.' || p.proname,
+         coalesce((SELECT min(format('%s.%s', n.nspname, c.relname)) FROM pg_trigger t
+                   JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+                   WHERE t.tgfoid = p.oid AND t.tgparentid = 0), 'a table that is gone')
+  FROM pg_proc p JOIN pg_namespace s ON s.oid = p.pronamespace
+  WHERE s.nspname = 'oxbow' AND p.proname ~ '_insert$'
+    AND strpos(p.prosrc, 'oxbow.' || $1 || '_judge(') > 0
+  ORDER BY 2
+)sql";
+
+// No row where the schema is missing; a cell counts if everybody may read it and it has a value. One of a
+// cohort that the spec has not any more does no harm. {} asks for gaps, of $1 and $2.
+constexpr std::string_view kStandsSql = R"sql(
+  SELECT coalesce(obj_description(to_regprocedure($3), 'pg_proc') = md5($4), false)
+     AND has_schema_privilege('public', n.oid, 'USAGE')
+     AND has_function_privilege('public', to_regprocedure($3), 'EXECUTE')
+     AND coalesce(has_function_privilege('public', to_regprocedure($7), 'EXECUTE'), false)
+     AND (SELECT count(*) FROM (SELECT to_regclass('oxbow.' || $5 || '_' || cohort)::oid AS cell
+                                FROM generate_series(0, $6::int - 1) cohort) cells
+          WHERE has_sequence_privilege('public', cell, 'SELECT')
+            AND pg_sequence_last_value(cell) IS NOT NULL) = $6::int,
+     NOT EXISTS (SELECT FROM ({}) AS gaps)
+     AND NOT EXISTS (SELECT FROM unnest($2::text[]) AS t (name) JOIN pg_trigger behind
+       ON behind.tgrelid = to_regclass(name) AND NOT behind.tgisinternal AND behind.tgtype & 3 = 3
+          AND behind.tgname > $1::name AND NOT starts_with(behind.tgname, $1))
+  FROM pg_namespace n WHERE n.nspname = 'oxbow'
+)sql";
+
+std::vector<std::string> quoted_names(const std::vector<TableName>& tables) {
+  std::vector<std::string> names;
+  for (const auto& table : tables) names.push_back(quoted(table));
+  return names;
+}
+
+std::string judge_of(const std::string& guard, std::string_view arguments = "int, text") {
+  return fmt::format("oxbow.{}_judge({})", guard, arguments);
 }
 
 std::string cell_literal(const std::string& guard, CohortId cohort) {
@@ -100,28 +127,57 @@ Task<void> PgGuards::install(GuardedEntity entity, std::vector<GuardState> initi
   OXBOW_ASSERT(initial.size() == entity.cohort_names.size(), "{} states for {} cohorts", initial.size(),
                entity.cohort_names.size());
   auto* connection = CO_TRY(co_await session());
-  CO_TRY(
-      co_await install_schema(*connection, migration_, side_ == Side::legacy ? Role::source : Role::target));
   auto guard = guard_of(entity.name);
-  CO_TRY(co_await make_cells(*connection, guard, entity, initial));
-  CO_TRY(co_await make_functions(*connection, guard, entity));
+  auto functions = guard_functions_sql(guard, entity);
+  for (const auto& table : entity.tables) functions += guard_table_functions_sql(guard, entity, table);
+  auto standing = CO_TRY(co_await standing_of(*connection, guard, entity, functions));
+  if (!standing.functions) {
+    auto role = side_ == Side::legacy ? Role::source : Role::target;
+    CO_TRY(co_await install_schema(*connection, migration_, role));
+    CO_TRY(co_await make_cells(*connection, guard, entity, initial));
+    CO_TRY(co_await make_functions(*connection, guard, entity, functions));
+  }
+  if (standing.triggers) co_return Status{};
   for (const auto& table : entity.tables) CO_TRY(co_await make_triggers(*connection, guard, table));
   co_return Status{};
 }
 
-// Every session compiles a function anew that was replaced, so what is the same stays.
+// What is there as it should be. Asked first, because a catalog that is written makes
+// every session of the server plan its statements anew, even where what was written is the same as before.
+Task<PgGuards::Standing> PgGuards::standing_of(Connection& connection, const std::string& guard,
+                                               const GuardedEntity& entity, const std::string& functions) {
+  std::vector<TableName> tables;
+  for (const auto& table : entity.tables) tables.push_back(table.name);
+  Rows rows = CO_TRY(co_await connection.exec_params(fmt::format(kStandsSql, kGapsSql),
+                                                     {{guard_trigger(guard, "")},
+                                                      {to_text_array(quoted_names(tables))},
+                                                      {judge_of(guard)},
+                                                      {functions},
+                                                      {guard},
+                                                      {std::to_string(entity.cohort_names.size())},
+                                                      {judge_of(guard, "text")}}));
+  if (rows.empty()) co_return Standing{};
+  co_return Standing{rows.boolean(0, 0), rows.boolean(0, 1)};
+}
+
+// A table that the entity has no longer is nobody's to guard.
 Task<void> PgGuards::make_functions(Connection& connection, const std::string& guard,
-                                    const GuardedEntity& entity) {
-  auto sql = guard_functions_sql(guard, entity);
-  for (const auto& table : entity.tables) sql += guard_table_functions_sql(guard, entity, table);
-  auto judge = fmt::format("oxbow.{}_judge(int, text)", guard);
-  Rows same = CO_TRY(co_await connection.exec_params(
-      "SELECT coalesce(obj_description(to_regprocedure($1), 'pg_proc') = md5($2), false)", {{judge}, {sql}}));
-  if (same.boolean(0, 0)) co_return Status{};
-  CO_TRY(co_await connection.exec(sql));
-  Rows sum = CO_TRY(co_await connection.exec_params("SELECT md5($1)", {{sql}}));
+                                    const GuardedEntity& entity, const std::string& functions) {
+  CO_TRY(co_await connection.exec(functions));
+  Rows known = CO_TRY(co_await connection.exec_params(std::string(kTableFunctionsSql), {{guard}}));
+  for (int row = 0; row < known.size(); ++row) {
+    auto function = known.text(row, 0);
+    bool is_wanted = std::ranges::any_of(entity.tables, [&](const GuardedTable& table) {
+      return guard_function(guard, table.name, "insert") == function;
+    });
+    if (is_wanted) continue;
+    auto base = function.substr(0, function.rfind('_'));
+    CO_TRY(co_await change_under_lock(
+        connection, fmt::format("DROP FUNCTION {0}_insert(), {0}_update(), {0}_delete() CASCADE", base)));
+  }
+  Rows sum = CO_TRY(co_await connection.exec_params("SELECT md5($1)", {{functions}}));
   CO_TRY(co_await connection.exec(
-      fmt::format("COMMENT ON FUNCTION {} IS {}", judge, quote_literal(sum.view(0, 0)))));
+      fmt::format("COMMENT ON FUNCTION {} IS {}", judge_of(guard), quote_literal(sum.view(0, 0)))));
   co_return Status{};
 }
 
@@ -158,35 +214,84 @@ Task<void> PgGuards::refuse_triggers_behind(Connection& connection, const std::s
       behind.view(0, 0), to_string(table.name));
 }
 
-// Triggers of rows come to the parts of a table by themselves; those of TRUNCATE do not.
+Task<std::vector<PgGuards::OpenPart>> PgGuards::find_gaps(Connection& connection, const std::string& guard,
+                                                          const std::vector<TableName>& tables) {
+  Rows rows = CO_TRY(co_await connection.exec_params(
+      std::string(kGapsSql), {{guard_trigger(guard, "")}, {to_text_array(quoted_names(tables))}}));
+  std::vector<OpenPart> parts;
+  for (int row = 0; row < rows.size(); ++row) {
+    auto part = rows.text(row, 0);
+    const auto& table = tables[rows.number<std::size_t>(row, 1) - 1];
+    auto operation = rows.view(row, 2);
+    bool is_off = rows.boolean(row, 3), is_below = rows.boolean(row, 4);
+    if (parts.empty() || parts.back().name != part)
+      parts.push_back({.name = part, .sql = {}, .came_later = is_below});
+    auto& open = parts.back();
+    open.came_later = open.came_later && !is_off;
+    open.sql += open.sql.empty() ? "" : "; ";
+    open.sql += is_off ? fmt::format("ALTER TABLE {} ENABLE TRIGGER {}", part,
+                                     quote_identifier(guard_trigger(guard, operation)))
+                       : guard_trigger_sql(guard, table, operation, part);
+  }
+  co_return parts;
+}
+
 Task<void> PgGuards::make_triggers(Connection& connection, const std::string& guard,
                                    const GuardedTable& table) {
-  auto truncate = guard_trigger(guard, "truncate");
   CO_TRY(co_await refuse_triggers_behind(connection, guard, table));
-  Rows leaves = CO_TRY(
-      co_await query_giving_way(connection, std::string(kLeavesSql), {{quoted(table.name)}, {truncate}}));
-  Rows guarded = CO_TRY(
-      co_await connection.exec_params("SELECT 1 FROM pg_trigger WHERE tgrelid = $1::regclass AND tgname = $2",
-                                      {{quoted(table.name)}, {guard_trigger(guard, "insert")}}));
-  if (guarded.empty()) CO_TRY(co_await change_under_lock(connection, guard_row_triggers_sql(guard, table)));
-  for (int row = 0; row < leaves.size(); ++row) {
-    if (leaves.boolean(row, 1)) continue;
-    CO_TRY(co_await change_under_lock(connection, guard_truncate_trigger_sql(guard, leaves.text(row, 0))));
-  }
+  for (auto& part : CO_TRY(co_await find_gaps(connection, guard, {table.name})))
+    CO_TRY(co_await change_under_lock(connection, std::move(part.sql)));
   co_return Status{};
 }
 
-Task<std::vector<GuardState>> PgGuards::read(std::string entity) {
+Task<std::vector<GuardGap>> PgGuards::mend(std::string entity, std::vector<TableName> tables, Mend what) {
   auto* connection = CO_TRY(co_await session());
-  Rows rows =
-      CO_TRY(co_await connection->exec_params("SELECT coalesce(pg_sequence_last_value(oid), 3) FROM pg_class "
-                                              "WHERE relnamespace = to_regnamespace('oxbow') "
-                                              "AND relkind = 'S' AND relname ~ ('^' || $1 || '_[0-9]+$') "
-                                              "ORDER BY substring(relname FROM '[0-9]+$')::int",
-                                              {{guard_of(entity)}}));
-  std::vector<GuardState> states;
-  for (int row = 0; row < rows.size(); ++row) states.push_back(parse_guard_word(rows.number(row, 0)));
-  co_return states;
+  std::vector<GuardGap> gaps;
+  for (auto& part : CO_TRY(co_await find_gaps(*connection, guard_of(entity), tables))) {
+    if (what == Mend::new_parts && !part.came_later) continue;
+    auto& gap = gaps.emplace_back(GuardGap{std::move(part.name), part.came_later, std::nullopt});
+    auto mended = co_await change_if_free(*connection, std::move(part.sql));
+    bool goes_on = mended || connection->is_open();
+    if (!goes_on) co_return std::unexpected(std::move(mended).error());
+    if (!mended) gap.open = std::move(mended).error();
+    if (mended && !*mended) gap.open = Error{ErrorCode::timeout, "somebody holds a lock on it"};
+  }
+  co_return gaps;
+}
+
+Task<GuardsSeen> PgGuards::look(std::string entity, std::vector<TableName> tables) {
+  auto* connection = CO_TRY(co_await session());
+  auto guard = guard_of(entity);
+  auto sql = fmt::format(
+      "SELECT ARRAY(SELECT word FROM ({}) AS cells ORDER BY nth)::text, "
+      "ARRAY(SELECT DISTINCT part FROM ({}) AS gaps WHERE is_off OR NOT is_below ORDER BY part)::text",
+      kWordsSql, kGapsSql);
+  Rows rows = CO_TRY(co_await connection->exec_params(
+      std::move(sql), {{guard_trigger(guard, "")}, {to_text_array(quoted_names(tables))}, {guard}}));
+  GuardsSeen seen;
+  for (const auto& word : parse_text_array(rows.view(0, 0)))
+    seen.states.push_back(parse_guard_word(std::stoll(word)));
+  seen.lost_at = parse_text_array(rows.view(0, 1));
+  co_return seen;
+}
+
+Task<TableChanges> PgGuards::compare_tables(std::string entity, std::vector<TableName> tables) {
+  auto* connection = CO_TRY(co_await session());
+  auto guard = guard_of(entity);
+  Rows rows = CO_TRY(co_await connection->exec_params(std::string(kTableFunctionsSql), {{guard}}));
+  std::map<std::string, std::string> known;  // table by function
+  for (int row = 0; row < rows.size(); ++row) known[rows.text(row, 0)] = rows.text(row, 1);
+  TableChanges changes;
+  if (known.empty()) co_return changes;
+  for (const auto& table : tables)
+    if (!known.extract(guard_function(guard, table, "insert"))) changes.taken_in.push_back(to_string(table));
+  for (auto& [function, table] : known) changes.taken_out.push_back(std::move(table));
+  co_return changes;
+}
+
+Task<std::vector<GuardState>> PgGuards::read(std::string entity) {
+  auto seen = CO_TRY(co_await look(std::move(entity), {}));
+  co_return std::move(seen.states);
 }
 
 Task<void> PgGuards::set(std::string entity, CohortId cohort, GuardState state) {
@@ -211,17 +316,14 @@ Task<void> PgGuards::set(std::string entity, CohortId cohort, GuardState state) 
 
 Task<std::vector<WriterAtWork>> PgGuards::writers(std::string entity) {
   auto* connection = CO_TRY(co_await session());
-  Rows rows = CO_TRY(co_await connection->exec_params(std::string(kWritersSql) + std::string(kHoldsTableSql),
-                                                      {{guard_trigger(guard_of(entity), "insert")}}));
-  co_return writers_in(rows);
+  co_return co_await writers_where(*connection, std::string(kHoldsTableSql),
+                                   {{guard_trigger(guard_of(entity), "insert")}});
 }
 
 Task<std::vector<WriterAtWork>> PgGuards::writers_of(std::string entity, CohortId cohort) {
   auto* connection = CO_TRY(co_await session());
   auto cell = cell_literal(guard_of(entity), cohort);
-  Rows rows = CO_TRY(co_await connection->exec(std::string(kWritersSql) + std::string(kHoldsLockSql) +
-                                               guard_lock_sql(cell)));
-  co_return writers_in(rows);
+  co_return co_await writers_where(*connection, std::string(kHoldsLockSql) + guard_lock_sql(cell), {});
 }
 
 // Writers only ever try for this lock, so waiting for it makes nobody wait for us.

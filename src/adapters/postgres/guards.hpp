@@ -16,6 +16,9 @@ class PgGuards final : public Guards {
       : settings_(std::move(settings)), migration_(std::move(migration)), side_(side) {}
 
   Task<void> install(GuardedEntity entity, std::vector<GuardState> initial) override;
+  Task<GuardsSeen> look(std::string entity, std::vector<TableName> tables) override;
+  Task<std::vector<GuardGap>> mend(std::string entity, std::vector<TableName> tables, Mend what) override;
+  Task<TableChanges> compare_tables(std::string entity, std::vector<TableName> tables) override;
   Task<std::vector<GuardState>> read(std::string entity) override;
   Task<void> set(std::string entity, CohortId cohort, GuardState state) override;
   Task<std::vector<WriterAtWork>> writers(std::string entity) override;
@@ -28,12 +31,27 @@ class PgGuards final : public Guards {
   std::string guard_of(const std::string& entity) const;
   static Task<void> make_cells(Connection& connection, const std::string& guard, const GuardedEntity& entity,
                                const std::vector<GuardState>& initial);
+  struct Standing {
+    bool functions = false;  // with their schema and the cells
+    bool triggers = false;   // and none behind them
+  };
+  static Task<Standing> standing_of(Connection& connection, const std::string& guard,
+                                    const GuardedEntity& entity, const std::string& functions);
   static Task<void> make_functions(Connection& connection, const std::string& guard,
-                                   const GuardedEntity& entity);
+                                   const GuardedEntity& entity, const std::string& functions);
   static Task<void> refuse_triggers_behind(Connection& connection, const std::string& guard,
                                            const GuardedTable& table);
   static Task<void> make_triggers(Connection& connection, const std::string& guard,
                                   const GuardedTable& table);
+
+  // What a table or a part of one lacks, and what gives it that.
+  struct OpenPart {
+    std::string name;
+    std::string sql;
+    bool came_later = false;
+  };
+  static Task<std::vector<OpenPart>> find_gaps(Connection& connection, const std::string& guard,
+                                               const std::vector<TableName>& tables);
 
   ConnectionSettings settings_;
   std::string migration_;

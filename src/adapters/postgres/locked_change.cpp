@@ -39,6 +39,15 @@ Task<void> change_under_lock(Connection& connection, std::string sql) {
   co_return co_await while_locked_out(connection, kWaitMax, change);
 }
 
+Task<bool> change_if_free(Connection& connection, std::string sql) {
+  auto done =
+      co_await connection.exec(fmt::format("BEGIN; SET LOCAL lock_timeout = '100ms'; {}; COMMIT", sql));
+  if (done) co_return true;
+  if (connection.is_open()) CO_TRY(co_await connection.exec("ROLLBACK"));
+  if (sqlstate_of(done.error()) == "55P03") co_return false;
+  co_return std::unexpected(std::move(done).error());
+}
+
 Task<void> look_giving_way(Connection& connection, std::function<Task<void>()> look) {
   auto transaction = [&]() -> Task<void> {
     CO_TRY(co_await connection.exec(

@@ -15,6 +15,9 @@ namespace oxbow::postgres {
 // second later, also beside the next attempt.
 Task<void> change_under_lock(Connection& connection, std::string sql);
 
+// The same with a single try of a moment; false if somebody holds a lock that it needs.
+Task<bool> change_if_free(Connection& connection, std::string sql);
+
 // A transaction that looks at tables: waits for a lock only so briefly that a session which waits for ours
 // meanwhile is not taken for the loser of a deadlock, then gives all of its own back and begins again.
 // `timeout` after a minute of tries. `look` runs inside the transaction.

@@ -66,4 +66,12 @@ struct BlockedSession {
 // Who waits for sessions of this stream, longest first.
 Task<std::vector<BlockedSession>> list_blocked(std::string url, std::string stream);
 
+// Who holds locks on those of these tables, and of their parts, that have no guard of this entity yet:
+// whoever puts it on waits for him.
+Task<std::vector<WriterAtWork>> list_writers_without_guard(std::string url, std::string migration, Side side,
+                                                           std::string entity, std::vector<TableName> tables);
+
+// Our role, if it may not see what sessions of others do, and since when; none: it may.
+Task<std::optional<std::string>> role_without_sight(std::string url, std::string migration);
+
 }  // namespace oxbow::postgres

@@ -51,6 +51,7 @@ RangePlacer::RangePlacer(Connection& connection, const TargetTable& table, std::
       table_(table),
       stage_(std::move(stage)),
       selection_(selection_predicate(rows)),
+      not_spared_(not_spared_sql(rows.spared.get())),
       beside_other_cohorts_(rows.cohorts.has_value()) {
   for (const auto& name : all_columns) all_columns_.push_back(quote_identifier(name));
   for (const auto& column : table.columns) columns_.push_back(quote_identifier(column.name));
@@ -91,8 +92,8 @@ std::string RangePlacer::remove_leftovers() const {
 }
 
 std::string RangePlacer::remove_changed() const {
-  return fmt::format("DELETE FROM {} t USING {} s WHERE {} AND {}", quoted(table_.name), stage_, keys_match(),
-                     differs());
+  return fmt::format("DELETE FROM {} t USING {} s WHERE {} AND {}{}", quoted(table_.name), stage_,
+                     keys_match(), differs(), not_spared_);
 }
 
 // Removed and inserted again, so that unique values may change places. Columns that nobody writes keep what
@@ -110,10 +111,11 @@ std::string RangePlacer::rewrite_changed() const {
       joined(keys_));
 }
 
+// Where a row that is spared has the key, the table refuses this one.
 std::string RangePlacer::find_missing() const {
   if (!keys_.empty()) {
-    return fmt::format("SELECT s.ctid AS place FROM {} s WHERE NOT EXISTS (SELECT FROM {} t WHERE {})",
-                       stage_, quoted(table_.name), keys_match());
+    return fmt::format("SELECT s.ctid AS place FROM {} s WHERE NOT EXISTS (SELECT FROM {} t WHERE {}{})",
+                       stage_, quoted(table_.name), keys_match(), not_spared_);
   }
   return fmt::format(
       "{}SELECT g.place FROM given g WHERE NOT EXISTS "

@@ -46,6 +46,7 @@ class RangePlacer {
   const TargetTable& table_;
   std::string stage_;
   std::string selection_;
+  std::string not_spared_;
   bool beside_other_cohorts_;             // keys of this range may stand there as rows of another
   std::vector<std::string> all_columns_;  // quoted
   std::vector<std::string> columns_;      // quoted; those that are written

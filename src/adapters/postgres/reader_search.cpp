@@ -128,7 +128,7 @@ TableName table_in(const Rows& rows, int row) {
 }  // namespace
 
 Task<Connection*> PgReaderSearch::legacy() {
-  bool is_new = !legacy_ || !legacy_->is_open();
+  bool is_new = !legacy_ || !legacy_->is_still_open();
   CO_TRY(co_await ensure_open(legacy_, legacy_settings_, ""));
   if (is_new) CO_TRY(co_await install_schema(*legacy_, migration_, Role::source));
   co_return legacy_.get();

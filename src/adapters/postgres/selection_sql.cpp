@@ -57,4 +57,11 @@ std::string select_sql(const RangeRead& read) {
                      selection_predicate(read));
 }
 
+// A row that tells of no cohort is nobody's.
+std::string not_spared_sql(const CohortFilter* spared) {
+  if (spared == nullptr) return "";
+  return fmt::format(" AND ({}) IS NOT TRUE",
+                     cohort_predicate_sql(*spared, "t." + quote_identifier(spared->table.key_column)));
+}
+
 }  // namespace oxbow::postgres

@@ -33,6 +33,19 @@ constexpr std::string_view kColumnsSql = R"sql(
   ORDER BY named.place, a.attnum
 )sql";
 
+// Of a column without a sequence: its largest number, where an index leads to it, and the largest that fits.
+std::string read_column_sql(const NumberedColumn& column) {
+  auto table = quote_literal(quoted(column.table)) + "::regclass";
+  auto attribute = fmt::format("a.attrelid = {} AND a.attname = {}", table, quote_literal(column.column));
+  return fmt::format(
+      "CASE WHEN EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON {0} AND a.attnum = i.indkey[0] WHERE "
+      "i.indrelid = {1} AND i.indisvalid) THEN (SELECT max({2})::bigint FROM {3}) END, "
+      "(SELECT CASE coalesce(nullif(y.typbasetype, 0), y.oid) WHEN 'int2'::regtype THEN 32767 WHEN "
+      "'int4'::regtype THEN 2147483647 ELSE 9223372036854775807 END FROM pg_attribute a JOIN pg_type y ON "
+      "y.oid = a.atttypid WHERE {0})",
+      attribute, table, quote_identifier(column.column), quoted(column.table));
+}
+
 std::optional<std::int64_t> number_or_none(const Rows& rows, int row, int column) {
   if (rows.is_null(row, column)) return std::nullopt;
   return rows.number(row, column);
@@ -71,17 +84,23 @@ Task<std::vector<NumberedColumn>> PgSequences::read_again(std::vector<NumberedCo
   std::string sql;
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const auto& column = columns[i];
+    if (i > 0) sql += " UNION ALL ";
+    if (column.sequence.empty()) {
+      sql += fmt::format("SELECT {}, NULL::bigint, {}", i, read_column_sql(column));
+      continue;
+    }
     // A column without a row, or without an index that leads to its largest number, has none to look up.
     auto largest = column.largest_row ? fmt::format("(SELECT max({}) FROM {})",
                                                     quote_identifier(column.column), quoted(column.table))
                                       : std::string("NULL::bigint");
-    sql += fmt::format("{}SELECT {}, pg_sequence_last_value({}::regclass), {}", i == 0 ? "" : " UNION ALL ",
-                       i, quote_literal(column.sequence), largest);
+    sql += fmt::format("SELECT {}, pg_sequence_last_value({}::regclass), {}, {}::bigint", i,
+                       quote_literal(column.sequence), largest, column.largest_possible);
   }
   Rows rows = CO_TRY(co_await connection_->exec(sql + " ORDER BY 1"));
   for (int row = 0; row < rows.size(); ++row) {
     columns[static_cast<std::size_t>(row)].last_given = number_or_none(rows, row, 1);
     columns[static_cast<std::size_t>(row)].largest_row = number_or_none(rows, row, 2);
+    columns[static_cast<std::size_t>(row)].largest_possible = rows.number(row, 3);
   }
   co_return columns;
 }

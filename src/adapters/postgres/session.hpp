@@ -8,7 +8,8 @@
 
 namespace oxbow::postgres {
 
-// Opens `connection` if it is not open, and then runs `setup` on it (which may be empty).
+// Opens `connection` if it is not open, or was ended from outside while it rested, and then runs `setup` on
+// it (which may be empty).
 Task<void> ensure_open(std::unique_ptr<Connection>& connection, ConnectionSettings settings,
                        std::string setup);
 

@@ -49,7 +49,7 @@ std::string watch_sql(const TableName& table, const std::string& migration) {
 }  // namespace
 
 Task<Connection*> PgTargetAdmin::session() {
-  if (locked_ && !connection_->is_open())
+  if (locked_ && !connection_->is_still_open())
     co_return Err(ErrorCode::connection_lost, "{}: the migration's lock went with its session",
                   to_string(connection_->endpoint()));
   CO_TRY(co_await ensure_open(connection_, settings_, ""));
@@ -57,7 +57,7 @@ Task<Connection*> PgTargetAdmin::session() {
 }
 
 Task<void> PgTargetAdmin::lock() {
-  if (locked_ && connection_->is_open()) co_return Status{};
+  if (locked_ && connection_->is_still_open()) co_return Status{};
   locked_ = false;
   auto* connection = CO_TRY(co_await session());
   auto give_up_at = monotonic_now() + kLockBusyMax;
@@ -150,20 +150,18 @@ Task<void> PgTargetAdmin::stop_watching(std::vector<TableName> tables) {
 // Disabled and not dropped: that it is there says that the rows are ours.
 Task<void> PgTargetAdmin::set_watching(std::vector<TableName> tables, bool watching) {
   auto* connection = CO_TRY(co_await session());
-  for (const auto& table : tables) {
-    Rows triggers = CO_TRY(co_await connection->exec_params(
-        "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgname IN ($2, $3) "
-        "AND (tgenabled = 'D') = $4::bool",
-        {{quoted(table)},
-         {watch_name(migration_)},
-         {watch_truncate_name(migration_)},
-         {watching ? "true" : "false"}}));
-    std::string sql;
-    for (int row = 0; row < triggers.size(); ++row)
-      sql += fmt::format("{}ALTER TABLE {} {} TRIGGER {}", sql.empty() ? "" : "; ", quoted(table),
-                         watching ? "ENABLE" : "DISABLE", triggers.text(row, 0));
-    if (!sql.empty()) CO_TRY(co_await change_under_lock(*connection, sql));
-  }
+  std::vector<std::string> names;
+  for (const auto& table : tables) names.push_back(quoted(table));
+  Rows changes = CO_TRY(co_await connection->exec_params(
+      "SELECT string_agg(format('ALTER TABLE %s %s TRIGGER %I', name, $4::text, tgname), '; ') "
+      "FROM unnest($1::text[]) AS named (name) JOIN pg_trigger ON tgrelid = to_regclass(name) "
+      "WHERE tgname IN ($2, $3) AND (tgenabled = 'D') = ($4 = 'ENABLE') GROUP BY name ORDER BY name",
+      {{to_text_array(names)},
+       {watch_name(migration_)},
+       {watch_truncate_name(migration_)},
+       {watching ? "ENABLE" : "DISABLE"}}));
+  for (int row = 0; row < changes.size(); ++row)
+    CO_TRY(co_await change_under_lock(*connection, changes.text(row, 0)));
   co_return Status{};
 }
 

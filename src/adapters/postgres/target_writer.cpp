@@ -212,6 +212,7 @@ Task<std::vector<PgTargetWriter::Piece>> PgTargetWriter::run_in_pieces(Staging& 
 Task<BatchOutcome> PgTargetWriter::apply(const RowBatch& batch) {
   if (batch.rows == 0) co_return BatchOutcome{};
   Staging& staging = *CO_TRY(co_await staging_for(*batch.table));
+  staging.sql.not_spared = not_spared_sql(batch.spared.get());
   switch (batch.op) {
     case RowOp::insert:
       co_return co_await apply_insert(staging, batch);
@@ -254,6 +255,7 @@ Task<std::vector<BatchOutcome>> PgTargetWriter::apply_together(std::vector<const
   for (const auto* batch : batches) shares.push_back({batch, all_rows(*batch), {}});
   if (shares.empty()) co_return std::vector<BatchOutcome>();
   Staging& staging = *CO_TRY(co_await staging_for(*batches.front()->table));
+  staging.sql.not_spared = not_spared_sql(batches.front()->spared.get());
   while (!CO_TRY(co_await rewrite(staging, shares))) {
   }
   std::vector<BatchOutcome> outcomes;

@@ -270,9 +270,11 @@ Result<std::vector<StoredFinding>> SqliteStore::list_findings(const FindingQuery
   std::scoped_lock guard(impl_->mutex);
   auto select = TRY(impl_->database.prepare(
       "SELECT kind, table_name, key, entity, sentence, detail, owner, first_seen_us, last_seen_us, count, "
-      "open, id, ending FROM findings WHERE (open OR ?1) AND (?2 = '' OR kind = ?2) "
-      "ORDER BY last_seen_us DESC, kind, table_name, key LIMIT ?3 OFFSET ?4"));
-  select.bind(std::uint64_t{query.with_closed}).bind(kind_or_all(query)).bind(query.limit).bind(query.skip);
+      "open, id, ending FROM findings WHERE (open OR ?1) AND (?2 = '' OR kind = ?2) AND (?3 = '' OR entity = "
+      "?3) "
+      "ORDER BY last_seen_us DESC, kind, table_name, key LIMIT ?4 OFFSET ?5"));
+  select.bind(std::uint64_t{query.with_closed}).bind(kind_or_all(query)).bind(query.entity.value_or(""));
+  select.bind(query.limit).bind(query.skip);
   std::vector<StoredFinding> findings;
   while (TRY(select.step())) findings.push_back(TRY(read_finding(select)));
   return findings;
@@ -280,9 +282,10 @@ Result<std::vector<StoredFinding>> SqliteStore::list_findings(const FindingQuery
 
 Result<std::uint64_t> SqliteStore::count_findings(const FindingQuery& query) {
   std::scoped_lock guard(impl_->mutex);
-  auto count = TRY(
-      impl_->database.prepare("SELECT count(*) FROM findings WHERE (open OR ?1) AND (?2 = '' OR kind = ?2)"));
-  count.bind(std::uint64_t{query.with_closed}).bind(kind_or_all(query));
+  auto count = TRY(impl_->database.prepare(
+      "SELECT count(*) FROM findings WHERE (open OR ?1) AND (?2 = '' OR kind = ?2) AND "
+      "(?3 = '' OR entity = ?3)"));
+  count.bind(std::uint64_t{query.with_closed}).bind(kind_or_all(query)).bind(query.entity.value_or(""));
   TRY(count.step());
   return count.number(0);
 }

@@ -77,13 +77,24 @@ std::uint32_t bucket_of(std::string_view salt, std::string_view key_text) {
 }
 
 std::string bucket_sql(std::string_view salt, std::string_view key_sql) {
-  return fmt::format("(('x' || substr(md5({} || {}), 1, 8))::bit(32)::bigint * {} >> 32)",
-                     quote_literal(std::string(salt) + ":"), key_sql, kBucketCount);
+  return fmt::format(
+      "(('x' OPERATOR(pg_catalog.||) pg_catalog.substr(pg_catalog.md5({} "
+      "OPERATOR(pg_catalog.||) {}), 1, 8))::bit(32)::bigint OPERATOR(pg_catalog.*) {} "
+      "OPERATOR(pg_catalog.>>) 32)",
+      quote_literal(std::string(salt) + ":"), key_sql, kBucketCount);
+}
+
+std::string first_digest_of(std::uint32_t bucket) {
+  return fmt::format("{:08x}", ((std::uint64_t{bucket} << 32) + kBucketCount - 1) / kBucketCount);
+}
+
+std::string cohort_salt(std::string_view entity, std::string_view migration) {
+  return fmt::format("cohort/{}/{}", migration, entity);
 }
 
 CohortTable resolve_cohorts(const EntitySpec& entity, std::string_view migration) {
   CohortTable table{.key_column = entity.key,
-                    .salt = fmt::format("cohort/{}/{}", migration, entity.name),
+                    .salt = cohort_salt(entity.name, migration),
                     .named_keys = {},
                     .by_bucket = {}};
   std::optional<CohortId> rest;

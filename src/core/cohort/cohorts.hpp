@@ -19,6 +19,14 @@ std::uint32_t bucket_of(std::string_view salt, std::string_view key_text);  // i
 // The same in SQL, over an expression of type text. Needs no function or extension of ours.
 std::string bucket_sql(std::string_view salt, std::string_view key_sql);
 
+// Of the md5 sums that lead to this bucket or a later one, what the smallest begins with, as hexadecimal
+// digits. A sum is one of them exactly if it does not come before this text, byte for byte. REQUIRES: not the
+// first bucket
+std::string first_digest_of(std::uint32_t bucket);
+
+// Of the buckets of an entity's keys.
+std::string cohort_salt(std::string_view entity, std::string_view migration);
+
 // REQUIRES: a validated entity: its slices and `rest` cover every bucket.
 CohortTable resolve_cohorts(const EntitySpec& entity, std::string_view migration);
 CohortId cohort_of(const CohortTable& table, std::string_view key_text);

@@ -54,6 +54,20 @@ TEST(Cohorts, BucketsInSqlAreThoseOfTheText) {
   EXPECT_EQ(bucket_sql("SALT", "KEY"), sql);
 }
 
+// bucket_sql() without its numbers: the first 32 bits of a sum are enough to tell the bucket.
+TEST(Cohorts, TheFirstDigestOfABucketIsTheSmallestThatLeadsThere) {
+  auto bucket_of_bits = [](std::uint64_t bits) { return bits * kBucketCount >> 32; };
+  for (std::uint32_t bucket = 1; bucket < kBucketCount; ++bucket) {
+    auto digest = first_digest_of(bucket);
+    ASSERT_EQ(digest.size(), 8u);
+    auto bits = std::stoull(digest, nullptr, 16);
+    EXPECT_EQ(bucket_of_bits(bits), bucket);
+    EXPECT_EQ(bucket_of_bits(bits - 1), bucket - 1);
+  }
+  EXPECT_EQ(first_digest_of(kBucketCount / 2), "80000000");
+  EXPECT_EQ(first_digest_of(9'999), "fff97248") << "in lower case, as PostgreSQL writes them";
+}
+
 TEST(Cohorts, SpreadKeysEvenly) {
   std::vector<int> tenths(10);
   for (int key = 0; key < 100'000; ++key) ++tenths[bucket_of("salt", std::to_string(key)) / 1000];

@@ -16,8 +16,8 @@
 
 namespace oxbow {
 
-// `partial`: all but the rows that are named. `forward_only`: there is no way back. `unknown`: the stream
-// back is away, so nobody can tell.
+// `partial`: all but the rows that are named. `forward_only`: there is no way back, or its time is over.
+// `unknown`: the stream back is away, so nobody can tell.
 enum class Extent { full, partial, forward_only, unknown };
 
 inline constexpr std::array kExtentNames = {std::string_view("full"), std::string_view("partial"),
@@ -49,19 +49,33 @@ struct EnvelopeFacts {
 
 Envelope judge_envelope(const EnvelopeFacts& facts);
 
+struct ScopedEnvelope {
+  Scope scope;
+  Envelope envelope;
+};
+
+// Why nobody can tell at this moment what a rollback of these cohorts would lose, what is known all the same,
+// and what to do, in one sentence; empty: it is known. `unread`: why their rows could not be looked at.
+std::string why_loss_is_unknown(const std::vector<ScopedEnvelope>& envelopes,
+                                const StreamBackFacts& stream_back, const std::optional<Error>& unread);
+
+// Whether a cohort may still move to the new side: `illegal_transition` where the time for going back is
+// over.
+Status judge_deadline(const Scope& scope, std::optional<std::chrono::year_month_day> deadline, WallTime now);
+
 // Rows of one cohort; rows of which nobody can tell whose they are count for each cohort of the entity.
 RowsAtStake rows_of(const RowsAtStake& all, const std::string& entity, CohortId cohort);
 
 // Tells these rows from all others, whatever their order.
 std::string digest_of(const RowsAtStake& rows);
 
+// The same, short enough to be typed: what a preview prints below the rows that it shows.
+std::string seen_of(const RowsAtStake& rows);
+
 // What may be given up of these rows: `illegal_transition` if a rollback loses other rows than the operator
 // has seen, or rows that may be somebody else's.
-struct ScopedEnvelope {
-  Scope scope;
-  Envelope envelope;
-};
 Result<std::map<Scope, AcceptedLoss>> judge_rollback(const std::vector<ScopedEnvelope>& envelopes,
-                                                     std::optional<std::uint64_t> accepted_rows);
+                                                     std::optional<std::uint64_t> accepted_rows,
+                                                     const std::optional<std::string>& seen = {});
 
 }  // namespace oxbow

@@ -116,6 +116,51 @@ TEST_F(AnEnvelope, IsUnknownWhereMoreDiffersThanWaits) {
   EXPECT_THAT(judged().reason, HasSubstr("1 divergence of order"));
 }
 
+TEST_F(AnEnvelope, ThatIsUnknownIsToldInOneSentenceWithWhatIsKnownAndWhatToDo) {
+  std::optional<Error> unread;
+  auto said = [&] { return why_loss_is_unknown({{kRest, {}}, {kPilot, judged()}}, stream, unread); };
+  EXPECT_EQ(said(), "");
+  wait({row("id=1"), row("id=2"), row("id=3", CohortId(0), "customer")});
+  EXPECT_EQ(said(), "") << "rows that wait are known";
+  stream.is_stopped = true;
+  stream.why_not = "a look at the disk";
+  EXPECT_EQ(
+      said(),
+      "what a rollback of order/pilot would lose is not known: the stream back to legacy does not run: a "
+      "look at the disk; when that was last read, 2 rows of order waited that legacy does not take; run "
+      "`oxbow resume`, and ask again");
+  stream.why_not = "no privilege; mend that, then run `oxbow resume`";
+  EXPECT_THAT(said(), testing::EndsWith("waited that legacy does not take, and ask again"));
+  stream = {};
+  stream.silent_for = 7s;
+  EXPECT_EQ(
+      said(),
+      "what a rollback of order/pilot would lose is not known: the stream back to legacy has not moved for "
+      "7.0 s; since oxbow began nobody has read which rows wait that legacy does not take; oxbow goes on "
+      "trying, and `oxbow status` follows it: ask again when it runs");
+}
+
+TEST_F(AnEnvelope, ThatIsKnownIsNoPreviewWhereItsRowsCannotBeRead) {
+  auto said =
+      why_loss_is_unknown({{kPilot, judged()}}, stream, Error{ErrorCode::connection_lost, "it has ended"});
+  EXPECT_THAT(
+      said, HasSubstr("order/pilot would lose is not known: it has ended; when that was last read, 0 rows"));
+}
+
+TEST_F(AnEnvelope, OfAStreamThatHasJustBegunIsKnownInAMoment) {
+  stream.waiting.reset();
+  EXPECT_THAT(
+      why_loss_is_unknown({{kPilot, judged()}}, stream, Error{ErrorCode::connection_lost, "it does not run"}),
+      testing::EndsWith(
+          "is not known: which rows wait in quarantine has not been read yet; ask again in a moment"));
+}
+
+TEST_F(AnEnvelope, ThatADifferenceLeavesUnknownIsFoundOutByLookingAgain) {
+  life.proof = {.result = VerifyState::differs, .divergences = 3, .rows_waiting = 2};
+  EXPECT_THAT(why_loss_is_unknown({{kPilot, judged()}}, stream, {}),
+              testing::EndsWith("`oxbow verify --entity order` looks again"));
+}
+
 TEST_F(AnEnvelope, ExpiresWithTheDayOfTheDeadlineOrWithTheBudgetForTheLog) {
   EXPECT_FALSE(judged().expires_at);
   deadline = std::chrono::year(2027) / 2 / 1;
@@ -135,12 +180,39 @@ TEST_F(AnEnvelope, ExpiresWithTheDayOfTheDeadlineOrWithTheBudgetForTheLog) {
   EXPECT_FALSE(judged().expires_at) << "no budget, no end";
 }
 
+TEST_F(AnEnvelope, EndsWithItsDeadlineHoweverWellTheStreamRuns) {
+  deadline = std::chrono::year(2027) / 1 / 29;
+  EXPECT_EQ(judged().extent, Extent::forward_only) << "the first moment of the day behind it";
+  EXPECT_EQ(judged().reason,
+            "its deadline, 2027-01-29 (`rollback.deadline`), is over; whoever needs it all the same moves "
+            "that date in "
+            "the spec and starts `oxbow up` again");
+  EXPECT_FALSE(judged().expires_at);
+  now -= 1s;
+  EXPECT_EQ(judged().extent, Extent::full) << "the last one of that day";
+  now += 1s;
+  life.state = State::mirrored;
+  EXPECT_EQ(judged().extent, Extent::full) << "legacy is home";
+}
+
+TEST(TheDeadline, KeepsCohortsFromMovingToWhereNoWayLeadsBack) {
+  auto day = std::chrono::year(2027) / 1 / 29;
+  WallTime behind{std::chrono::sys_days(std::chrono::year(2027) / 1 / 30)};
+  EXPECT_TRUE(judge_deadline(kPilot, day, behind - 1s));
+  EXPECT_TRUE(judge_deadline(kPilot, {}, behind));
+  auto refused = judge_deadline(kPilot, day, behind);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().detail,
+              HasSubstr("order/pilot would have no way back on the new side: its deadline, 2027-01-29"));
+}
+
 class ARollback : public testing::Test {
  protected:
   static Envelope partial(RowsAtStake rows) { return {.extent = Extent::partial, .rows = std::move(rows)}; }
 
-  std::string refused(std::optional<std::uint64_t> accepted_rows = {}) const {
-    auto judged = judge_rollback(envelopes, accepted_rows);
+  std::string refused(std::optional<std::uint64_t> accepted_rows = {},
+                      const std::optional<std::string>& seen = {}) const {
+    auto judged = judge_rollback(envelopes, accepted_rows, seen);
     EXPECT_FALSE(judged);
     return judged ? "" : judged.error().detail;
   }
@@ -158,7 +230,7 @@ TEST_F(ARollback, InsideTheEnvelopeNeedsNoWords) {
 TEST_F(ARollback, ThatLosesRowsIsRefusedWithTheirNumberAndWhatCanBeDone) {
   envelopes = {{kPilot, partial({row("id=1"), row("id=2")})}, {kRest, {}}};
   for (const auto* word :
-       {"2 rows", "--preview", "forward-fix", "oxbow quarantine --retry", "--accept-loss 2"})
+       {"2 rows", "--preview", "forward-fix", "oxbow quarantine --retry", "--accept-loss 2 --seen DIGEST"})
     EXPECT_THAT(refused(), HasSubstr(word));
 }
 
@@ -166,7 +238,10 @@ TEST_F(ARollback, LosesExactlyWhatAPersonHasSeen) {
   envelopes = {{kPilot, partial({row("id=1"), row("id=2")})}, {kRest, partial({row("id=3", CohortId(1))})}};
   EXPECT_THAT(refused(2), HasSubstr("3 rows"));
   EXPECT_THAT(refused(4), HasSubstr("3 rows"));
-  auto losses = judge_rollback(envelopes, 3).value();
+  EXPECT_THAT(refused(3), HasSubstr("nobody has said which of them he has seen"));
+  EXPECT_THAT(refused(3, seen_of({row("id=1"), row("id=2"), row("id=4")})),
+              HasSubstr("others than those that were seen"));
+  auto losses = judge_rollback(envelopes, 3, seen_of({row("id=3"), row("id=2"), row("id=1")})).value();
   EXPECT_EQ(losses.at(kPilot).rows, 2u);
   EXPECT_EQ(losses.at(kRest).rows, 1u);
   EXPECT_EQ(losses.at(kPilot).digest, digest_of({row("id=2"), row("id=1")})) << "whatever their order";

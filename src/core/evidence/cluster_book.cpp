@@ -11,14 +11,18 @@
 namespace oxbow {
 namespace {
 
-// After so many differing requests of a route what was frequent before counts half.
-constexpr std::uint64_t kFadeEvery = 8 * ClusterBook::kClustersPerRouteMax;
-
 ClusterSignature signature_of(std::string_view route, const DifferingPair::Difference& difference) {
   return {.route = std::string(route),
           .path = shown_path(difference.path, ClusterBook::kPathBytesMax),
           .kind = std::string(difference.kind),
           .values = fmt::format("{} / {}", difference.legacy_class, difference.new_class)};
+}
+
+std::uint64_t hash_of(const ClusterSignature& signature) {
+  std::string text;
+  for (const auto* part : {&signature.route, &signature.path, &signature.kind, &signature.values})
+    text.append(*part).append(1, '\0');
+  return XXH3_64bits(text.data(), text.size());
 }
 
 bool is_more_frequent(const DifferenceCluster& one, const DifferenceCluster& other) {
@@ -59,10 +63,7 @@ class ClusterBook::RedactedPair {
 };
 
 std::string cluster_id(const ClusterSignature& signature) {
-  std::string text;
-  for (const auto* part : {&signature.route, &signature.path, &signature.kind, &signature.values})
-    text.append(*part).append(1, '\0');
-  return fmt::format("{:012x}", XXH3_64bits(text.data(), text.size()) >> 16);
+  return fmt::format("{:012x}", hash_of(signature) >> 16);
 }
 
 void ClusterBook::restore(std::vector<DifferenceCluster> clusters) {
@@ -70,11 +71,10 @@ void ClusterBook::restore(std::vector<DifferenceCluster> clusters) {
   for (auto& cluster : clusters) {
     auto& of_route = routes_[cluster.signature.route];
     if (!has_room(of_route)) {
-      gone_.push_back(cluster.signature);
+      gone_.insert(cluster.signature);
       continue;
     }
     auto& restored = add(cluster.signature, of_route, cluster.first_seen);
-    restored.weight = 0;
     restored.is_stored = true;
     if (cluster.exemplars.size() > kExemplarsMax) cluster.exemplars.resize(kExemplarsMax);
     cluster.id = restored.cluster.id;
@@ -87,16 +87,13 @@ void ClusterBook::record(const DifferingPair& pair, WallTime now) {
   if (route == routes_.end()) route = routes_.try_emplace(std::string(pair.route)).first;
   auto& of_route = route->second;
   ++pairs_;
-  if (++of_route.pairs % kFadeEvery == 0) fade(pair.route, of_route);
+  if (++of_route.pairs % RareSightings::kFadeEvery == 0) fade(pair.route, of_route);
   of_route.differences_without_room += pair.differences_untold;
+  refused_.clear();
   RedactedPair redacted(pair);
   for (const auto& difference : pair.differences) {
     auto* kept = find_or_add(signature_of(pair.route, difference), of_route, now);
-    if (!kept) {
-      ++of_route.differences_without_room;
-      continue;
-    }
-    if (kept->last_pair == pairs_) continue;
+    if (!kept || kept->last_pair == pairs_) continue;
     kept->last_pair = pairs_;
     ++kept->weight;
     ++kept->counted;
@@ -114,14 +111,23 @@ bool ClusterBook::has_room(const OfRoute& of_route) const {
 ClusterBook::Kept* ClusterBook::find_or_add(const ClusterSignature& signature, OfRoute& of_route,
                                             WallTime now) {
   if (auto found = clusters_.find(signature); found != clusters_.end()) return &found->second;
-  if (!has_room(of_route) && !make_room(signature.route, of_route)) return nullptr;
-  return &add(signature, of_route, now);
+  if (has_room(of_route)) return &add(signature, of_route, now);
+  auto hash = hash_of(signature);
+  if (std::ranges::find(refused_, hash) != refused_.end()) return nullptr;
+  auto seen = of_route.without_room.add(hash);
+  if (!make_room(signature.route, of_route, seen)) {
+    refused_.push_back(hash);
+    ++of_route.differences_without_room;
+    return nullptr;
+  }
+  auto& added = add(signature, of_route, now);
+  added.weight = seen - 1;  // before this pair
+  return &added;
 }
 
 ClusterBook::Kept& ClusterBook::add(const ClusterSignature& signature, OfRoute& of_route, WallTime now) {
   ++of_route.clusters;
   auto& kept = clusters_[signature];
-  kept.weight = of_route.weight_gone;
   kept.cluster.id = cluster_id(signature);
   kept.cluster.signature = signature;
   kept.cluster.first_seen = now;
@@ -129,9 +135,9 @@ ClusterBook::Kept& ClusterBook::add(const ClusterSignature& signature, OfRoute& 
 }
 
 // A route that has all that it may have displaces its own. Another one takes what was not seen since its
-// route began anew, and else from the route that has most, which may be itself. False if all that could give
-// way belongs to the request at hand.
-bool ClusterBook::make_room(const std::string& route, const OfRoute& of_route) {
+// route began anew, and else from the route that has most, which may be itself. What was `seen` so often
+// displaces only what is clearly rarer in the same route. False if nothing can give way.
+bool ClusterBook::make_room(const std::string& route, const OfRoute& of_route, std::uint64_t seen) {
   bool is_full = of_route.clusters == kClustersPerRouteMax;
   auto largest = is_full ? std::string_view(route) : largest_route();
   if (!is_full && routes_.find(largest)->second.clusters == of_route.clusters) largest = route;
@@ -148,6 +154,8 @@ bool ClusterBook::make_room(const std::string& route, const OfRoute& of_route) {
     if (weakest == clusters_.end() || rank(*each) < rank(*weakest)) weakest = each;
   }
   if (weakest == clusters_.end()) return false;
+  const auto& [signature, kept] = *weakest;
+  if (signature.route == route && seen <= RareSightings::kClearlyMore * kept.weight) return false;
   let_go(weakest);
   return true;
 }
@@ -161,15 +169,15 @@ void ClusterBook::let_go(Clusters::iterator gone) {
   const auto& [signature, kept] = *gone;
   auto& of_route = routes_.find(signature.route)->second;
   --of_route.clusters;
-  of_route.weight_gone = std::max(of_route.weight_gone, kept.weight);
+  of_route.without_room.raise(hash_of(signature), kept.weight);
   of_route.differences_without_room += kept.counted;
   if (kept.counted > 0) ++of_route.clusters_gone;
-  if (kept.is_stored) gone_.push_back(signature);
+  if (kept.is_stored) gone_.insert(signature);
   clusters_.erase(gone);
 }
 
 void ClusterBook::fade(std::string_view route, OfRoute& of_route) {
-  of_route.weight_gone /= 2;
+  of_route.without_room.fade();
   for (auto& [signature, kept] : clusters_)
     if (signature.route == route) kept.weight /= 2;
 }
@@ -185,6 +193,12 @@ void ClusterBook::keep_exemplar(DifferenceCluster& cluster, const DifferingPair:
 }
 
 void ClusterBook::redact_again(std::string_view route, const Redactor& redactor) {
+  for (auto each = clusters_.begin(); each != clusters_.end();) {
+    auto next = std::next(each);
+    bool is_named = each->first.route == route && redactor.path(each->first.path) != each->first.path;
+    if (is_named) let_go(each);
+    each = next;
+  }
   for (auto& [signature, kept] : clusters_) {
     if (signature.route != route) continue;
     auto exemplars = kept.cluster.exemplars;
@@ -219,19 +233,33 @@ const DifferenceCluster* ClusterBook::find(std::string_view id) const {
   return found;
 }
 
-std::vector<DifferenceCluster> ClusterBook::take_changed() {
+std::vector<DifferenceCluster> ClusterBook::changed() const {
   std::vector<DifferenceCluster> copies;
-  for (auto& [signature, kept] : clusters_) {
-    if (!kept.is_changed) continue;
-    copies.push_back(kept.cluster);
-    kept.is_changed = false;
-    kept.is_stored = true;
-  }
+  for (const auto& [signature, kept] : clusters_)
+    if (kept.is_changed) copies.push_back(kept.cluster);
   return copies;
 }
 
-std::vector<ClusterSignature> ClusterBook::take_gone() {
-  return std::exchange(gone_, {});
+std::vector<ClusterSignature> ClusterBook::gone() const {
+  return {gone_.begin(), gone_.end()};
+}
+
+// Meanwhile it may have changed once more, or given way.
+void ClusterBook::were_kept(std::span<const DifferenceCluster> clusters) {
+  for (const auto& each : clusters) {
+    auto found = clusters_.find(each.signature);
+    if (found == clusters_.end()) {
+      gone_.insert(each.signature);
+      continue;
+    }
+    auto& kept = found->second;
+    kept.is_stored = true;
+    kept.is_changed = kept.cluster != each;
+  }
+}
+
+void ClusterBook::were_forgotten(std::span<const ClusterSignature> signatures) {
+  for (const auto& each : signatures) gone_.erase(each);
 }
 
 void ClusterBook::begin_anew(std::string_view route) {
@@ -245,9 +273,15 @@ void ClusterBook::begin_anew(std::string_view route) {
   }
 }
 
-void ClusterBook::begin_anew_but(std::span<const std::string> routes) {
+void ClusterBook::end_all_but(std::span<const std::string> routes) {
+  auto is_over = [&](const std::string& route) { return std::ranges::find(routes, route) == routes.end(); };
   for (const auto& [route, of_route] : routes_)
-    if (std::ranges::find(routes, route) == routes.end()) begin_anew(route);
+    if (is_over(route)) begin_anew(route);
+  for (auto& [signature, kept] : clusters_) {
+    if (kept.cluster.exemplars.empty() || !is_over(signature.route)) continue;
+    kept.cluster.exemplars.clear();
+    kept.is_changed = true;
+  }
 }
 
 std::uint64_t ClusterBook::differences_without_room(std::string_view route) const {

@@ -1,12 +1,14 @@
 // Sorts differences into clusters and keeps, of each, some pairs of answers as examples: every request has
 // the same chance to be one of them, the first as the last. What is kept is redacted before. Memory is
 // bounded by kClustersMax * kExemplarsMax * (2 * kBodyBytesMax + ...), about 15 MiB at worst. Where there is
-// no room, what is rarest gives way to what is new, and what gave way is counted. One thread at a time.
+// no room, what is rarest gives way to what is more frequent, and what gave way is counted. One thread at a
+// time.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +16,7 @@
 
 #include "base/random.hpp"
 #include "core/evidence/answer_path.hpp"
+#include "core/evidence/rare_sightings.hpp"
 #include "core/evidence/redactor.hpp"
 #include "model/difference_cluster.hpp"
 
@@ -63,10 +66,13 @@ class ClusterBook {
   std::vector<const DifferenceCluster*> list() const;
   const DifferenceCluster* find(std::string_view id) const;  // or the beginning of an id, if only one has it
 
-  // Copies of those that changed since the last call, for keeping them, and those that gave way and were
-  // kept. What gave way may have come back: forget first, then keep.
-  std::vector<DifferenceCluster> take_changed();
-  std::vector<ClusterSignature> take_gone();
+  // Copies of those that changed since they were kept on a disk, and those that gave way and are still kept.
+  // They stay so until they are told to be kept or forgotten, since a disk may fail. What gave way may have
+  // come back: forget first, then keep.
+  std::vector<DifferenceCluster> changed() const;
+  std::vector<ClusterSignature> gone() const;
+  void were_kept(std::span<const DifferenceCluster> clusters);
+  void were_forgotten(std::span<const ClusterSignature> signatures);
 
   // Takes out of the examples of a route what a changed spec hides.
   void redact_again(std::string_view route, const Redactor& redactor);
@@ -75,8 +81,9 @@ class ClusterBook {
   // room.
   void begin_anew(std::string_view route);
 
-  // All other routes are no more: the same for them.
-  void begin_anew_but(std::span<const std::string> routes);
+  // All other routes are no more: the same for them, and as nobody says any more what their answers hide,
+  // their examples go.
+  void end_all_but(std::span<const std::string> routes);
 
   // Since the route began anew, of one or of all: requests that belong to no cluster that is listed, counted
   // once for each signature; and clusters that gave way.
@@ -86,18 +93,16 @@ class ClusterBook {
  private:
   struct Kept {
     DifferenceCluster cluster;
-    // How frequent it was lately. One that comes anew begins with the weight of the one that it displaces
-    // (the "space-saving" sketch), or none could ever displace what was frequent once.
-    std::uint64_t weight = 0;
+    std::uint64_t weight = 0;     // how often it was seen lately, with a room or without
     std::uint64_t counted = 0;    // requests since the route began anew, in this run
     std::uint64_t last_pair = 0;  // by number
     bool is_changed = false;
-    bool is_stored = false;  // take_changed() has told it
+    bool is_stored = false;
   };
   struct OfRoute {
     std::size_t clusters = 0;
     std::uint64_t pairs = 0;
-    std::uint64_t weight_gone = 0;  // the largest of those that gave way
+    RareSightings without_room;
     std::uint64_t differences_without_room = 0;
     std::uint64_t clusters_gone = 0;
   };
@@ -107,7 +112,7 @@ class ClusterBook {
   bool has_room(const OfRoute& of_route) const;
   Kept* find_or_add(const ClusterSignature& signature, OfRoute& of_route, WallTime now);
   Kept& add(const ClusterSignature& signature, OfRoute& of_route, WallTime now);
-  bool make_room(const std::string& route, const OfRoute& of_route);
+  bool make_room(const std::string& route, const OfRoute& of_route, std::uint64_t seen);
   std::string_view largest_route() const;
   void let_go(Clusters::iterator gone);
   void fade(std::string_view route, OfRoute& of_route);
@@ -117,8 +122,9 @@ class ClusterBook {
   Random random_;
   Clusters clusters_;
   std::map<std::string, OfRoute, std::less<>> routes_;
-  std::vector<ClusterSignature> gone_;
+  std::set<ClusterSignature> gone_;
   std::uint64_t pairs_ = 0;
+  std::vector<std::uint64_t> refused_;  // of the pair at hand: those that have no room
 };
 
 // "3f9a12c07b1e": stable for ever, so that what a person wrote down finds the same cluster tomorrow.

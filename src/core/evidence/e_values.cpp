@@ -66,13 +66,13 @@ double log_e_value_of_equality(std::uint64_t only_new, std::uint64_t only_twin, 
   return largest + std::log(sum);
 }
 
-std::vector<std::size_t> rejected_by_e_bh(std::span<const double> log_e, double level) {
+std::vector<std::size_t> rejected_by_e_bh(std::span<const double> log_e, double level, std::uint64_t others) {
   std::vector<std::size_t> order(log_e.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::sort(order, {}, [&](std::size_t i) { return std::pair(-log_e[i], i); });
   std::size_t rejected = 0;
   for (std::size_t k = 1; k <= order.size(); ++k) {
-    double share = static_cast<double>(order.size()) / static_cast<double>(k);
+    double share = static_cast<double>(order.size() + others) / static_cast<double>(k);
     if (log_e[order[k - 1]] >= std::log(share / level)) rejected = k;
   }
   order.resize(rejected);

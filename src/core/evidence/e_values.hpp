@@ -22,8 +22,9 @@ double log_e_value_of_equality(std::uint64_t only_new, std::uint64_t only_twin, 
 
 // Which hypotheses fall (indices into `log_e`, largest first) so that at most `level` of them are false
 // alarms on average, whatever their dependence: e-BH (Wang and Ramdas, "False discovery rate control with
-// e-values").
-std::vector<std::size_t> rejected_by_e_bh(std::span<const double> log_e, double level);
+// e-values"). `others` were looked at as well and stand.
+std::vector<std::size_t> rejected_by_e_bh(std::span<const double> log_e, double level,
+                                          std::uint64_t others = 0);
 
 struct Interval {
   double low = 0;

@@ -87,6 +87,11 @@ TEST(ManyFields, OneAmongManyNeedsMoreEvidence) {
   EXPECT_THAT(rejected_by_e_bh(std::vector{0.0, std::log(201)}, 0.01), ElementsAre(1));
 }
 
+TEST(ManyFields, ThoseThatAreNotThereAnyMoreCountAsWell) {
+  EXPECT_THAT(rejected_by_e_bh(std::vector{std::log(299)}, 0.01, 2), IsEmpty());
+  EXPECT_THAT(rejected_by_e_bh(std::vector{std::log(301)}, 0.01, 2), ElementsAre(0));
+}
+
 TEST(ManyFields, SeveralTogetherNeedLessEach) {
   EXPECT_THAT(rejected_by_e_bh(std::vector{std::log(101), -3.0, std::log(150), std::log(140)}, 0.01),
               IsEmpty());

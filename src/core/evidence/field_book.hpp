@@ -1,5 +1,5 @@
 // Counts for every route and field how often the answers differ, and judges them. Memory is bounded: what
-// finds no room is counted, never lost silently. One thread at a time.
+// finds no room is counted, never lost silently, and displaces what is clearly rarer. One thread at a time.
 #pragma once
 
 #include <cstddef>
@@ -16,6 +16,8 @@
 
 #include "core/evidence/answer_path.hpp"
 #include "core/evidence/field_verdict.hpp"
+#include "core/evidence/rare_sightings.hpp"
+#include "core/evidence/redactor.hpp"
 
 namespace oxbow {
 
@@ -54,7 +56,7 @@ struct RouteReport {
 
 struct BookReport {
   std::vector<RouteReport> routes;  // by name
-  std::vector<FieldReport> fields;  // by route, then in the order in which they first differed
+  std::vector<FieldReport> fields;  // by route
 };
 
 class FieldBook {
@@ -68,6 +70,9 @@ class FieldBook {
   // What was noise may not be noise any more: forgets the counts of a route.
   void begin_anew(std::string_view route);
 
+  // A later spec may hide what the name of a field tells: then the counts of the route are forgotten.
+  void hide(std::string_view route, const Redactor& redactor);
+
   BookReport report(const VerdictRules& rules) const;
 
  private:
@@ -77,22 +82,33 @@ class FieldBook {
     FieldCounts counts;          // `compared` and `twins` are those of the route
     std::uint64_t last_new = 0;  // number of the last request in which it differed
     std::uint64_t last_twin = 0;
+    std::uint64_t weight = 0;  // how often it was seen lately
+    // What displaced another is counted from then on: that it was seen often before is why it came in, and so
+    // proves nothing.
+    std::uint64_t compared_before = 0;
+    std::uint64_t twins_before = 0;
   };
   struct Route {
     std::uint64_t compared = 0;
     std::uint64_t twins = 0;
     std::uint64_t differences_untracked = 0;
+    std::uint64_t displaced = 0;  // fields
+    std::uint64_t differing = 0;  // requests
     std::deque<Field> fields;
     std::unordered_map<std::string, std::size_t> by_name;  // into `fields`
+    RareSightings without_room;
   };
 
-  Field* find_field(Route& route, const FieldDifference& difference);
+  Field* find_or_add(Route& route, const FieldDifference& difference);
+  Field* displace_for(Field field, Route& route);
+  Field* rarest_beside_request(Route& route) const;
+  static void fade(Route& route);
   void count_differences(Route& route, std::span<const FieldDifference> differences, bool of_twin);
 
   std::uint64_t requests_ = 0;
   std::map<std::string, Route, std::less<>> routes_;
-  std::vector<Field*> touched_;  // by the request at hand
-  std::string name_;             // kept for its memory
+  std::vector<Field*> touched_;         // by the request at hand
+  std::vector<std::uint64_t> refused_;  // of the request at hand: those that have no room
 };
 
 }  // namespace oxbow

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 namespace oxbow {
 namespace {
 
@@ -189,6 +192,96 @@ TEST_F(Book, FieldsWithoutRoomAreCountedAndKeepTheRouteUndetermined) {
   EXPECT_THAT(book.report(rules).fields, SizeIs(FieldBook::kFieldsPerRouteMax));
   rules.mismatch_budget = 1;
   EXPECT_EQ(route().state, FieldState::undetermined);
+}
+
+TEST_F(Book, AFrequentFieldGetsAVerdictHoweverManyRareOnesCameBeforeIt) {
+  for (std::size_t i = 0; i < FieldBook::kFieldsPerRouteMax; ++i) {
+    auto path = fmt::format("$.by_id.{}", i);
+    record({{path, "value"}}, Differences{});
+  }
+  record({kPrice}, Differences{}, 400);
+  auto fields = book.report(rules).fields;
+  EXPECT_THAT(fields, SizeIs(FieldBook::kFieldsPerRouteMax));
+  auto price = std::ranges::find(fields, kPrice.path, &FieldReport::path);
+  ASSERT_NE(price, fields.end());
+  EXPECT_EQ(price->verdict.state, FieldState::difference);
+  EXPECT_EQ(price->counts.differed, price->counts.compared) << "counted since it came in";
+  EXPECT_EQ(price->counts.twins, price->counts.compared);
+  EXPECT_EQ(price->counts.only_new, price->counts.compared);
+  EXPECT_GT(price->counts.compared, 390u);
+  EXPECT_EQ(route().state, FieldState::difference);
+  EXPECT_GT(route().differences_untracked, 0u);
+}
+
+TEST_F(Book, WhatWasFrequentLongAgoMakesRoomForWhatIsFrequentNow) {
+  for (std::size_t i = 0; i < FieldBook::kFieldsPerRouteMax; ++i) {
+    auto path = fmt::format("$.by_id.{}", i);
+    record({{path, "value"}}, Differences{}, 600);
+  }
+  record({kPrice}, Differences{}, 20'000);
+  auto fields = book.report(rules).fields;
+  auto price = std::ranges::find(fields, kPrice.path, &FieldReport::path);
+  ASSERT_NE(price, fields.end());
+  EXPECT_EQ(price->verdict.state, FieldState::difference);
+}
+
+TEST_F(Book, NamesThatALaterSpecHidesAreForgotten) {
+  record({{"$.by_iban.DE1.n", "value"}}, Differences{});
+  book.hide("GET /a", Redactor({"$.other"}));
+  EXPECT_THAT(book.report(rules).fields, SizeIs(1));
+  book.hide("GET /a", Redactor({"$.by_iban"}));
+  EXPECT_THAT(book.report(rules).fields, SizeIs(0));
+}
+
+TEST_F(Book, WhatLegacyAloneChangesFindsRoomAsWell) {
+  for (std::size_t i = 0; i < FieldBook::kFieldsPerRouteMax; ++i) {
+    auto path = fmt::format("$.by_id.{}", i);
+    record({{path, "value"}}, Differences{});
+  }
+  record({}, Differences{kUpdated}, 100);
+  auto fields = book.report(rules).fields;
+  auto updated = std::ranges::find(fields, kUpdated.path, &FieldReport::path);
+  ASSERT_NE(updated, fields.end());
+  EXPECT_GT(updated->counts.only_twin, 90u);
+  EXPECT_EQ(updated->counts.differed, 0u);
+}
+
+// One of many that were looked at is conspicuous by chance, although the others are not there any more.
+TEST_F(Book, AFieldNeedsMoreEvidenceWhereOthersGaveWay) {
+  constexpr std::size_t kFields = FieldBook::kFieldsPerRouteMax;
+  for (std::size_t i = 0; i < kFields; ++i) {
+    auto before = fmt::format("$.by_id.{}", i);
+    record({{before, "value"}}, Differences{});
+  }
+  for (std::size_t i = 0; i < kFields; ++i) {
+    auto path = fmt::format("$.by_name.{}", i);
+    record({{path, "value"}}, Differences{}, 3);
+  }
+  auto price = [&] {
+    auto fields = book.report(rules).fields;
+    auto found = std::ranges::find(fields, kPrice.path, &FieldReport::path);
+    return found == fields.end() ? FieldVerdict{} : found->verdict;
+  };
+  auto enough = [](std::size_t fields) { return std::log(static_cast<double>(fields) / 0.01); };
+  while (price().log_e < enough(kFields)) record({kPrice}, Differences{});
+  ASSERT_LT(price().log_e, enough(2 * kFields - 10));
+  EXPECT_EQ(price().state, FieldState::undetermined);
+  record({kPrice}, Differences{}, 2);
+  EXPECT_EQ(price().state, FieldState::difference);
+}
+
+TEST_F(Book, ARareFieldDisplacesNone) {
+  record({kPrice}, Differences{}, 2);
+  for (std::size_t i = 1; i < FieldBook::kFieldsPerRouteMax; ++i) {
+    auto path = fmt::format("$.by_id.{}", i);
+    record({{path, "value"}}, Differences{}, 2);
+  }
+  for (int i = 0; i < 1000; ++i) {
+    auto path = fmt::format("$.by_name.{}", i);
+    record({{path, "value"}}, Differences{});
+  }
+  EXPECT_EQ(route().differences_untracked, 1000u);
+  EXPECT_EQ(book.report(rules).fields[0].path, kPrice.path);
 }
 
 TEST_F(Book, EndlessPathsAreBoundedAndToldApart) {

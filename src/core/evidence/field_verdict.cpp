@@ -111,13 +111,14 @@ std::string_view name(FieldState state) {
   return kStateNames[static_cast<std::size_t>(state)];
 }
 
-std::vector<FieldVerdict> judge_fields(std::span<const FieldCounts> fields, const VerdictRules& rules) {
+std::vector<FieldVerdict> judge_fields(std::span<const FieldCounts> fields, const VerdictRules& rules,
+                                       std::uint64_t others) {
   std::vector<double> log_e;
   for (const auto& counts : fields) log_e.push_back(log_e_of(counts, rules));
   std::vector<bool> is_rejected(fields.size());
-  for (auto i : rejected_by_e_bh(log_e, rules.false_alarms_max)) is_rejected[i] = true;
+  for (auto i : rejected_by_e_bh(log_e, rules.false_alarms_max, others)) is_rejected[i] = true;
 
-  double log_e_wanted = std::log(static_cast<double>(fields.size()) / rules.false_alarms_max);
+  double log_e_wanted = std::log(static_cast<double>(fields.size() + others) / rules.false_alarms_max);
   std::vector<FieldVerdict> verdicts;
   for (std::size_t i = 0; i < fields.size(); ++i) {
     auto& verdict = verdicts.emplace_back(figures(fields[i], log_e[i]));

@@ -60,9 +60,11 @@ struct FieldVerdict {
 // All fields of a migration together, because with many fields some look suspicious by chance. In their
 // order.
 //
-// `false_alarms_max` holds for all differences, however often one looks. A field over its budget counts as
-// one once so many twins agreed that legacy's own noise, if it were as frequent, would have shown among them.
-std::vector<FieldVerdict> judge_fields(std::span<const FieldCounts> fields, const VerdictRules& rules);
+// `false_alarms_max` holds for all differences, however often one looks, and counts `others`, too: fields
+// that were judged before and are not any more. A field over its budget counts as one once so many twins
+// agreed that legacy's own noise, if it were as frequent, would have shown among them.
+std::vector<FieldVerdict> judge_fields(std::span<const FieldCounts> fields, const VerdictRules& rules,
+                                       std::uint64_t others = 0);
 
 // "differs in 9,412 of 9,800 requests, and legacy from itself in 97 % of 1,200"
 std::string describe_counts(const FieldCounts& counts);

@@ -50,14 +50,12 @@ double ErrorTable::log_e_new_fails_more() const {
   return log_e_value(only_new_failed, only_legacy_failed);
 }
 
-void DivergenceCounts::record(Outcome outcome) {
+void DivergenceCounts::record(bool at_first, std::optional<bool> at_second) {
   ++compared;
-  if (outcome == Outcome::equal) return;
-  ++differed_first;
-  differed += outcome != Outcome::settled_equal;
-  if (outcome == Outcome::unsettled) return;
-  ++rechecked;
-  differed_after_recheck += outcome == Outcome::settled;
+  differed_first += at_first;
+  rechecked += at_second.has_value();
+  differed_after_recheck += at_second.value_or(false);
+  differed += at_second.value_or(at_first);
 }
 
 void Coverage::skipped(std::string_view reason, std::uint64_t count) {

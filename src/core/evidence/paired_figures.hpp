@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -61,22 +62,16 @@ struct ErrorTable {
   friend bool operator==(const ErrorTable&, const ErrorTable&) = default;
 };
 
-// Differences before and after the second look at data that were still on their way.
+// Differences before and after the second look at data that were still on their way. What was equal at first
+// is looked at again where legacy's own twin differed, and may differ then.
 struct DivergenceCounts {
-  enum class Outcome {
-    equal,          // at the first attempt
-    settled_equal,  // it differed, and was equal at the second look
-    settled,        // it differed at both
-    unsettled,      // it differed, and no second look was possible
-  };
-
   std::uint64_t compared = 0;
   std::uint64_t differed_first = 0;
   std::uint64_t rechecked = 0;
   std::uint64_t differed_after_recheck = 0;
   std::uint64_t differed = 0;  // at their last look, be it the first or the second
 
-  void record(Outcome outcome);
+  void record(bool at_first, std::optional<bool> at_second);
 
   friend bool operator==(const DivergenceCounts&, const DivergenceCounts&) = default;
 };

@@ -131,14 +131,25 @@ TEST(Errors, OnlyThoseOfOneSideAreEvidence) {
 }
 
 TEST(Divergence, TheFirstAttemptIsApartFromTheSecondLook) {
-  using enum DivergenceCounts::Outcome;
   DivergenceCounts counts;
-  for (auto outcome : {equal, equal, settled_equal, settled_equal, settled, unsettled})
-    counts.record(outcome);
+  for (int i = 0; i < 2; ++i) counts.record(false, {});
+  for (int i = 0; i < 2; ++i) counts.record(true, false);
+  counts.record(true, true);
+  counts.record(true, {});
   EXPECT_EQ(
       counts,
       (DivergenceCounts{
           .compared = 6, .differed_first = 4, .rechecked = 3, .differed_after_recheck = 1, .differed = 2}));
+}
+
+TEST(Divergence, WhatWasEqualAtFirstMayDifferAtTheSecondLook) {
+  DivergenceCounts counts;
+  counts.record(false, true);
+  counts.record(false, false);
+  EXPECT_EQ(
+      counts,
+      (DivergenceCounts{
+          .compared = 2, .differed_first = 0, .rechecked = 2, .differed_after_recheck = 1, .differed = 1}));
 }
 
 TEST(CoverageOfComparison, NamesWhatWasLeftOut) {

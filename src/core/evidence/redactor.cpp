@@ -1,16 +1,20 @@
 #include "core/evidence/redactor.hpp"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "core/evidence/answer_path.hpp"
 #include "core/evidence/secret_text.hpp"
 #include "core/evidence/shown_text.hpp"
+#include "core/value/scan.hpp"
 
 namespace oxbow {
 namespace {
 
 constexpr std::string_view kRedacted = "\"[redacted]\"";
 constexpr std::string_view kHidden = "[redacted]";
+constexpr std::string_view kNotJson = "[redacted: not JSON]";
 constexpr std::string_view kCut = "…";
 // A secret that begins before the cut is seen as a whole if it is not longer.
 constexpr std::size_t kLookBehindCut = 512;
@@ -23,13 +27,34 @@ std::string cut(std::string_view text, std::size_t bytes_max, bool is_incomplete
   return shown;
 }
 
-bool is_blank(char c) {
-  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+// As it is, or escaped as often as somebody liked ("%3D", "%253D"). `digits` are those of `c`, in lower case.
+bool holds(std::string_view text, char c, std::string_view digits) {
+  if (text.find(c) != std::string_view::npos) return true;
+  for (auto at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 1)) {
+    auto rest = text.substr(at + 1);
+    while (rest.starts_with("25")) rest.remove_prefix(2);
+    if (equals_ignoring_case(rest.substr(0, 2), digits)) return true;
+  }
+  return false;
+}
+
+bool has_parameters(std::string_view text) {
+  return holds(text, '=', "3d");
+}
+bool may_be_path(std::string_view text) {
+  return holds(text, '/', "2f");
 }
 
 bool looks_like_json(std::string_view body) {
   auto first = body.find_first_not_of(" \n\r\t");
   return first != std::string_view::npos && (body[first] == '{' || body[first] == '[' || body[first] == '"');
+}
+
+// As far as its beginning tells: it may have been cut.
+bool is_number_or_word(std::string_view token) {
+  constexpr std::array<std::string_view, 3> kWords = {"true", "false", "null"};
+  if (std::ranges::any_of(kWords, [&](auto word) { return word.starts_with(token); })) return true;
+  return token.find_first_not_of("0123456789+-.eE") == std::string_view::npos;
 }
 
 std::string_view last_step(std::string_view path) {
@@ -59,6 +84,9 @@ class BodyScan {
   // Objects or arrays are open: the text was cut before.
   bool is_incomplete() const { return !frames_.empty() || ends_in_string_; }
 
+  // Something stood where JSON has something else, so names and values may have been taken for each other.
+  bool is_strange() const { return is_strange_; }
+
  private:
   struct Frame {
     bool is_object = false;
@@ -69,13 +97,17 @@ class BodyScan {
 
   void step() {
     char c = body_[at_];
+    bool is_name = !frames_.empty() && frames_.back().key_is_next;
     if (is_blank(c)) {
       out_ += body_[at_++];
-    } else if (c == '}' || c == ']') {
+      return;
+    }
+    is_strange_ |= frames_.empty() ? std::exchange(has_value_, true) : is_name && c != '"' && c != '}';
+    if (c == '}' || c == ']') {
       close();
     } else if (c == ',' || c == ':') {
       separate(c);
-    } else if (c == '"' && !frames_.empty() && frames_.back().key_is_next) {
+    } else if (c == '"' && is_name) {
       take_key();
     } else if (is_hidden()) {
       skip_value();
@@ -157,6 +189,7 @@ class BodyScan {
       ++end;
     auto token = body_.substr(at_, end - at_);
     at_ = end;
+    is_strange_ |= !is_number_or_word(token);
     // The rest of a number that was cut off might make it a secret.
     if (end == body_.size() && !frames_.empty()) return;
     auto shown = without_secrets(token);
@@ -203,21 +236,25 @@ class BodyScan {
   std::string legacy_path_;
   bool has_renames_;
   std::vector<Frame> frames_;
+  bool has_value_ = false;  // outermost
   bool ends_in_string_ = false;
+  bool is_strange_ = false;
 };
 
-// The parameters of a query, those that `hides` without their values.
+// The parameters of a query, those that `hides` by name and value without their values. Some services part
+// them with ';', too.
 template <class Hides>
 std::string redacted_query(std::string_view query, Hides hides) {
   std::string out;
   while (true) {
-    auto parameter = query.substr(0, query.find('&'));
+    auto parameter = query.substr(0, query.find_first_of("&;"));
     auto equals = parameter.find('=');
-    bool is_hidden = equals != std::string_view::npos && hides(parameter.substr(0, equals));
+    bool is_hidden =
+        equals != std::string_view::npos && hides(parameter.substr(0, equals), parameter.substr(equals + 1));
     out.append(is_hidden ? parameter.substr(0, equals + 1) : parameter).append(is_hidden ? kHidden : "");
     if (parameter.size() == query.size()) return out;
+    out += query[parameter.size()];
     query.remove_prefix(parameter.size() + 1);
-    out += '&';
   }
 }
 
@@ -242,8 +279,13 @@ std::string redacted_path(std::string_view pattern, std::string_view path, Hides
 Redactor::Redactor(std::vector<std::string> fields, std::vector<RenamedMember> renames)
     : fields_(std::move(fields)),
       renames_(std::move(renames)),
-      has_body_fields_(
-          std::ranges::any_of(fields_, [](std::string_view field) { return root_of(field) == "$"; })) {}
+      hides_query_(names_any("query.")),
+      hides_path_(names_any("path.")),
+      keeps_text_(!names_any("$") && !hides_query_ && !hides_path_) {}
+
+bool Redactor::names_any(std::string_view beginning) const {
+  return std::ranges::any_of(fields_, [&](const auto& field) { return field.starts_with(beginning); });
+}
 
 bool Redactor::hides(std::string_view path) const {
   auto rest = steps_of(path);
@@ -258,6 +300,19 @@ bool Redactor::hides(std::string_view path) const {
   });
 }
 
+std::string Redactor::path(std::string_view path) const {
+  auto is_named = [&](std::string_view begun) {
+    return std::ranges::any_of(fields_, [&](std::string_view field) { return leads_to(field, begun); });
+  };
+  auto rest = steps_of(path);
+  while (!rest.empty()) {
+    take_step(rest);
+    auto begun = path.substr(0, path.size() - rest.size());
+    if (!rest.empty() && is_named(begun)) return std::string(begun) + ".*";
+  }
+  return std::string(path);
+}
+
 std::string Redactor::text(std::string_view text, std::size_t bytes_max) const {
   bool is_incomplete = text.size() > bytes_max + kLookBehindCut;
   auto seen = text.substr(0, bytes_max + kLookBehindCut);
@@ -266,18 +321,19 @@ std::string Redactor::text(std::string_view text, std::size_t bytes_max) const {
 
 std::string Redactor::body(std::string_view body, std::size_t bytes_max, Side side) const {
   if (body.empty()) return {};
-  if (looks_like_json(body)) return value("$", body, bytes_max, side);
-  return has_body_fields_ ? "[redacted: not JSON]" : text(body, bytes_max);
+  return value("$", body, bytes_max, side);
 }
 
 std::string Redactor::value(std::string_view path, std::string_view value, std::size_t bytes_max,
                             Side side) const {
   if (value.empty()) return {};
   if (hides(path)) return std::string(kRedacted);
+  if (root_of(path) == "header") return text(header_value(path, value), bytes_max);
   if (!looks_like_json(value))
-    return root_of(path) == "header" ? text(header_value(value), bytes_max) : text(value, bytes_max);
+    return path == "$" && !keeps_text_ ? std::string(kNotJson) : text(value, bytes_max);
   BodyScan scan(*this, value.substr(0, bytes_max + kLookBehindCut), path, side);
   auto shown = scan.run();
+  if (path == "$" && !keeps_text_ && scan.is_strange()) return std::string(kNotJson);
   return cut(shown, bytes_max, scan.is_incomplete());
 }
 
@@ -297,22 +353,29 @@ bool Redactor::names_part(std::string_view part, std::string_view name) const {
   });
 }
 
+// A value may be an address with a query of its own.
 std::string Redactor::query(std::string_view query) const {
-  return redacted_query(query, [&](std::string_view name) { return names_part("query.", name); });
+  return redacted_query(query, [&](std::string_view name, std::string_view value) {
+    return names_part("query.", name) || (hides_query_ && has_parameters(value)) ||
+           (hides_path_ && may_be_path(value));
+  });
 }
 
-// An address in it (Location, Link) may carry what must not be kept of the request. Which part of its path
-// that would be nobody knows.
-std::string Redactor::header_value(std::string_view value) const {
-  auto question = std::min(value.find_first_of("?#"), value.size());
-  auto shown = std::string(value.substr(0, question));
-  bool hides_path =
-      std::ranges::any_of(fields_, [](const auto& field) { return field.starts_with("path."); });
-  if (hides_path && shown.find('/') != std::string::npos) shown = kHidden;
-  while (question < value.size()) {
-    auto end = std::min(value.find_first_of("?#", question + 1), value.size());
-    shown += value[question] + query(value.substr(question + 1, end - question - 1));
-    question = end;
+// Addresses in it (Location, Link) may carry what must not be kept of the request. Which part of their paths
+// that would be nobody knows, and a relative one has no slash.
+std::string Redactor::header_value(std::string_view path, std::string_view value) const {
+  auto is_hidden = [&](std::string_view part) {
+    return hides_path_ && (part.find('<') != std::string_view::npos || may_be_path(part));
+  };
+  bool is_address = path == "header.location" || path == "header.content-location";
+  auto at = std::min(value.find_first_of("?#"), value.size());
+  auto first = value.substr(0, at);
+  auto shown = std::string((hides_path_ && is_address) || is_hidden(first) ? kHidden : first);
+  while (at < value.size()) {
+    auto end = std::min(value.find_first_of("?#", at + 1), value.size());
+    auto part = value.substr(at + 1, end - at - 1);
+    shown.append(1, value[at]).append(is_hidden(part) ? std::string(kHidden) : query(part));
+    at = end;
   }
   return shown;
 }

@@ -165,6 +165,41 @@ TEST(Redaction, WhereAFieldOfTheSpecCannotBeFoundNothingIsKept) {
   EXPECT_EQ(Redactor({"$"}).body("\"DE1\"", 100), "\"[redacted]\"");
 }
 
+TEST(Redaction, WhereAPartOfTheRequestIsHiddenNothingIsKeptOfABodyThatMayRepeatIt) {
+  constexpr std::string_view kBody = "<p>Found. Redirecting to <a href=\"/of/bob?iban=DE1\">/of/bob</a></p>";
+  for (auto part : {"query.iban", "path.holder"}) {
+    EXPECT_EQ(Redactor({part}).body(kBody, 100), "[redacted: not JSON]") << part;
+    EXPECT_EQ(Redactor({part}).body(R"({"n":1})", 100), R"({"n":1})") << part;
+  }
+}
+
+TEST(Redaction, ABodyThatOnlyBeginsLikeJsonIsNotJson) {
+  for (auto body : {"[draft] iban DE1", "\"DE1\" is the iban of /of/bob", "{iban: DE1}", "{\"n\": DE1}",
+                    "{\"n\":1} iban=DE1", "[1, <iban>DE1</iban>]"}) {
+    EXPECT_EQ(Redactor({"$.iban"}).body(body, 100), "[redacted: not JSON]") << body;
+    EXPECT_EQ(Redactor({"path.holder"}).body(body, 100), "[redacted: not JSON]") << body;
+    EXPECT_EQ(Redactor({"header.x-account"}).body(body, 100).substr(0, 2), std::string(body).substr(0, 2));
+  }
+  for (auto body : {"[1,-2.5e+3,true]", "{\"a\":{},\"b\":[]} \n", "[tru", "{\"a\":nul", "{\"a\":1,", "{\"a"})
+    EXPECT_THAT(Redactor({"$.iban"}).body(body, 100), Not(HasSubstr("redacted"))) << body;
+}
+
+TEST(Redaction, ABodyThatIsNotJsonIsNotKeptAsTheValueThatDiffersEither) {
+  for (auto field : {"$.iban", "query.iban", "path.holder"})
+    EXPECT_EQ(Redactor({field}).value("$", "<iban>DE1</iban>", 100), "[redacted: not JSON]") << field;
+  EXPECT_EQ(Redactor({"header.x-account"}).value("$", "<a/>", 100), "<a/>");
+}
+
+TEST(Redaction, NamesInsideOfWhatIsHiddenAreHiddenToo) {
+  Redactor redactor({"$.by_iban", "$.cards[*].holder"});
+  EXPECT_EQ(redactor.path("$.by_iban.DE1.n"), "$.by_iban.*");
+  EXPECT_EQ(redactor.path("$.by_iban"), "$.by_iban");
+  EXPECT_EQ(redactor.path("$.cards[*].holder.bob"), "$.cards[*].holder.*");
+  EXPECT_EQ(redactor.path("$.cards[*].number"), "$.cards[*].number");
+  EXPECT_EQ(redactor.path("header.set-cookie.lang;path"), "header.set-cookie.lang;path");
+  EXPECT_TRUE(redactor.hides("$.by_iban.*"));
+}
+
 TEST(Redaction, PartsOfTheRequestMayBeHiddenToo) {
   Redactor redactor({"query.iban", "path.holder"});
   constexpr std::string_view kRoute = "GET /of/{holder}/accounts/{n}";
@@ -173,6 +208,10 @@ TEST(Redaction, PartsOfTheRequestMayBeHiddenToo) {
   EXPECT_EQ(redactor.request(kRoute, "GET /of/bob/accounts/7?%69ban=DE1&ibans=3", 100),
             "GET /of/[redacted]/accounts/7?%69ban=[redacted]&ibans=3")
       << "a name that is written in another way may be the one";
+  EXPECT_EQ(redactor.request("GET /b", "GET /b?x=1;iban=DE1;y=2&z=3", 100),
+            "GET /b?x=1;iban=[redacted];y=2&z=3");
+  EXPECT_EQ(redactor.request(kRoute, "GET /of/bob/accounts/7?back=/of/bob&at=%2Fof%2Fbob&in=%252fof", 100),
+            "GET /of/[redacted]/accounts/7?back=[redacted]&at=[redacted]&in=[redacted]");
   EXPECT_EQ(redactor.request("GET /b", "GET /b?password=x", 100), "GET /b?password=[redacted]");
   EXPECT_EQ(Redactor().request(kRoute, "GET /of/bob/accounts/7?iban=DE1", 100),
             "GET /of/bob/accounts/7?iban=DE1");
@@ -184,11 +223,30 @@ TEST(Redaction, WhatIsHiddenOfARequestIsHiddenInAnAddressThatAnAnswerNames) {
             "/next?iban=[redacted]&x=1#iban=[redacted]");
   EXPECT_EQ(redactor.value("header.location", "https://a/cb?code=1&access_token=abc", 100),
             "https://a/cb?code=1&access_token=[redacted]");
+  EXPECT_EQ(redactor.value("header.location", "/login?next=%2Fa%3Fiban%3DDE1&lang=de", 100),
+            "/login?next=[redacted]&lang=de")
+      << "an address inside of an address";
+  EXPECT_EQ(redactor.value("header.location", "/login?next=/x?iban=DE1&lang=de", 100),
+            "/login?next=/x?iban=[redacted]&lang=de");
+  for (auto next :
+       {"/x?iban=DE1", "%2Fx%3Fiban%3DDE1", "%252Fx%253Fiban%253dDE1", "%25252Fx%25253Fiban%25253DDE1"})
+    EXPECT_EQ(redactor.request("GET /login", fmt::format("GET /login?next={}&lang=de", next), 100),
+              "GET /login?next=[redacted]&lang=de")
+        << next;
+  EXPECT_EQ(redactor.value("header.x-next", "\"/p?iban=DE1\"", 100), "\"/p?iban=[redacted]");
   EXPECT_EQ(redactor.value("header.link", "</a?iban=DE1&n=2>; rel=next", 100),
             "</a?iban=[redacted]&n=2>; rel=next");
   EXPECT_EQ(redactor.value("$.next", "/next?iban=DE1", 100), "/next?iban=DE1")
       << "rules for bodies are by path";
   EXPECT_EQ(Redactor({"path.holder"}).value("header.location", "/of/bob?x=1", 100), "[redacted]?x=1");
+  EXPECT_EQ(Redactor({"path.holder"}).value("header.link", "</a?x=1>, </of/bob>; rel=prev", 100),
+            "[redacted]?[redacted]")
+      << "the second address";
+  EXPECT_EQ(Redactor({"path.holder"}).value("header.location", "/a?next=%2fof%2Fbob#x", 100),
+            "[redacted]?[redacted]#x");
+  EXPECT_EQ(Redactor({"path.holder"}).value("header.location", "bob?x=1", 100), "[redacted]?x=1")
+      << "a relative address";
+  EXPECT_EQ(Redactor({"path.holder"}).value("header.link", "<bob>; rel=prev", 100), "[redacted]");
   EXPECT_EQ(Redactor({"path.holder"}).value("header.etag", "7", 100), "7");
   EXPECT_EQ(Redactor({"header.location"}).value("header.location", "/of/bob", 100), "\"[redacted]\"");
   for (auto path : {"header.set-cookie.lang", "header.set-cookie.lang;path", R"(header.set-cookie["a b"])"})

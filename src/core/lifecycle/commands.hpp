@@ -35,6 +35,7 @@ struct Advance {
   std::optional<std::string> cohort;
   State to = State::mirrored;
   std::optional<Duration> rehearsed_within = {};  // before reads move: how long ago a rollback may have been
+  std::map<Scope, Error> closed_gates = {};  // of cohorts that do not fulfil the spec's conditions for `to`
 };
 
 // Backward, one step. `accepted_losses` are of cohorts whose way back is not whole.
@@ -43,6 +44,7 @@ struct Rollback {
   std::optional<std::string> cohort;
   State to = State::legacy;
   std::optional<std::uint64_t> accepted_rows = {};  // as the person says who orders it
+  std::optional<std::string> seen = {};             // which rows a preview has shown him, see seen_of()
   std::map<Scope, AcceptedLoss> accepted_losses = {};
 };
 
@@ -94,6 +96,30 @@ struct Retire {
   std::string evidence = {};
 };
 
+// A person decides that cohorts at home on the new side do not go back, whatever is wrong there: it is mended
+// there (forward-fix). Without a cohort: every cohort of the entity that is at home there.
+struct GoForward {
+  std::string entity;
+  std::optional<std::string> cohort;
+  bool withdraw = false;
+};
+
+// Cohorts may enter a state although its gate does not open. Without a cohort: all of the entity.
+struct OverrideGate {
+  std::string entity;
+  std::optional<std::string> cohort;
+  State to = State::mirrored;
+  std::string approver = {};
+  bool withdraw = false;
+};
+
+// No request of the entity has a shadow until that is taken back: the other side cannot know the answer any
+// more.
+struct KeepShadowsAway {
+  std::string entity;
+  bool withdraw = false;
+};
+
 // A row of the new side waits that legacy does not take; and the end of that, which needs a proof.
 struct NarrowEnvelope {
   Scope scope;
@@ -118,7 +144,7 @@ struct EndTransition {
 
 using Wish = std::variant<AdoptSpec, Advance, Rollback, Pause, Resume, Halt, SetRate, BeginVerify, EndVerify,
                           RetryQuarantined, CloseFindings, BeginAnew, MoveAuthority, EndTransition,
-                          NarrowEnvelope, WidenEnvelope, Retire>;
+                          NarrowEnvelope, WidenEnvelope, Retire, GoForward, KeepShadowsAway, OverrideGate>;
 
 struct Command {
   std::string who;  // "root", "oxbow"

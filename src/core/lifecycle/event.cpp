@@ -33,7 +33,13 @@ constexpr std::array<std::string_view, std::variant_size_v<Happening>> kKinds = 
                                                                                  "envelope-narrowed",
                                                                                  "envelope-widened",
                                                                                  "loss-accepted",
-                                                                                 "retired"};
+                                                                                 "retired",
+                                                                                 "forward-decided",
+                                                                                 "forward-withdrawn",
+                                                                                 "shadows-kept-away",
+                                                                                 "shadows-allowed",
+                                                                                 "gate-overridden",
+                                                                                 "gate-override-withdrawn"};
 
 std::uint64_t to_number(WallTime time) {
   return static_cast<std::uint64_t>(time.time_since_epoch().count());
@@ -80,6 +86,14 @@ struct FieldWriter {
     record["entities"] = std::move(entities);
     record["cohorts"] = std::move(cohorts);
     record["definitions"] = std::move(definitions);
+    if (what.epochs.empty()) return;
+    std::vector<std::string> epoch_entities, epochs;
+    for (const auto& [entity, epoch] : what.epochs) {
+      epoch_entities.push_back(entity);
+      epochs.push_back(std::to_string(epoch));
+    }
+    record["epoch_entities"] = std::move(epoch_entities);
+    record["epochs"] = std::move(epochs);
   }
   void operator()(const TransitionBegan& what) const {
     scope(what.scope);
@@ -111,6 +125,19 @@ struct FieldWriter {
     record["rows"] = what.loss.rows;
     record["digest"] = what.loss.digest;
   }
+  void operator()(const ForwardDecided& what) const { scope(what.scope); }
+  void operator()(const ForwardWithdrawn& what) const { scope(what.scope); }
+  void operator()(const GateOverridden& what) const {
+    scope(what.scope);
+    state("to", what.to);
+    record["approver"] = what.approver;
+  }
+  void operator()(const GateOverrideWithdrawn& what) const {
+    scope(what.scope);
+    state("to", what.to);
+  }
+  void operator()(const ShadowsKeptAway& what) const { record["entity"] = what.entity; }
+  void operator()(const ShadowsAllowed& what) const { record["entity"] = what.entity; }
   void operator()(const Paused& what) const { scope(what.scope); }
   void operator()(const Resumed& what) const { scope(what.scope); }
   void operator()(const Halted&) const {}
@@ -176,6 +203,16 @@ Result<SpecAdopted> read_spec_adopted(const Record& record) {
   SpecAdopted what;
   for (std::size_t i = 0; i < entities.size(); ++i)
     what.cohorts.push_back({{entities[i], cohorts[i]}, definitions[i]});
+  if (!record.contains("epochs")) return what;
+  auto epoch_entities = TRY(list_field(record, "epoch_entities"));
+  auto epochs = TRY(list_field(record, "epochs"));
+  if (epochs.size() != epoch_entities.size())
+    return Err(ErrorCode::malformed, "{} entities begin in {} epochs", epoch_entities.size(), epochs.size());
+  for (std::size_t i = 0; i < epochs.size(); ++i) {
+    auto epoch = parse_count(epochs[i]);
+    if (!epoch) return Err(ErrorCode::malformed, "{} begins in epoch `{}`", epoch_entities[i], epochs[i]);
+    what.epochs[epoch_entities[i]] = *epoch;
+  }
   return what;
 }
 
@@ -245,6 +282,15 @@ Result<Happening> read_happening(std::string_view kind, const Record& record) {
     return LossAccepted{TRY(read_scope(record)),
                         {TRY(number_field(record, "rows")), TRY(text_field(record, "digest"))}};
   }
+  if (kind == "forward-decided") return ForwardDecided{TRY(read_scope(record))};
+  if (kind == "forward-withdrawn") return ForwardWithdrawn{TRY(read_scope(record))};
+  if (kind == "gate-overridden")
+    return GateOverridden{TRY(read_scope(record)), TRY(read_state(record, "to")),
+                          TRY(text_field(record, "approver"))};
+  if (kind == "gate-override-withdrawn")
+    return GateOverrideWithdrawn{TRY(read_scope(record)), TRY(read_state(record, "to"))};
+  if (kind == "shadows-kept-away") return ShadowsKeptAway{TRY(text_field(record, "entity"))};
+  if (kind == "shadows-allowed") return ShadowsAllowed{TRY(text_field(record, "entity"))};
   if (kind == "retired")
     return Retired{TRY(text_field(record, "entity")), TRY(text_field(record, "evidence"))};
   if (kind == "begun-anew") return BegunAnew{TRY(text_field(record, "route"))};
@@ -290,6 +336,25 @@ struct Describer {
   std::string operator()(const LossAccepted& what) const {
     return fmt::format("{} of {} on the new side may be lost", counted(what.loss.rows, "row", "rows"),
                        to_string(what.scope));
+  }
+  std::string operator()(const ForwardDecided& what) const {
+    return fmt::format("{} goes forward only", to_string(what.scope));
+  }
+  std::string operator()(const ForwardWithdrawn& what) const {
+    return fmt::format("{} may go back again", to_string(what.scope));
+  }
+  std::string operator()(const GateOverridden& what) const {
+    return fmt::format("{} may enter {} although its gate does not open, approved by {}",
+                       to_string(what.scope), name(what.to), what.approver);
+  }
+  std::string operator()(const GateOverrideWithdrawn& what) const {
+    return fmt::format("{} enters {} by its gate again", to_string(what.scope), name(what.to));
+  }
+  std::string operator()(const ShadowsKeptAway& what) const {
+    return fmt::format("requests of {} have no shadow any more", what.entity);
+  }
+  std::string operator()(const ShadowsAllowed& what) const {
+    return fmt::format("requests of {} have shadows again", what.entity);
   }
   std::string operator()(const Paused& what) const { return to_string(what.scope) + " was paused"; }
   std::string operator()(const Resumed& what) const { return to_string(what.scope) + " was resumed"; }

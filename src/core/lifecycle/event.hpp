@@ -3,6 +3,8 @@
 // (record.hpp).
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -17,6 +19,8 @@ namespace oxbow {
 
 struct SpecAdopted {
   std::vector<AdoptedCohort> cohorts;
+  // By entity: in which epoch a cohort begins that is new or takes other keys; left out: as it was, or 1.
+  std::map<std::string, std::uint64_t> epochs = {};
 
   friend bool operator==(const SpecAdopted&, const SpecAdopted&) = default;
 };
@@ -155,10 +159,50 @@ struct Retired {
   friend bool operator==(const Retired&, const Retired&) = default;
 };
 
-using Happening = std::variant<SpecAdopted, TransitionBegan, TransitionDone, TransitionFailed, Paused,
-                               Resumed, Halted, HaltEnded, RateSet, VerifyBegan, VerifyEnded,
-                               QuarantineRetried, FindingsClosed, BegunAnew, AuthorityMoved,
-                               HandoverCalledBack, EnvelopeNarrowed, EnvelopeWidened, LossAccepted, Retired>;
+// A person has decided that the cohort does not go back, or has taken that back.
+struct ForwardDecided {
+  Scope scope;
+
+  friend bool operator==(const ForwardDecided&, const ForwardDecided&) = default;
+};
+struct ForwardWithdrawn {
+  Scope scope;
+
+  friend bool operator==(const ForwardWithdrawn&, const ForwardWithdrawn&) = default;
+};
+
+// A person lets the cohort enter the state although its gate does not open, or does so no longer.
+struct GateOverridden {
+  Scope scope;
+  State to = State::legacy;
+  std::string approver;
+
+  friend bool operator==(const GateOverridden&, const GateOverridden&) = default;
+};
+struct GateOverrideWithdrawn {
+  Scope scope;
+  State to = State::legacy;
+
+  friend bool operator==(const GateOverrideWithdrawn&, const GateOverrideWithdrawn&) = default;
+};
+
+struct ShadowsKeptAway {
+  std::string entity;
+
+  friend bool operator==(const ShadowsKeptAway&, const ShadowsKeptAway&) = default;
+};
+struct ShadowsAllowed {
+  std::string entity;
+
+  friend bool operator==(const ShadowsAllowed&, const ShadowsAllowed&) = default;
+};
+
+using Happening =
+    std::variant<SpecAdopted, TransitionBegan, TransitionDone, TransitionFailed, Paused, Resumed, Halted,
+                 HaltEnded, RateSet, VerifyBegan, VerifyEnded, QuarantineRetried, FindingsClosed, BegunAnew,
+                 AuthorityMoved, HandoverCalledBack, EnvelopeNarrowed, EnvelopeWidened, LossAccepted, Retired,
+                 ForwardDecided, ForwardWithdrawn, ShadowsKeptAway, ShadowsAllowed, GateOverridden,
+                 GateOverrideWithdrawn>;
 
 struct Event {
   WallTime at{};

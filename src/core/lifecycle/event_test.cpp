@@ -15,7 +15,7 @@ const Scope kPilot{"payment", "pilot"};
 std::vector<Happening> every_kind() {
   ProofSummary proof{
       VerifyState::equal, 5, 0, 1'000'000, Lsn(0x16B374D848), WallTime(std::chrono::seconds(9)), 3};
-  return {SpecAdopted{{{kPilot, "keys"}, {{"zürich \"x\"", "a\nb"}, ""}}},
+  return {SpecAdopted{{{kPilot, "keys"}, {{"zürich \"x\"", "a\nb"}, ""}}, {{"payment", 3}, {"zürich", 2}}},
           TransitionBegan{kPilot, State::legacy, State::mirrored, 1},
           TransitionDone{kPilot, State::mirrored, 1},
           TransitionFailed{kPilot, State::mirrored, {ErrorCode::unreachable, "no slot"}},
@@ -34,7 +34,13 @@ std::vector<Happening> every_kind() {
           EnvelopeNarrowed{kPilot, "shop.purchase", "id=7", "no legacy value stands for refunded"},
           EnvelopeWidened{kPilot},
           LossAccepted{kPilot, {2, "0123abcd"}},
-          Retired{"payment", "nobody was ever seen reading"}};
+          Retired{"payment", "nobody was ever seen reading"},
+          ForwardDecided{kPilot},
+          ForwardWithdrawn{kPilot},
+          ShadowsKeptAway{"payment"},
+          ShadowsAllowed{"payment"},
+          GateOverridden{kPilot, State::new_write, "bob"},
+          GateOverrideWithdrawn{kPilot, State::new_write}};
 }
 
 TEST(Event, EveryKindComesBackAsItWasWritten) {

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "core/lifecycle/adoption.hpp"
 #include "core/lifecycle/legality.hpp"
 
 namespace oxbow {
@@ -51,7 +52,7 @@ std::optional<std::string> broken_between(const Scope& scope, const CohortLife& 
     return fmt::format("the envelope of {} widens without a proof", to_string(scope));
   }
   bool in_use = before.state != State::legacy || before.moving_to.has_value();
-  if (in_use && after.definition != before.definition) {
+  if (in_use && after.definition != before.definition && !says_more(before.definition, after.definition)) {
     return fmt::format("keys of {} would change cohort while it is in {}", to_string(scope),
                        name(before.state));
   }

@@ -7,6 +7,8 @@
 
 #include "base/assert.hpp"
 #include "base/text.hpp"
+#include "core/lifecycle/adoption.hpp"
+#include "core/lifecycle/application.hpp"
 #include "core/lifecycle/invariants.hpp"
 #include "core/lifecycle/legality.hpp"
 
@@ -29,9 +31,16 @@ class Decision {
       : lifecycle_(lifecycle), command_(command), now_(now) {}
 
   Result<Events> operator()(const AdoptSpec& wish) {
-    for (const auto& [scope, life] : lifecycle_.cohorts) TRY(may_adopt(scope, life, wish.cohorts));
-    bool same = wish.spec_hash == lifecycle_.spec_hash && wish.cohorts.size() == lifecycle_.cohorts.size();
-    if (!same) happened(SpecAdopted{wish.cohorts});
+    bool is_same_file = wish.spec_hash == lifecycle_.spec_hash;
+    for (const auto& [scope, life] : lifecycle_.cohorts)
+      TRY(may_adopt(scope, life, wish.cohorts, is_same_file));
+    if (is_same_file && are_known(wish.cohorts)) return events_;
+    SpecAdopted adopted{wish.cohorts};
+    for (const auto& each : wish.cohorts) {
+      auto last = last_epoch_of(lifecycle_, each.scope.entity);
+      if (last > 1 && !is_same_file) adopted.epochs[each.scope.entity] = last;
+    }
+    happened(std::move(adopted));
     for (auto& event : events_) event.spec_hash = wish.spec_hash;
     return events_;
   }
@@ -48,6 +57,9 @@ class Decision {
                    to_string(scope), name(life.state), name(wish.to), leads_there);
       }
       TRY(is_rehearsed(scope, life, wish));
+      auto closed = wish.closed_gates.find(scope);
+      if (closed != wish.closed_gates.end() && !life.gate_overrides.contains(wish.to))
+        return std::unexpected(closed->second);
       TRY(move(scope, life, wish.to));
     }
     return events_;
@@ -61,6 +73,7 @@ class Decision {
                    to_string(scope), name(life.state), name(wish.to), scope.entity, scope.cohort,
                    name(wish.to));
       }
+      TRY(may_go_back(scope, life, wish.to));
       auto began = events_.size();
       TRY(move(scope, life, wish.to));
       auto loss = wish.accepted_losses.find(scope);
@@ -143,6 +156,51 @@ class Decision {
     return events_;
   }
 
+  Result<Events> operator()(const GoForward& wish) {
+    auto cohorts = TRY(cohorts_of(wish.entity, wish.cohort));
+    for (const auto& [scope, life] : cohorts) {
+      if (wish.withdraw && life.forward_only) happened(ForwardWithdrawn{scope});
+      if (wish.withdraw) continue;
+      bool is_at_home_there = authority(life.state) == Side::new_side && life.state != State::fully_cutover;
+      if (!is_at_home_there || changes_hands(life)) {
+        if (!wish.cohort) continue;
+        return Err(ErrorCode::illegal_transition,
+                   "{} is {} `{}`: a cohort goes forward only where it is at home on the new side, in "
+                   "`new-write` or "
+                   "`new-read`",
+                   to_string(scope), changes_hands(life) ? "in a handover from or to" : "in",
+                   name(life.state));
+      }
+      if (!life.forward_only) happened(ForwardDecided{scope});
+    }
+    bool any =
+        std::ranges::any_of(cohorts, [](const auto& each) { return each.second.forward_only.has_value(); });
+    if (events_.empty() && !any && !wish.withdraw)
+      return Err(ErrorCode::illegal_transition, "no cohort of {} is at home on the new side with a way back",
+                 wish.entity);
+    return events_;
+  }
+
+  Result<Events> operator()(const OverrideGate& wish) {
+    if (!wish.withdraw) TRY(may_override(wish));
+    for (const auto& [scope, life] : TRY(cohorts_of(wish.entity, wish.cohort))) {
+      auto known = life.gate_overrides.find(wish.to);
+      bool is_there = known != life.gate_overrides.end();
+      if (wish.withdraw && is_there) happened(GateOverrideWithdrawn{scope, wish.to});
+      if (wish.withdraw || (is_there && known->second.approver == wish.approver)) continue;
+      happened(GateOverridden{scope, wish.to, wish.approver});
+    }
+    return events_;
+  }
+
+  Result<Events> operator()(const KeepShadowsAway& wish) {
+    bool are_away = lifecycle_.shadows_kept_away.contains(wish.entity);
+    if (!wish.withdraw || !are_away) TRY(cohorts_of(wish.entity, std::nullopt));
+    if (wish.withdraw && are_away) happened(ShadowsAllowed{wish.entity});
+    if (!wish.withdraw && !are_away) happened(ShadowsKeptAway{wish.entity});
+    return events_;
+  }
+
   Result<Events> operator()(const BeginAnew& wish) {
     happened(BegunAnew{wish.route.value_or("")});
     return events_;
@@ -210,12 +268,32 @@ class Decision {
                        lifecycle_.halted_why.empty() ? "" : " (" + lifecycle_.halted_why + ")");
   }
 
+  Status may_override(const OverrideGate& wish) const {
+    if (command_.why.empty())
+      return Err(ErrorCode::usage, "who overrides a gate gives a reason: add --why TEXT");
+    if (wish.approver.empty())
+      return Err(ErrorCode::usage, "who overrides a gate names who has approved it: add --approver NAME");
+    if (wish.approver == command_.who)
+      return Err(ErrorCode::usage,
+                 "nobody approves an override of his own: `{}` is who asks; name somebody else",
+                 wish.approver);
+    return {};
+  }
+
   static std::uint64_t epoch_in(const CohortLife& life, State to) {
     return life.epoch + (authority(life.state) == authority(to) ? 0 : 1);
   }
 
+  bool are_known(const std::vector<AdoptedCohort>& cohorts) const {
+    auto is_known = [&](const AdoptedCohort& each) {
+      auto found = lifecycle_.cohorts.find(each.scope);
+      return found != lifecycle_.cohorts.end() && found->second.definition == each.definition;
+    };
+    return cohorts.size() == lifecycle_.cohorts.size() && std::ranges::all_of(cohorts, is_known);
+  }
+
   static Status may_adopt(const Scope& scope, const CohortLife& life,
-                          const std::vector<AdoptedCohort>& cohorts) {
+                          const std::vector<AdoptedCohort>& cohorts, bool is_same_file) {
     if (life.state == State::legacy && !life.moving_to) return {};
     auto found = std::ranges::find(cohorts, scope, &AdoptedCohort::scope);
     if (found == cohorts.end()) {
@@ -223,14 +301,19 @@ class Decision {
                  "the spec no longer names {}, which is in `{}`: put it back, or roll it back before it goes",
                  to_string(scope), name(life.state));
     }
-    if (found->definition != life.definition) {
+    bool is_told_more = is_same_file && says_more(life.definition, found->definition);
+    if (found->definition == life.definition || is_told_more) return {};
+    if (differ_by_later_names(found->definition, life.definition))
       return Err(
           ErrorCode::illegal_transition,
-          "the spec gives other keys to {}, which is in `{}`, and a key never changes cohort: restore its "
-          "definition and those before it, or roll it back first",
+          "the spec names other keys behind {0} that are of its share, and {0} is in `{1}`: a key never "
+          "changes cohort; name in later cohorts the same keys of its share as before, or roll it back first",
           to_string(scope), name(life.state));
-    }
-    return {};
+    return Err(
+        ErrorCode::illegal_transition,
+        "the spec gives other keys to {}, which is in `{}`, and a key never changes cohort: restore its "
+        "definition and those before it, or roll it back first",
+        to_string(scope), name(life.state));
   }
 
   Result<Cohorts> cohorts_of(const std::string& entity, const std::optional<std::string>& cohort) const {
@@ -292,6 +375,14 @@ class Decision {
     return {};
   }
 
+  static Status may_go_back(const Scope& scope, const CohortLife& life, State to) {
+    bool gives_back = authority(to) != authority(life.state);
+    if (!life.forward_only || !gives_back) return {};
+    return Err(ErrorCode::illegal_transition,
+               "{} goes forward only, {}; `oxbow forward-fix {} --cohort {} --withdraw` takes that back",
+               to_string(scope), to_string(*life.forward_only), scope.entity, scope.cohort);
+  }
+
   // Reads move on only where the way back has been gone.
   Status is_rehearsed(const Scope& scope, const CohortLife& life, const Advance& wish) const {
     bool moves_reads = wish.to > State::new_write && life.state < wish.to;
@@ -351,122 +442,6 @@ class Decision {
   Events events_;
 };
 
-// Applies one event; a method per happening.
-class Application {
- public:
-  Application(Lifecycle& lifecycle, const Event& event) : lifecycle_(lifecycle), event_(event) {}
-
-  void operator()(const SpecAdopted& what) {
-    std::map<Scope, CohortLife> cohorts;
-    for (const auto& adopted : what.cohorts) {
-      auto known = lifecycle_.cohorts.find(adopted.scope);
-      auto& life = cohorts[adopted.scope];
-      if (known == lifecycle_.cohorts.end()) {
-        life.since = event_.at;
-      } else {
-        life = known->second;
-      }
-      life.definition = adopted.definition;
-    }
-    lifecycle_.cohorts = std::move(cohorts);
-    lifecycle_.spec_hash = event_.spec_hash;
-  }
-
-  void operator()(const TransitionBegan& what) {
-    auto& life = lifecycle_.cohorts[what.scope];
-    life.moving_to = what.to;
-    life.called_back = false;
-    life.attempt = ++lifecycle_.transitions;
-  }
-
-  void operator()(const HandoverCalledBack& what) { lifecycle_.cohorts[what.scope].called_back = true; }
-
-  void operator()(const EnvelopeNarrowed& what) {
-    lifecycle_.cohorts[what.scope].narrowed = {event_.at, what.table, what.key, what.reason};
-  }
-  void operator()(const EnvelopeWidened& what) { lifecycle_.cohorts[what.scope].narrowed.reset(); }
-  void operator()(const LossAccepted& what) { lifecycle_.cohorts[what.scope].accepted_loss = what.loss; }
-
-  void operator()(const AuthorityMoved& what) {
-    auto& life = lifecycle_.cohorts[what.scope];
-    life.state = what.to;
-    life.since = event_.at;
-    life.epoch = what.epoch;
-    life.settling = true;
-    life.paused = false;
-    life.last_failure.reset();
-    life.narrowed.reset();  // of the home that it had
-  }
-
-  void operator()(const TransitionDone& what) {
-    auto& life = lifecycle_.cohorts[what.scope];
-    if (what.to == State::mirrored && what.figures)
-      lifecycle_.rehearsals[what.scope.entity] = {event_.at, what.scope.cohort,
-                                                  what.figures->pause_us.value_or(0)};
-    if (life.state != what.to) life.since = event_.at;
-    life.state = what.to;
-    life.epoch = what.epoch;
-    life.moving_to.reset();
-    life.settling = life.called_back = false;
-    life.last_failure.reset();
-    life.accepted_loss.reset();
-    if (what.to == State::legacy) {
-      life.paused = false;
-      life.proof.reset();
-    }
-  }
-
-  void operator()(const TransitionFailed& what) {
-    auto& life = lifecycle_.cohorts[what.scope];
-    life.moving_to.reset();
-    life.called_back = false;
-    life.accepted_loss.reset();
-    life.last_failure = what.error;
-  }
-
-  void operator()(const Paused& what) { lifecycle_.cohorts[what.scope].paused = true; }
-  void operator()(const Resumed& what) { lifecycle_.cohorts[what.scope].paused = false; }
-
-  void operator()(const Halted&) {
-    lifecycle_.halted = true;
-    lifecycle_.halted_why = event_.why;
-    lifecycle_.halted_at = event_.at;
-  }
-
-  void operator()(const HaltEnded&) {
-    lifecycle_.halted = false;
-    lifecycle_.halted_why.clear();
-  }
-
-  void operator()(const RateSet& what) { lifecycle_.rate = what.rate; }
-  void operator()(const VerifyBegan&) { lifecycle_.verify_began = event_.at; }
-  void operator()(const QuarantineRetried&) {}
-  void operator()(const FindingsClosed&) {}
-
-  void operator()(const Retired& what) { lifecycle_.retired[what.entity] = event_.at; }
-
-  void operator()(const BegunAnew& what) {
-    if (what.route.empty()) lifecycle_.begun_anew.clear();
-    lifecycle_.begun_anew[what.route] = event_.at;
-  }
-
-  // Where nothing was compared, the last proof still says the most.
-  void operator()(const VerifyEnded& what) {
-    if (what.proof.result == VerifyState::failed && what.proof.rows_compared == 0) return;
-    for (auto& [scope, life] : lifecycle_.cohorts) {
-      bool covered = what.entity.empty() || scope.entity == what.entity;
-      bool has_two_sides = life.state != State::legacy && life.state != State::fully_cutover;
-      if (!covered || !has_two_sides) continue;
-      life.proof = what.proof;
-      life.compared_since = lifecycle_.verify_began;
-    }
-  }
-
- private:
-  Lifecycle& lifecycle_;
-  const Event& event_;
-};
-
 }  // namespace
 
 Result<std::vector<Event>> decide(const Lifecycle& lifecycle, const Command& command, WallTime now) {
@@ -476,7 +451,7 @@ Result<std::vector<Event>> decide(const Lifecycle& lifecycle, const Command& com
 
 void apply(Lifecycle& lifecycle, const Event& event) {
   auto before = lifecycle;
-  std::visit(Application(lifecycle, event), event.what);
+  bring_about(lifecycle, event);
   auto broken = broken_invariant(before, lifecycle);
   OXBOW_ASSERT(!broken, "{} ({})", *broken, describe(event));
 }
@@ -536,6 +511,18 @@ std::vector<std::string> actions_of(const std::vector<Event>& events) {
           fmt::format("legacy: the tables of {} stay closed until they are dropped; nobody looks for "
                       "their readers any more",
                       retired->entity));
+    if (auto* decided = std::get_if<ForwardDecided>(&event.what))
+      actions.push_back(
+          fmt::format("a rollback of {} is refused until that is withdrawn; the stream back goes on",
+                      to_string(decided->scope)));
+    if (auto* overridden = std::get_if<GateOverridden>(&event.what))
+      actions.push_back(
+          fmt::format("`oxbow advance {} --cohort {} --to {}` is carried out whatever the gate says, until "
+                      "that is withdrawn",
+                      overridden->scope.entity, overridden->scope.cohort, name(overridden->to)));
+    if (auto* away = std::get_if<ShadowsKeptAway>(&event.what))
+      actions.push_back(
+          fmt::format("gateway: no request of {} is shown to the side that does not answer", away->entity));
     auto* began = std::get_if<TransitionBegan>(&event.what);
     if (!began) continue;
     auto scope = to_string(began->scope);
@@ -554,8 +541,10 @@ std::vector<std::string> actions_of(const std::vector<Event>& events) {
       actions.push_back(
           fmt::format("copy the rows of {} range by range, and apply every change from here on", scope));
     } else {
-      actions.push_back(
-          fmt::format("stop applying changes of {}; rows that were copied stay on the new side", scope));
+      actions.push_back(fmt::format(
+          "stop applying changes of {}; where other cohorts of {} stay mirrored, its rows are removed "
+          "from the new side, else they stay there",
+          scope, began->scope.entity));
       actions.push_back(
           "legacy: drop the publication and the replication slot, if no cohort is mirrored any more");
     }
@@ -575,7 +564,7 @@ Status replay(Replayed& replayed, const std::vector<JournalRecord>& records) {
                  event.error().detail);
     }
     auto before = replayed.lifecycle;
-    std::visit(Application(replayed.lifecycle, *event), event->what);
+    bring_about(replayed.lifecycle, *event);
     if (auto broken = broken_invariant(before, replayed.lifecycle)) {
       return Err(ErrorCode::store_corrupt, "record {} of the journal cannot be true: {}", record.number,
                  *broken);

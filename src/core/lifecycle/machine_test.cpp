@@ -102,6 +102,39 @@ TEST_F(Machine, AFailedTransitionLeavesTheStateAndTheReason) {
   EXPECT_EQ(life(kPilot).last_failure, std::nullopt);
 }
 
+TEST_F(Machine, AFailureForWantOfAProofEndsWithAProofThatBeganBehindIt) {
+  auto verify = [&](VerifyState result) { run(EndVerify{"payment", {.result = result}}); };
+  auto fail = [&](ErrorCode code) {
+    run(Advance{"payment", "pilot", State::new_write});
+    run(EndTransition{kPilot, Error{code, "1 row differs"}});
+    EXPECT_EQ(life(kPilot).failed_at, now);
+  };
+  mirror(kPilot);
+  run(BeginVerify{"payment"});
+  verify(VerifyState::equal);
+  for (auto code : {ErrorCode::differs, ErrorCode::incomplete}) {
+    run(BeginVerify{"payment"});
+    fail(code);
+    verify(VerifyState::equal);
+    EXPECT_TRUE(life(kPilot).last_failure) << "that one may have looked before the row was wrong";
+    run(BeginVerify{"payment"});
+    verify(VerifyState::equal);
+    EXPECT_EQ(life(kPilot).last_failure, std::nullopt);
+  }
+  fail(ErrorCode::differs);
+  run(BeginVerify{"payment"});
+  verify(VerifyState::differs);
+  EXPECT_TRUE(life(kPilot).last_failure);
+}
+
+TEST_F(Machine, AFailureThatNoProofAnswersStaysUntilTheNextTransition) {
+  begin_handover();
+  run(EndTransition{kPilot, Error{ErrorCode::timeout, "it waits for the nightly report"}});
+  run(BeginVerify{"payment"});
+  run(EndVerify{"payment", {.result = VerifyState::equal}});
+  EXPECT_EQ(life(kPilot).last_failure->detail, "it waits for the nightly report");
+}
+
 TEST_F(Machine, ATransitionUnderWayCanBeCalledBack) {
   run(Advance{"payment", "pilot", State::mirrored});
   EXPECT_THAT(run(Rollback{"payment", "pilot", State::legacy}), SizeIs(1));
@@ -210,7 +243,7 @@ TEST_F(Machine, WhatMayBeLostIsJournaledBeforeTheRollbackBeginsAndEndsWithIt) {
   run(MoveAuthority{kPilot, 1});
   run(EndTransition{kPilot, {}});
   run(NarrowEnvelope{kPilot, "shop.order", "id=1", "no"});
-  Rollback rollback{"payment", "pilot", State::mirrored, 1, {{kPilot, {1, "abc"}}, {kRest, {2, "def"}}}};
+  Rollback rollback{"payment", "pilot", State::mirrored, 1, {}, {{kPilot, {1, "abc"}}, {kRest, {2, "def"}}}};
   auto events = run(rollback);
   ASSERT_THAT(events, SizeIs(2));
   EXPECT_EQ(kind(events[0]), "loss-accepted");
@@ -265,6 +298,78 @@ TEST_F(Machine, AnEntityIsRetiredOnceWhenAllOfItIsCutOver) {
   EXPECT_EQ(lifecycle.retired.at("order"), now);
   EXPECT_THAT(run(Retire{"order"}), IsEmpty());
   EXPECT_THAT(refused(Advance{"order", "all", State::new_read}), HasSubstr("there is no way back"));
+}
+
+TEST_F(Machine, ACohortThatGoesForwardOnlyIsNotRolledBackUntilThatIsWithdrawn) {
+  EXPECT_THAT(refused(GoForward{"payment", "pilot"}), HasSubstr("payment/pilot is in `legacy`"));
+  EXPECT_THAT(refused(GoForward{"payment", {}}),
+              HasSubstr("no cohort of payment is at home on the new side"));
+  life(kPilot).state = life(kRest).state = State::new_read;
+  EXPECT_THAT(run(GoForward{"payment", "pilot"}),
+              ElementsAre(testing::Field(&Event::what, Happening(ForwardDecided{kPilot}))));
+  EXPECT_THAT(run(GoForward{"payment", "pilot"}), IsEmpty());
+  EXPECT_THAT(run(Rollback{"payment", "pilot", State::new_write}), SizeIs(1)) << "reads may go back";
+  run(EndTransition{kPilot, {}});
+  EXPECT_EQ(refused(Rollback{"payment", "pilot", State::mirrored}),
+            "payment/pilot goes forward only, decided by ann at 2027-01-15T08:00:02.000000Z (because); "
+            "`oxbow forward-fix "
+            "payment --cohort pilot --withdraw` takes that back");
+  EXPECT_THAT(run(GoForward{"payment", {}, true}), SizeIs(1));
+  EXPECT_THAT(run(Rollback{"payment", "pilot", State::mirrored}), SizeIs(1));
+  EXPECT_THAT(refused(GoForward{"payment", "pilot"}), HasSubstr("in a handover"))
+      << "what has begun is carried out";
+}
+
+TEST_F(Machine, ShadowsOfAnEntityAreKeptAwayUntilThatIsTakenBack) {
+  EXPECT_THAT(refused(KeepShadowsAway{"paiment"}), HasSubstr("did you mean `payment`?"));
+  EXPECT_THAT(run(KeepShadowsAway{"payment"}), SizeIs(1));
+  EXPECT_EQ(lifecycle.shadows_kept_away.at("payment"), now);
+  EXPECT_THAT(run(KeepShadowsAway{"payment"}), IsEmpty());
+  EXPECT_THAT(run(KeepShadowsAway{"payment", true}), SizeIs(1));
+  EXPECT_THAT(lifecycle.shadows_kept_away, IsEmpty());
+}
+
+TEST_F(Machine, ACohortInThePlaceOfAnotherKnowsOfItsAttempts) {
+  begin_handover();
+  run(EndTransition{kPilot, Error{ErrorCode::timeout, "given up"}});
+  auto attempt = life(kPilot).attempt;
+  run(Rollback{"payment", "pilot", State::legacy});
+  run(EndTransition{kPilot, {}});
+  Scope other{"payment", "other"};
+  run(AdoptSpec{"hash-2", {{other, "other keys"}, {kRest, "others"}, {{"order", "all"}, "everything"}}});
+  EXPECT_GE(life(other).attempt, attempt);
+  EXPECT_EQ(life(other).epoch, 1u);
+}
+
+TEST_F(Machine, AnOrderAboutAnEntityThatIsNoMoreCanBeTakenBack) {
+  run(KeepShadowsAway{"order"});
+  run(AdoptSpec{"hash-2", {{kPilot, "keys"}, {kRest, "others"}}});
+  EXPECT_THAT(run(KeepShadowsAway{"order", true}), SizeIs(1));
+  EXPECT_THAT(lifecycle.shadows_kept_away, IsEmpty());
+  EXPECT_THAT(refused(KeepShadowsAway{"order", true}), HasSubstr("no entity `order`"));
+}
+
+TEST_F(Machine, AClosedGateIsPassedOnlyByAnOverrideOfSomebodyElse) {
+  mirror(kPilot);
+  run(EndVerify{"payment", {.result = VerifyState::equal, .rows_compared = 1, .taken_at = now}});
+  Advance closed{"payment", "pilot", State::new_write, {}, {{kPilot, {ErrorCode::gate_closed, "not yet"}}}};
+  EXPECT_EQ(refused(closed), "not yet");
+  OverrideGate override{"payment", "pilot", State::new_write, "bob"};
+  auto without_reason = decide(lifecycle, {"ann", "", override}, now);
+  ASSERT_FALSE(without_reason);
+  EXPECT_THAT(without_reason.error().detail, HasSubstr("--why"));
+  EXPECT_THAT(refused(OverrideGate{"payment", "pilot", State::new_write, ""}), HasSubstr("--approver"));
+  EXPECT_THAT(refused(OverrideGate{"payment", "pilot", State::new_write, "ann"}), HasSubstr("somebody else"));
+  EXPECT_THAT(run(override), SizeIs(1));
+  EXPECT_THAT(run(override), IsEmpty()) << "it stands already";
+  EXPECT_EQ(life(kPilot).gate_overrides.at(State::new_write).approver, "bob");
+  EXPECT_THAT(refused(Advance{
+                  "payment", "rest", State::mirrored, {}, {{kRest, {ErrorCode::gate_closed, "nor here"}}}}),
+              HasSubstr("nor here"));
+  run(OverrideGate{"payment", "pilot", State::new_write, "", true});
+  EXPECT_EQ(refused(closed), "not yet");
+  run(override);
+  EXPECT_THAT(run(closed), SizeIs(1));
 }
 
 TEST_F(Machine, SendsAdvanceAndRollbackToEachOther) {
@@ -337,6 +442,43 @@ TEST_F(Machine, ANewSpecMayNotTakeKeysFromACohortInUse) {
   EXPECT_EQ(lifecycle.spec_hash, "hash-2");
   EXPECT_EQ(life(kPilot).state, State::mirrored);
   EXPECT_FALSE(lifecycle.cohorts.contains(kRest));
+}
+
+TEST_F(Machine, ANewSpecMayNotNameAKeyOfAShareInUseInALaterCohort) {
+  run(AdoptSpec{"hash-2", {{kPilot, "chain"}, {kRest, "others"}}});
+  mirror(kPilot);
+  EXPECT_THAT(refused(AdoptSpec{"hash-3", {{kPilot, "chain-later"}, {kRest, "others"}}}),
+              HasSubstr("names other keys behind payment/pilot that are of its share"));
+}
+
+TEST_F(Machine, AFingerprintThatSaysMoreOfTheSameFileMovesNobody) {
+  run(AdoptSpec{"hash-2", {{kPilot, "chain"}, {kRest, "others"}}});
+  mirror(kPilot);
+  EXPECT_THAT(run(AdoptSpec{"hash-2", {{kPilot, "chain-later"}, {kRest, "others"}}}), SizeIs(1));
+  EXPECT_THAT(life(kPilot).definition, "chain-later");
+  EXPECT_THAT(refused(AdoptSpec{"hash-2", {{kPilot, "chain"}, {kRest, "others"}}}),
+              HasSubstr("of its share"));
+}
+
+// Its guards in the databases may be those of a cohort that stood in the same place, and they never go back.
+TEST_F(Machine, ACohortWithOtherKeysBeginsInTheLastEpochOfItsEntity) {
+  begin_handover();
+  run(MoveAuthority{kPilot, 1});
+  run(EndTransition{kPilot, {}});
+  run(AdoptSpec{"hash-2",
+                {{kPilot, "keys"}, {{"payment", "new"}, "some"}, {{"order", "all"}, "everything"}}});
+  EXPECT_EQ(life(kPilot).epoch, 2u);
+  EXPECT_EQ(life({"payment", "new"}).epoch, 2u);
+  EXPECT_EQ(life({"order", "all"}).epoch, 1u) << "of another entity";
+  run(Rollback{"payment", "pilot", State::mirrored});
+  run(MoveAuthority{kPilot, 2});
+  run(EndTransition{kPilot, {}});
+  run(Rollback{"payment", "pilot", State::legacy});
+  run(EndTransition{kPilot, {}});
+  run(AdoptSpec{"hash-3", {{{"payment", "new"}, "some"}}});
+  EXPECT_EQ(life({"payment", "new"}).epoch, 2u) << "its keys are the same, and so is its place";
+  run(AdoptSpec{"hash-4", {{{"payment", "new"}, "some"}, {{"payment", "newer"}, "more"}}});
+  EXPECT_EQ(life({"payment", "newer"}).epoch, 3u) << "also of a cohort that is gone";
 }
 
 TEST_F(Machine, TheSameSpecAgainIsNoEvent) {

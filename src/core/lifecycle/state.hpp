@@ -58,6 +58,31 @@ struct AcceptedLoss {
   friend bool operator==(const AcceptedLoss&, const AcceptedLoss&) = default;
 };
 
+// A person's word that a cohort does not go back.
+struct ForwardOnly {
+  WallTime since{};
+  std::string who;
+  std::string why;
+
+  friend bool operator==(const ForwardOnly&, const ForwardOnly&) = default;
+};
+
+std::string to_string(const ForwardOnly& decision);  // "decided by ann at 2027-01-29T10:00:00Z (why)"
+
+// A person's word that a cohort may enter a state although the gate to it does not open. It holds, and is
+// shown, until somebody withdraws it.
+struct GateOverride {
+  WallTime since{};
+  std::string who;
+  std::string approver;
+  std::string why;
+
+  friend bool operator==(const GateOverride&, const GateOverride&) = default;
+};
+
+std::string to_string(
+    const GateOverride& override);  // "by ann, approved by bob, at 2027-01-29T10:00:00Z (why)"
+
 struct CohortLife {
   State state = State::legacy;
   std::uint64_t epoch = 1;         // grows with every change of authority, never falls
@@ -71,11 +96,14 @@ struct CohortLife {
   bool paused = false;
   WallTime since{};                   // when `state` was entered
   std::string definition;             // fingerprint of which keys belong to the cohort
-  std::optional<Error> last_failure;  // why the last transition did not happen; none if it did
+  std::optional<Error> last_failure;  // why the last transition did not happen; none if that does not hold
+  WallTime failed_at{};               // and when that was
   std::optional<ProofSummary> proof;
   WallTime compared_since{};         // when the verification behind `proof` began
   std::optional<Narrowed> narrowed;  // what a rollback would lose; none: nothing, as far as was seen
   std::optional<AcceptedLoss> accepted_loss;
+  std::optional<ForwardOnly> forward_only;
+  std::map<State, GateOverride> gate_overrides;  // by the state that may be entered
 
   friend bool operator==(const CohortLife&, const CohortLife&) = default;
 };
@@ -99,8 +127,14 @@ struct Lifecycle {
   WallTime halted_at{};
   std::optional<Rate> rate;  // ordered by an operator; none: what the spec says
 
+  // By entity: the last epoch of any cohort that it has had. Guards in the databases may still know of it,
+  // and their epochs never fall.
+  std::map<std::string, std::uint64_t> epochs;
+
   std::map<std::string, Rehearsal> rehearsals;  // by entity: the last one
   std::map<std::string, WallTime> retired;      // by entity: since when nobody needs its legacy tables
+
+  std::map<std::string, WallTime> shadows_kept_away;  // by entity: since when its requests have none
 
   // When the comparison of answers began anew, by route; "" stands for all.
   std::map<std::string, WallTime> begun_anew;
@@ -111,8 +145,14 @@ struct Lifecycle {
 // The one side that may accept writes in a state.
 Side authority(State state);
 
+// Of any cohort that the entity has, or has had.
+std::uint64_t last_epoch_of(const Lifecycle& lifecycle, const std::string& entity);
+
 // Whether the transition under way moves the authority, or has just done so.
 bool changes_hands(const CohortLife& life);
+
+// Whether the last failure was of rows that differ, or may differ: a proof takes that back.
+bool failed_for_want_of_proof(const CohortLife& life);
 
 // Whether a verification that began behind that moment has found both sides equal.
 bool is_proven_since(const CohortLife& life, WallTime moment);

@@ -40,27 +40,80 @@ std::string_view without_quotes(std::string_view text) {
 // What a field says, by the part of it: one part "" for most, several for cookies.
 using Facts = std::map<std::string, std::string>;
 
-void add_cookie(std::string_view field, Facts& facts) {
+// By what a client tells cookies apart.
+struct CookieIdentity {
+  std::string name;
+  std::string domain;
+  std::string path;
+
+  friend auto operator<=>(const CookieIdentity&, const CookieIdentity&) = default;
+};
+
+struct Cookie {
+  std::string value;
+  std::map<std::string, std::string> attributes;
+
+  std::string attribute(const std::string& name) const {
+    auto found = attributes.find(name);
+    return found == attributes.end() ? std::string() : found->second;
+  }
+};
+
+bool has_case(std::string_view attribute) {
+  return attribute != "domain" && attribute != "samesite";
+}
+
+// RFC 6265, 5.2.3 and 5.2.4: a point before a domain means nothing, and neither does a path without a slash
+// at its beginning.
+void normalise(std::map<std::string, std::string>& attributes) {
+  if (auto domain = attributes.find("domain"); domain != attributes.end() && domain->second.starts_with('.'))
+    domain->second.erase(0, 1);
+  if (auto path = attributes.find("path"); path != attributes.end() && !path->second.starts_with('/'))
+    attributes.erase(path);
+}
+
+// One with the same identity replaces what came before.
+void set_cookie(std::string_view field, std::map<CookieIdentity, Cookie>& cookies) {
   auto pair = take_part(field, ';');
   std::string name;
   append_path_step(take_part(pair, '='), name);
-  facts[name] = without_quotes(trim_blanks(pair));
+  Cookie cookie{.value = std::string(without_quotes(trim_blanks(pair))), .attributes = {}};
   while (!field.empty()) {
     auto attribute = take_part(field, ';');
     auto key = lowered(take_part(attribute, '='));
-    if (!key.empty())
-      facts[fmt::format("{};{}", name, key)] = key == "expires" ? "" : lowered(trim_blanks(attribute));
+    auto value = trim_blanks(attribute);
+    if (key.empty()) continue;
+    cookie.attributes[key] = key == "expires" ? "" : has_case(key) ? std::string(value) : lowered(value);
   }
+  normalise(cookie.attributes);
+  CookieIdentity identity{std::move(name), cookie.attribute("domain"), cookie.attribute("path")};
+  cookies[std::move(identity)] = std::move(cookie);
+}
+
+// Cookies of one name are numbered in the order of their domains and paths, because the order in which they
+// are set has no meaning.
+Facts facts_of_cookies(const HeaderFields& fields) {
+  std::map<CookieIdentity, Cookie> cookies;
+  for (const auto& field : fields)
+    if (same_field_name(field.name, "set-cookie")) set_cookie(field.value, cookies);
+  Facts facts;
+  std::string_view name;
+  int number = 0;
+  for (const auto& [identity, cookie] : cookies) {
+    number = identity.name == name ? number + 1 : 0;
+    name = identity.name;
+    auto part = number == 0 ? identity.name : fmt::format("{}[{}]", identity.name, number);
+    facts[part] = cookie.value;
+    for (const auto& [key, value] : cookie.attributes) facts[fmt::format("{};{}", part, key)] = value;
+  }
+  return facts;
 }
 
 Facts facts_of(const HeaderFields& fields, std::string_view name) {
+  if (same_field_name(name, "set-cookie")) return facts_of_cookies(fields);
   Facts facts;
   for (const auto& field : fields) {
     if (!same_field_name(field.name, name)) continue;
-    if (same_field_name(name, "set-cookie")) {
-      add_cookie(field.value, facts);
-      continue;
-    }
     bool is_first = facts.empty();
     auto& all = facts[""];  // several fields of one name are one list
     all += is_first ? "" : ", ";

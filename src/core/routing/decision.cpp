@@ -61,12 +61,15 @@ ShadowWhy shadow_in(const CohortRouting& cohort, const RouteTable& table, const 
   bool shadowed = routed.route.write ? cohort.state == State::mirrored : has_two_sides(cohort.state);
   if (!shadowed) return ShadowWhy::by_state;
   if (!is_sampled(table, rule, sampled_by)) return ShadowWhy::sampled_out;
+  if (cohort.shadows_kept_away) return ShadowWhy::kept_away;
   return has_rows_on_both(cohort) ? ShadowWhy::sent : ShadowWhy::not_copied;
 }
 
 ShadowWhy shadow_without_key(const std::vector<CohortRouting>& cohorts, const RouteTable& table,
                              const RoutedRoute& routed, std::string_view target) {
-  CohortRouting all{.state = State::mirrored, .copied = std::ranges::all_of(cohorts, has_rows_on_both)};
+  CohortRouting all{.state = State::mirrored,
+                    .copied = std::ranges::all_of(cohorts, has_rows_on_both),
+                    .shadows_kept_away = std::ranges::any_of(cohorts, &CohortRouting::shadows_kept_away)};
   auto why = shadow_in(all, table, routed, target);
   if (why == ShadowWhy::no_safe_way || why == ShadowWhy::off) return why;
   auto two_sides = [&](const auto& cohort) {

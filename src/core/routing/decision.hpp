@@ -52,13 +52,15 @@ enum class ShadowWhy {
   no_safe_way,  // a write that would change something
   mixed,        // without a key, and the cohorts do not all have two sides to compare
   not_copied,   // it would have one, but the other side cannot know all rows yet
-  upgraded      // it would have one, but the connection becomes a tunnel
+  upgraded,     // it would have one, but the connection becomes a tunnel
+  kept_away     // by an order
 };
 
-inline constexpr std::array kShadowWhyNames = {
-    std::string_view("sent"),        std::string_view("unlisted"),   std::string_view("off"),
-    std::string_view("sampled-out"), std::string_view("by-state"),   std::string_view("no-safe-way"),
-    std::string_view("mixed"),       std::string_view("not-copied"), std::string_view("upgraded")};
+inline constexpr std::array kShadowWhyNames = {std::string_view("sent"),     std::string_view("unlisted"),
+                                               std::string_view("off"),      std::string_view("sampled-out"),
+                                               std::string_view("by-state"), std::string_view("no-safe-way"),
+                                               std::string_view("mixed"),    std::string_view("not-copied"),
+                                               std::string_view("upgraded"), std::string_view("kept-away")};
 
 constexpr std::string_view name(ShadowWhy why) {
   return kShadowWhyNames[static_cast<std::size_t>(why)];

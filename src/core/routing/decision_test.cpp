@@ -184,6 +184,18 @@ TEST(ShadowSampling, ComesBeforeTheQuestionWhetherTheRowsAreCopied) {
   EXPECT_EQ(seen.size(), 2u);
 }
 
+TEST(Decisions, GiveNoRequestAShadowWhoseEntityHasThemKeptAway) {
+  auto table = RouteTable::compile(spec_with({slice("one", 100), rest()}));
+  auto state = all_in(State::new_write, table);
+  EXPECT_EQ(decide_for(table, state, "GET", "/new-read/1").shadow_why, ShadowWhy::sent);
+  for (auto& cohort : state.cohorts[0]) cohort.shadows_kept_away = true;
+  EXPECT_EQ(decide_for(table, state, "GET", "/new-read/1").shadow_why, ShadowWhy::kept_away);
+  EXPECT_EQ(decide_for(table, state, "GET", "/new-read/1").shadow, std::nullopt);
+  RequestKey none{KeyFound::none_declared, {}};
+  EXPECT_EQ(decide_for(table, state, "GET", "/new-read/1", none).shadow_why, ShadowWhy::kept_away);
+  EXPECT_EQ(decide_for(table, state, "POST", "/write/1").shadow_why, ShadowWhy::no_safe_way);
+}
+
 TEST(Decisions, LetWritesOfACohortThatChangesHandsWaitAndNothingElse) {
   auto table = RouteTable::compile(spec_with({slice("one", 100), rest()}));
   auto state = all_in(State::mirrored, table);

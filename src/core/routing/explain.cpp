@@ -144,6 +144,8 @@ std::string shadow_line(const RoutedRoute& routed, const Decision& decision) {
       return "shadow: none; not all cohorts are on both sides";
     case ShadowWhy::not_copied:
       return "shadow: none; until all rows of its cohort are copied, the new side cannot know them";
+    case ShadowWhy::kept_away:
+      return "shadow: none; `oxbow shadow ENTITY --off` keeps them away";
     case ShadowWhy::upgraded:
       return "shadow: none; the connection is upgraded, and nobody knows what is said on it";
   }

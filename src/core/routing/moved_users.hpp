@@ -9,7 +9,8 @@
 namespace oxbow {
 
 // A sentence for each route and cohort that another side answers from now on. Requests without a key are left
-// out. REQUIRES: both specs have the same cohorts; each table and state are of one spec.
+// out. REQUIRES: cohorts that are not the same in both specs are in `legacy`, where legacy answers whatever
+// the spec says; each table and state are of one spec.
 std::vector<std::string> moved_users(const RouteTable& before, const RoutingState& state_before,
                                      const RouteTable& after, const RoutingState& state_after);
 

@@ -52,6 +52,16 @@ TEST_F(MovedUsers, AReadClassThatMovesEarlierMovesThoseWhoAreThatFar) {
               ElementsAre("GET /a/{id} of payment/pilot is answered by new from now on, and was by legacy"));
 }
 
+TEST_F(MovedUsers, CohortsInLegacyMayBecomeOthersAndNobodyMoves) {
+  before.entities[0].reads = after.entities[0].reads = {{ReadClass::latency, State::mirrored}};
+  after.entities[0].cohorts.insert(
+      after.entities[0].cohorts.begin() + 1,
+      {.name = "second", .keys = {"2"}, .buckets = std::nullopt, .rest = false, .mark = {}});
+  EXPECT_THAT(moved(), IsEmpty());
+  std::swap(before, after);
+  EXPECT_THAT(moved(), IsEmpty());
+}
+
 TEST_F(MovedUsers, ARouteThatIsTakenAwayMovesItsUsersToLegacy) {
   before.entities[0].reads = {{ReadClass::latency, State::mirrored}};
   after.entities[0].routes.clear();

@@ -18,7 +18,8 @@ RoutingState routing_state(const Spec& spec, const Lifecycle& lifecycle, const D
       routing = {.state = goes_back ? State::legacy : life->second.state,
                  .proven = proof && proof->result == VerifyState::equal,
                  .copied = facts.has_copied(entity.name, CohortId(i)),
-                 .held = facts.holds(entity.name, CohortId(i))};
+                 .held = facts.holds(entity.name, CohortId(i)),
+                 .shadows_kept_away = lifecycle.shadows_kept_away.contains(entity.name)};
     }
   }
   return state;

@@ -18,6 +18,7 @@ struct CohortRouting {
   bool proven = false;  // its last verification found both sides equal
   bool copied = false;  // its rows are on the new side; counts in `mirrored`, later states presuppose it
   bool held = false;    // its authority changes hands at this moment: writes wait
+  bool shadows_kept_away = false;  // by an order
 
   friend bool operator==(const CohortRouting&, const CohortRouting&) = default;
 };

@@ -34,7 +34,8 @@ Result<std::int64_t> next_number(const NumberedColumn& from, const NumberedColum
         "{} can be numbered up to {}, and {} is used already: give it a larger type, or its sequence a "
         "larger bound, before the handover",
         name_of(to), to.largest_possible, used);
-  auto left = to.largest_possible - std::max<std::int64_t>(used, 0);
+  // What a smaller column of the old home cannot hold would never come back to it.
+  auto left = std::min(from.largest_possible, to.largest_possible) - std::max<std::int64_t>(used, 0);
   return used + std::clamp(left / 1000, kNumbersApartMin, kNumbersApartMax) + 1;
 }
 

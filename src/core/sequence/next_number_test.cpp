@@ -52,6 +52,16 @@ TEST(NextNumber, LetsAuthorityGoThereAndBackHundredsOfTimesBeforeAnIntegerIsUsed
   }
 }
 
+// Rows that the new side numbers past what legacy can hold could never come back.
+TEST(NextNumber, StaysWithinTheSmallerColumnOfTheTwoWhileItCan) {
+  auto legacy = int4(given_up_to(200'000'000)), bigger = ids("ledger");
+  auto next = next_number(legacy, bigger);
+  EXPECT_EQ(*next, 200'000'000 + (legacy.largest_possible - 200'000'000) / 1000 + 1);
+  EXPECT_EQ(*next, *next_number(legacy, int4(ids("ledger"))));
+  legacy.last_given = legacy.largest_possible;
+  EXPECT_EQ(*next_number(legacy, bigger), legacy.largest_possible + kNumbersApartMin + 1) << "only forward";
+}
+
 TEST(NextNumber, StandsBehindRowsThatWereNumberedByHand) {
   auto from = given_up_to(10), to = ids("ledger");
   from.largest_row = 90'000;

@@ -1,11 +1,31 @@
 #include "core/sequence/number_pairs.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
+#include "core/sequence/head_room.hpp"
 #include "core/sequence/next_number.hpp"
 
 namespace oxbow {
 namespace {
+
+std::string name_of(const NumberedColumn& column) {
+  return fmt::format("{}.{}", to_string(column.table), column.column);
+}
+
+// A default that calls a function, a trigger and an application look the same from outside.
+PreflightItem warning_of_unknown_numbers(const NumberedColumn& without, const NumberedColumn& with,
+                                         Side side) {
+  return {
+      PreflightItem::Verdict::warning,
+      side,
+      fmt::format("{} has no sequence, and {} is numbered by {}: a handover moves that one past every row of "
+                  "both sides, and knows nothing of what numbers the other",
+                  name_of(without), name_of(with), with.sequence),
+      "see to it that whatever numbers it goes on behind the largest number there is, each time it is home",
+      {}};
+}
 
 std::optional<NumberedColumn> find(const std::vector<NumberedColumn>& numbered, const TableName& table,
                                    const std::string& column) {
@@ -41,6 +61,9 @@ std::vector<NumberPair> pair_numbers(const TableMapping& mapping, const std::vec
     const auto& source_column = mapping.source_columns[program.reads.front()];
     NumberPair pair{find(legacy, mapping.source, source_column),
                     find(new_side, mapping.target.name, mapping.target.columns[i].name)};
+    if (!pair.legacy) pair.without_sequence = {.table = mapping.source, .column = source_column};
+    if (!pair.new_side)
+      pair.without_sequence = {.table = mapping.target.name, .column = mapping.target.columns[i].name};
     if (pair.legacy || pair.new_side) pairs.push_back(std::move(pair));
   }
   return pairs;
@@ -48,15 +71,27 @@ std::vector<NumberPair> pair_numbers(const TableMapping& mapping, const std::vec
 
 std::vector<PreflightItem> judge_numbers(const std::vector<NumberPair>& pairs) {
   std::vector<PreflightItem> items;
-  for (const auto& [legacy, new_side] : pairs) {
+  for (const auto& [legacy, new_side, without_sequence] : pairs) {
     warn_of_head_room(legacy, Side::legacy, items);
     warn_of_head_room(new_side, Side::new_side, items);
-    if (!legacy || !new_side) continue;
-    if (auto next = next_number(*legacy, *new_side); !next)
+    if (!legacy || !new_side) {
+      items.push_back(warning_of_unknown_numbers(without_sequence, legacy ? *legacy : *new_side,
+                                                 legacy ? Side::new_side : Side::legacy));
+      continue;
+    }
+    if (auto next = next_number(*legacy, *new_side); !next) {
       items.push_back({PreflightItem::Verdict::warning,
                        Side::new_side,
                        "mirroring works, but a later handover does not: " + next.error().detail,
                        {},
+                       {}});
+      continue;
+    }
+    if (rounds_left(*legacy, *new_side) < kRoundsFew)
+      items.push_back({PreflightItem::Verdict::warning,
+                       Side::new_side,
+                       head_room_sentence(*legacy, *new_side),
+                       std::string(kHeadRoomRemedy),
                        {}});
   }
   return items;

@@ -14,6 +14,9 @@ namespace oxbow {
 // A column that is numbered on at least one side, and carried as it is.
 struct NumberPair {
   std::optional<NumberedColumn> legacy, new_side;
+
+  // Where only one side has a sequence: the column of the other one, of which nothing but its name is known.
+  NumberedColumn without_sequence = {};
 };
 
 // `mapping` leads from legacy to the new side. What is carried in another form than it has is left out: its
@@ -21,7 +24,7 @@ struct NumberPair {
 std::vector<NumberPair> pair_numbers(const TableMapping& mapping, const std::vector<NumberedColumn>& legacy,
                                      const std::vector<NumberedColumn>& new_side);
 
-// What `oxbow check --connect` says: numbers that run out, and a handover that would find none.
+// What `oxbow check --connect` says: numbers that run out, and for how many handovers they are good.
 std::vector<PreflightItem> judge_numbers(const std::vector<NumberPair>& pairs);
 
 }  // namespace oxbow

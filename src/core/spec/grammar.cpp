@@ -273,10 +273,15 @@ constexpr std::array kGateKeys = {
              "The last proof that both sides are equal is at most this old."},
     KeyShape{"divergence_max", &kCountValue, kOptional, "At most so many divergences are open."},
     KeyShape{"coverage_min", &kPercentValue, kOptional, "At least this share was compared."},
-    KeyShape{"lag_max", &kDurationValue, kOptional, "The new side is at most this far behind."}};
+    KeyShape{"lag_max", &kDurationValue, kOptional, "The other side is at most this far behind."},
+    KeyShape{"lag_bytes_max", &kSizeValue, kOptional, "At most so much log waits to be applied there."},
+    KeyShape{"in_state_min", &kDurationValue, kOptional, "It has been in the state before for so long."}};
+constexpr std::array kEntryGateKeys = {kGateKeys[3], kGateKeys[4], kGateKeys[5]};
+constexpr Shape kEntryGate = object(
+    "entry-gate", "conditions such as {lag_max: 500ms}; before it nothing was compared", kEntryGateKeys);
 constexpr Shape kGate = object("gate", "conditions such as {divergence_max: 0, lag_max: 500ms}", kGateKeys);
 constexpr std::array kGatesKeys = {
-    KeyShape{"mirrored", &kGate, kOptional, "What must hold to enter mirrored."},
+    KeyShape{"mirrored", &kEntryGate, kOptional, "What must hold to enter mirrored."},
     KeyShape{"new-write", &kGate, kOptional, "What must hold to enter new-write."},
     KeyShape{"new-read", &kGate, kOptional, "What must hold to enter new-read."},
     KeyShape{"fully-cutover", &kGate, kOptional, "What must hold to enter fully-cutover."}};

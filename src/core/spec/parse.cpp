@@ -82,7 +82,9 @@ GateSpec bind_gate(const SpecNode& node) {
   return {.proof_age_max = parsed_at(node, "proof_age_max", parse_duration),
           .divergence_max = parsed_at(node, "divergence_max", parse_count),
           .coverage_min_percent = parsed_at(node, "coverage_min", parse_percent),
-          .lag_max = parsed_at(node, "lag_max", parse_duration)};
+          .lag_max = parsed_at(node, "lag_max", parse_duration),
+          .lag_bytes_max = parsed_at(node, "lag_bytes_max", parse_size),
+          .in_state_min = parsed_at(node, "in_state_min", parse_duration)};
 }
 
 void bind_top(const SpecNode& root, Spec& spec) {

@@ -95,8 +95,9 @@ exclude: [public.audit_log]
 limits: {workers: 4, rows_per_second: 5000, bytes_per_second: 50MB, retained_wal: 1GB, lag: 5s,
   active_sessions: 20, handover_prepare: 30s, write_pause: 500ms, on_ddl: pause}
 gates:
-  mirrored: {lag_max: 1s}
-  new-write: {proof_age_max: 15m, divergence_max: 0, coverage_min: 99.9%, lag_max: 500ms}
+  mirrored: {lag_max: 1s, lag_bytes_max: 1GB, in_state_min: 1h}
+  new-write: {proof_age_max: 15m, divergence_max: 0, coverage_min: 99.9%, lag_max: 500ms,
+              lag_bytes_max: 10MB, in_state_min: 1d}
   new-read: {divergence_max: 0}
   fully-cutover: {divergence_max: 0}
 rollback: {deadline: 2027-02-01, rehearsed_within: 14d}

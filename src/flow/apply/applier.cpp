@@ -12,6 +12,7 @@ namespace oxbow {
 namespace {
 
 constexpr std::uint32_t kPointJob = UINT32_MAX;
+constexpr std::size_t kStraysMax = 100;  // told by their keys, until somebody takes them
 
 // Its copy has to begin again under another snapshot, which sees what was held.
 void copy_again(FenceBook::Range& range) {
@@ -245,6 +246,8 @@ Status Applier::route_change(const RelationRoute& route, RowOp op, std::string_v
   TableState& state = tables_[route.table];
   ++counters_.changes;
   auto of = TRY(cohort(state, tuple));
+  if (of && is_elsewhere_ && !state.fences.covers(*of) && is_elsewhere_(route.table, *of))
+    note_stray(state, tuple, *of);
   if (route.misfit) state.changed.forget();
   if (route.misfit) return pass_over(state, tuple, of, *route.misfit);
   auto key = key_of(state, tuple);
@@ -278,6 +281,15 @@ Status Applier::route_change(const RelationRoute& route, RowOp op, std::string_v
   merged_rows_ += state.merger.rows() - rows_before;
   merged_bytes_ += state.merger.bytes() - bytes_before;
   return {};
+}
+
+void Applier::note_stray(const TableState& state, std::string_view tuple, CohortId cohort) {
+  if (strays_.rows.size() == kStraysMax) {
+    ++strays_.more;
+    return;
+  }
+  strays_.rows.push_back({state.table.mapping->target.id, cohort, shown_key(*state.table.mapping, tuple),
+                          transaction_->final_lsn});
 }
 
 // A row that does not fit the mapping does no harm where nobody follows it, and where a copy has its change

@@ -12,10 +12,12 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -71,6 +73,19 @@ struct CopiedRange {
   std::vector<Rejected> rejected;  // rows that the new side does not take
 };
 
+// Rows of cohorts that are at home elsewhere, which somebody has written on the source all the same.
+struct StrayWrites {
+  struct Row {
+    std::uint32_t table = 0;
+    CohortId cohort;
+    std::string key;  // for people
+    Lsn commit_lsn;
+  };
+
+  std::vector<Row> rows;   // the first of them
+  std::uint64_t more = 0;  // that are not among them
+};
+
 struct ApplyCounters {
   std::uint64_t transactions = 0;
   std::uint64_t changes = 0;
@@ -86,6 +101,11 @@ class Applier {
 
   // What an earlier run left. Ranges are added through fences(). Call before the first event.
   void restore(const StreamPosition& position, const std::vector<QuarantineRecord>& quarantine);
+
+  // Whether a cohort that is not followed is at home elsewhere, so that nobody may write it on the source.
+  using IsElsewhere = std::function<bool(std::uint32_t table, CohortId)>;
+  void look_for_strays(IsElsewhere is_elsewhere) { is_elsewhere_ = std::move(is_elsewhere); }
+  StrayWrites take_strays() { return std::exchange(strays_, {}); }
 
   // A snapshot of the source, taken now: widens transaction ids, and proves what it sees.
   void prove(const Snapshot& snapshot);
@@ -232,6 +252,7 @@ class Applier {
 
   Status update_row(const RelationRoute& route, std::string_view before, std::string_view after);
   Status route_change(const RelationRoute& route, RowOp op, std::string_view tuple);
+  void note_stray(const TableState& state, std::string_view tuple, CohortId cohort);
   Status pass_over(TableState& state, std::string_view tuple, std::optional<CohortId> cohort,
                    const Error& misfit);
   Status apply_change(TableState& state, RowMerger& merger, const RowChange& change,
@@ -253,6 +274,8 @@ class Applier {
   ApplyLimits limits_;
   Protections protections_;
   std::string own_origins_;
+  IsElsewhere is_elsewhere_;
+  StrayWrites strays_;
   RelationRoutes routes_;
   std::vector<TableState> tables_;
 

@@ -113,6 +113,36 @@ TEST_F(ApplierTest, WhatOurOwnStreamBackHasWrittenIsPassedOverAndTheStreamMovesO
   EXPECT_EQ(commit(), "+2=20 ");
 }
 
+TEST_F(ApplierTest, WhoWritesACohortThatIsAtHomeElsewhereIsTold) {
+  applier->look_for_strays([](std::uint32_t, CohortId) { return true; });
+  transaction(5, {Origin{"oxbow:payments:back:0"}, Insert{kTableRelation, row_of(1, 10, "ours")}});
+  transaction(6, {Update{kTableRelation, {}, row_of(2, 20, "b")}, Delete{kTableRelation, old_key_of(3)}});
+  EXPECT_EQ(commit(), "");
+  auto strays = applier->take_strays();
+  ASSERT_EQ(strays.rows.size(), 2u) << "what our other stream has written is no stray";
+  EXPECT_EQ(strays.rows[0].key, "key=2");
+  EXPECT_EQ(strays.rows[0].commit_lsn, Lsn(600));
+  EXPECT_EQ(strays.rows[1].key, "key=3");
+  EXPECT_TRUE(applier->take_strays().rows.empty());
+}
+
+TEST_F(ApplierTest, WhatIsFollowedIsNoStray) {
+  add_range(RangePhase::settled);
+  applier->look_for_strays([](std::uint32_t, CohortId) { return true; });
+  transaction(5, {Insert{kTableRelation, row_of(1, 10, "a")}});
+  EXPECT_TRUE(applier->take_strays().rows.empty());
+}
+
+TEST_F(ApplierTest, OfManyStraysTheFirstAreNamedAndTheOthersCounted) {
+  applier->look_for_strays([](std::uint32_t, CohortId) { return true; });
+  std::vector<LogEvent> rows;
+  for (int i = 0; i < 130; ++i) rows.push_back(Insert{kTableRelation, row_of(i, 1, "a")});
+  transaction(5, rows);
+  auto strays = applier->take_strays();
+  EXPECT_EQ(strays.rows.size(), 100u);
+  EXPECT_EQ(strays.more, 30u);
+}
+
 TEST_F(ApplierTest, AnEchoInPartsIsOneToItsLastPart) {
   add_range(RangePhase::settled);
   EXPECT_TRUE(applier->on_event(Begin{Lsn(400), {}, 5, true}, {}));

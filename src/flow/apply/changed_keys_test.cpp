@@ -60,5 +60,16 @@ TEST(ChangedKeys, ACohortThatIsEqualAtThisMomentIsProvenWithoutALook) {
   EXPECT_THAT(changed.take(kPilot), ElementsAre("3"));
 }
 
+TEST(ChangedKeys, OfACohortThatIsUnknownFromNowOnNothingIsProvenAndNothingKept) {
+  ChangedKeys changed;
+  changed.is_equal_now(kPilot);
+  changed.is_equal_now(kRest);
+  changed.record(kPilot, "3");
+  changed.is_unknown_now(kPilot);
+  EXPECT_FALSE(changed.is_proven(kPilot));
+  EXPECT_TRUE(changed.is_proven(kRest));
+  EXPECT_THAT(changed.take(kPilot), IsEmpty());
+}
+
 }  // namespace
 }  // namespace oxbow

@@ -66,7 +66,8 @@ class TouchedKeys {
 // stream; not thread-safe.
 //
 //   start()     with the proof
-//   proven()    it has ended well, for these cohorts; or a cohort is known to be equal at this moment
+//   proven()    it has ended well, for these cohorts; is_equal_now() and is_unknown_now() say of one cohort
+//               what is known without a look
 //   take()      what has changed since, of one cohort; whoever takes keys compares them
 class ChangedKeys {
  public:
@@ -82,6 +83,10 @@ class ChangedKeys {
   void is_equal_now(CohortId cohort) {
     active_ = true;
     proven_.insert(cohort);
+    take(cohort);
+  }
+  void is_unknown_now(CohortId cohort) {
+    proven_.erase(cohort);
     take(cohort);
   }
   // All rows are gone, and what was known of single keys with them.

@@ -48,13 +48,17 @@ class Passing {
 
   bool passes(const HeaderField& field) const {
     if (is_one_of(field.name, kHopByHop) || same_field_name(field.name, "Content-Length")) return false;
-    if (std::ranges::any_of(own_, [&](const auto& own) { return same_field_name(own.name, field.name); }))
-      return false;
+    if (is_replaced(field.name)) return false;
     return !has_connection_ || is_one_of(field.name, kNeverListed) ||
            !lists_token(fields_, "Connection", field.name);
   }
 
  private:
+  bool is_replaced(std::string_view name) const {
+    auto has_name = [&](const OwnField& own) { return same_field_name(own.name, name); };
+    return std::ranges::any_of(own_, has_name) && !same_field_name(name, "Set-Cookie");
+  }
+
   const HeaderFields& fields_;
   std::span<const OwnField> own_;
   bool has_connection_;

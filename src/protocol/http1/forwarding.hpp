@@ -20,7 +20,8 @@ struct Requester {
   bool over_http2 = false;
 };
 
-// A field of ours, put behind those that are passed on. Fields of the same name do not pass.
+// A field of ours, put behind those that are passed on. Fields of the same name do not pass, but for cookies:
+// each of them is a thing of its own.
 struct OwnField {
   std::string_view name;
   std::string_view value;

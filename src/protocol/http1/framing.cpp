@@ -174,8 +174,10 @@ bool ChunkedReader::parse_trailers() {
   return true;
 }
 
-void append_chunk_size(std::string& out, std::size_t bytes) {
-  fmt::format_to(std::back_inserter(out), "{:x}\r\n", bytes);
+void append_chunk(std::string& out, std::string_view bytes) {
+  if (bytes.empty()) return;
+  fmt::format_to(std::back_inserter(out), "{:x}\r\n", bytes.size());
+  out.append(bytes).append("\r\n");
 }
 
 }  // namespace oxbow::http1

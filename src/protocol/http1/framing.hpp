@@ -58,7 +58,7 @@ class ChunkedReader {
   HeaderFields trailers_;
 };
 
-// "1f4\r\n": what goes before a chunk; CR LF goes behind it.
-void append_chunk_size(std::string& out, std::size_t bytes);
+// The bytes as one chunk. Nothing for none: an empty chunk would be the end of the body.
+void append_chunk(std::string& out, std::string_view bytes);
 
 }  // namespace oxbow::http1

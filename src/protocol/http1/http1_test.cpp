@@ -5,6 +5,7 @@
 namespace oxbow::http1 {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
@@ -349,6 +350,20 @@ TEST(Http1Forwarding, keeps_the_fields_of_an_answer_and_frames_it_anew) {
       out,
       "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nContent-Length: 5\r\n"
       "X-Oxbow-Side: legacy\r\n\r\n");
+}
+
+TEST(Http1Forwarding, puts_a_cookie_of_ours_beside_those_of_the_service) {
+  ResponseHead head{
+      .status = 200, .reason = "OK", .fields = {{"Set-Cookie", "session=a"}, {"set-cookie", "csrf=b"}}};
+  constexpr std::array kOwn = {OwnField{"Set-Cookie", "seen=1"}};
+  std::string out;
+  append_response_head(out, head, {}, {.own = kOwn});
+  EXPECT_EQ(out,
+            "HTTP/1.1 200 OK\r\nSet-Cookie: session=a\r\nset-cookie: csrf=b\r\nSet-Cookie: seen=1\r\n\r\n");
+  auto in_http2 = passing_fields(head, {}, kOwn);
+  std::vector<std::string_view> cookies;
+  for (const auto& field : in_http2) cookies.push_back(field.value);
+  EXPECT_THAT(cookies, ElementsAre("session=a", "csrf=b", "seen=1"));
 }
 
 TEST(Http1Forwarding, passes_the_length_that_an_answer_to_head_declares) {

@@ -6,6 +6,7 @@
 
 #include "base/text.hpp"
 
+#include "services/control/gate_view.hpp"
 #include "services/control/handover_view.hpp"
 #include "services/control/metrics.hpp"
 #include "services/control/request_fields.hpp"
@@ -65,7 +66,8 @@ Result<Wish> to_wish(std::string_view operation, RequestFields& fields, Rate rat
   }
   if (operation == "rollback") {
     return Rollback{TRY(required(fields.text("entity"), "entity")), fields.text("cohort"),
-                    TRY(required_state(fields.text("to"))), fields.number("accept_loss")};
+                    TRY(required_state(fields.text("to"))), fields.number("accept_loss"),
+                    fields.text("seen")};
   }
   if (operation == "pause") return Pause{fields.text("entity")};
   if (operation == "resume") return Resume{fields.text("entity")};
@@ -73,6 +75,19 @@ Result<Wish> to_wish(std::string_view operation, RequestFields& fields, Rate rat
   if (operation == "verify") return BeginVerify{fields.text("entity")};
   if (operation == "retry") return RetryQuarantined{fields.text("key")};
   if (operation == "retire") return Retire{TRY(required(fields.text("entity"), "entity"))};
+  if (operation == "forward-fix")
+    return GoForward{TRY(required(fields.text("entity"), "entity")), fields.text("cohort"),
+                     fields.flag("withdraw")};
+  if (operation == "shadow") {
+    auto entity = TRY(required(fields.text("entity"), "entity"));
+    bool off = fields.flag("off"), on = fields.flag("on");
+    if (off == on) return Err(ErrorCode::usage, "say what shall become of the shadows: `off` or `on`");
+    return KeepShadowsAway{std::move(entity), on};
+  }
+  if (operation == "override-gate")
+    return OverrideGate{TRY(required(fields.text("entity"), "entity")), fields.text("cohort"),
+                        TRY(required_state(fields.text("to"))), fields.text("approver").value_or(""),
+                        fields.flag("withdraw")};
   if (operation == "anew") return BeginAnew{fields.text("route")};
   if (operation == "close-findings") return CloseFindings{TRY(required(fields.text("which"), "which"))};
   if (operation == "rate") {
@@ -232,6 +247,16 @@ Result<HttpResponse> ControlApi::get(const HttpRequest& request) {
     if (parts.traffic != nullptr) text += traffic_metrics_text(*parts.traffic);
     return HttpResponse{200, "text/plain; version=0.0.4", std::move(text)};
   }
+  if (path == "gate") {
+    auto text = [&](const char* name) {
+      auto found = request.query.find(name);
+      return found == request.query.end() ? std::nullopt : std::optional(found->second);
+    };
+    auto entity = TRY(required(text("entity"), "entity"));
+    auto to = TRY(required_state(text("to")));
+    auto scopes = TRY(service_.scopes_of(entity, text("cohort")));
+    return as_json(TRY(gates_json(service_, scopes, to)));
+  }
   if (path.starts_with("verify/")) {
     auto digits = path.substr(7);
     std::uint64_t id = 0;
@@ -273,10 +298,14 @@ Task<HttpResponse> ControlApi::preview(HttpRequest request) {
   auto entity = request.query.find("entity");
   if (entity == request.query.end()) co_return Err(ErrorCode::usage, "say which entity");
   auto cohort = request.query.find("cohort");
-  auto scopes = CO_TRY(service_.scopes_of(
-      entity->second, cohort == request.query.end() ? std::nullopt : std::optional(cohort->second)));
-  auto rows = CO_TRY(co_await service_.preview_loss(scopes));
-  co_return as_json(preview_json(service_, scopes, rows));
+  auto find = [&] {
+    return service_.scopes_of(entity->second,
+                              cohort == request.query.end() ? std::nullopt : std::optional(cohort->second));
+  };
+  auto asked = CO_TRY(find());
+  auto loss = CO_TRY(co_await service_.preview_loss(std::move(asked)));
+  auto scopes = CO_TRY(find());  // the spec may have changed meanwhile
+  co_return as_json(preview_json(service_, scopes, loss));
 }
 
 Task<HttpResponse> ControlApi::why(HttpRequest request) {

@@ -12,10 +12,16 @@
 #include "base/log.hpp"
 #include "core/lifecycle/adoption.hpp"
 #include "runtime/cancellation.hpp"
+#include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
 #include "runtime/task_group.hpp"
+#include "services/control/envelope_watch.hpp"
+#include "services/control/gate_keeper.hpp"
+#include "services/control/guard_duties.hpp"
+#include "services/control/handover_report.hpp"
 #include "services/control/reader_watch.hpp"
+#include "services/control/verification_end.hpp"
 
 namespace oxbow {
 namespace {
@@ -50,33 +56,6 @@ bool is_carried_there(const CohortLife& life) {
   return destination(life) == State::mirrored;
 }
 
-std::string describe(const HandoverReport& report) {
-  auto ms = [](Duration duration) {
-    return std::chrono::duration_cast<std::chrono::microseconds>(duration).count() / 1000.0;
-  };
-  std::string line;
-  if (report.pause) line = fmt::format("writes waited {:.1f} ms", ms(*report.pause));
-  for (const auto& step : report.steps)
-    line += fmt::format("{}{} {:.1f}",
-                        line.empty()                                 ? ""
-                        : step.action == report.steps.front().action ? ": "
-                                                                     : ", ",
-                        name(step.action), ms(step.took));
-  return line;
-}
-
-std::uint64_t to_us(Duration duration) {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
-}
-
-HandoverFigures figures_of(const HandoverReport& report) {
-  HandoverFigures figures;
-  if (report.pause) figures.pause_us = to_us(*report.pause);
-  for (const auto& step : report.steps)
-    figures.steps.push_back({std::string(name(step.action)), to_us(step.took)});
-  return figures;
-}
-
 // After these an operator expects everything to be tried again at once.
 bool is_new_order(const Wish& wish) {
   return std::holds_alternative<Advance>(wish) || std::holds_alternative<Rollback>(wish) ||
@@ -92,33 +71,6 @@ bool may_still_begin(StreamBackFacts stream_back) {
 
 bool is_hopeless(const Status& outcome) {
   return !outcome && outcome.error().code != ErrorCode::cancelled && !is_retryable(outcome.error().code);
-}
-
-ProofSummary summary_of(const VerifyReport& report) {
-  auto ppm = std::clamp(report.coverage_percent, 0.0, 100.0) * 10'000;
-  return {report.state,    report.rows_compared, report.divergence_count, static_cast<std::uint32_t>(ppm),
-          report.position, report.taken_at};
-}
-
-// What differs somewhere is told of each entity by itself: others are no worse for it.
-std::vector<EndVerify> ends_of(const std::optional<std::string>& entity, const VerifyReport& report,
-                               const StreamBackFacts& stream_back) {
-  auto summary = summary_of(report);
-  auto waiting = [&](const std::string& name) -> std::uint64_t {
-    if (!stream_back.waiting) return 0;
-    return static_cast<std::uint64_t>(std::ranges::count(*stream_back.waiting, name, &RowAtStake::entity));
-  };
-  if (entity) summary.rows_waiting = waiting(*entity);
-  if (entity || report.state != VerifyState::differs) return {{entity, summary}};
-  std::vector<EndVerify> ends;
-  for (const auto& [name, found] : report.entities) {
-    summary.result = found.divergence_count == 0 ? VerifyState::equal : VerifyState::differs;
-    summary.rows_compared = found.rows_compared;
-    summary.divergences = found.divergence_count;
-    summary.rows_waiting = waiting(name);
-    ends.push_back({name, summary});
-  }
-  return ends;
 }
 
 }  // namespace
@@ -146,9 +98,14 @@ struct ControlService::Impl {
   std::set<Scope> held;                    // writes wait in the gateway
   std::map<Scope, std::string> handovers;  // under way, and what is being done
   std::uint64_t attempts_before = 0;       // transitions that an earlier process began
-  std::map<Scope, WallTime> emptied_at;    // since when nothing waits of a cohort that was narrowed
   bool streams_may_end = false;            // a cohort was cut over since this was looked at
+  Instant end_streams_at{};                // not before
+  std::optional<Error> why_streams_go_on;  // as it was told last
+  bool is_moving = false;                  // what the data plane carries is being changed
+  bool is_exchanging = false;              // cohorts of the spec are, and nothing else may
   ReaderWatch readers;
+  EnvelopeWatch envelope_watch;
+  GateKeeper gates;
 
   Impl(asio::any_io_executor on, ControlParts with, Journal opened)
       : executor(on),
@@ -157,7 +114,14 @@ struct ControlService::Impl {
         started_at(parts.now()),
         woken(executor),
         readers({parts.spec, parts.findings, parts.plane, parts.now,
-                 [this]() -> const Lifecycle& { return lifecycle(); }}) {}
+                 [this]() -> const Lifecycle& { return lifecycle(); }}),
+        envelope_watch({parts.plane, parts.now, [this]() -> const Lifecycle& { return lifecycle(); },
+                        [this](const Scope& scope) { return cohort_id(scope); },
+                        [this](Wish wish) -> Status {
+                          TRY(execute({kOurselves, "", std::move(wish)}));
+                          return {};
+                        }}),
+        gates(parts.spec, parts.findings, parts.plane) {}
 
   const Lifecycle& lifecycle() const { return journal.lifecycle(); }
 
@@ -191,8 +155,12 @@ struct ControlService::Impl {
   }
 
   Result<Command> with_evidence(Command command) const {
-    if (auto* advance = std::get_if<Advance>(&command.wish))
+    if (auto* advance = std::get_if<Advance>(&command.wish)) {
       advance->rehearsed_within = parts.spec.rollback_rehearsed_within;
+      TRY(refuse_without_way_back(command));
+      auto began = TRY(decide(lifecycle(), command, parts.now()));
+      advance->closed_gates = TRY(gates.closed(lifecycle(), began, parts.now()));
+    }
     auto* retire = std::get_if<Retire>(&command.wish);
     if (retire == nullptr) return with_losses(std::move(command));
     auto events = TRY(decide(lifecycle(), command, parts.now()));
@@ -200,6 +168,17 @@ struct ControlService::Impl {
     auto known = TRY(readers.facts(retire->entity));
     retire->evidence = TRY(judge_retirement(known));
     return command;
+  }
+
+  Status refuse_without_way_back(const Command& advance) const {
+    auto now = parts.now();
+    for (const auto& event : TRY(decide(lifecycle(), advance, now))) {
+      auto* began = std::get_if<TransitionBegan>(&event.what);
+      bool moves_there =
+          began && authority(began->from) == Side::legacy && authority(began->to) == Side::new_side;
+      if (moves_there) TRY(judge_deadline(began->scope, parts.spec.rollback_deadline, now));
+    }
+    return {};
   }
 
   // A rollback that gives the authority back needs to know what it loses, and a person's word for it.
@@ -217,10 +196,12 @@ struct ControlService::Impl {
           began && authority(began->from) == Side::new_side && authority(began->to) == Side::legacy;
       if (gives_back) envelopes.push_back({began->scope, envelope(began->scope, stream_back, now)});
     }
+    bool leads_back = std::ranges::none_of(
+        envelopes, [](const auto& each) { return each.envelope.extent == Extent::forward_only; });
     // What a stream that has just begun brings up, the handover meets itself, behind its fence.
-    if (may_still_begin(stream_back) && !rollback->accepted_rows) return command;
+    if (may_still_begin(stream_back) && leads_back && !rollback->accepted_rows) return command;
     if (!envelopes.empty() || rollback->accepted_rows)
-      rollback->accepted_losses = TRY(judge_rollback(envelopes, rollback->accepted_rows));
+      rollback->accepted_losses = TRY(judge_rollback(envelopes, rollback->accepted_rows, rollback->seen));
     return command;
   }
 
@@ -235,8 +216,14 @@ struct ControlService::Impl {
   }
 
   void tell() {
+    note_homes();
     facts = facts_now();
     parts.on_change(lifecycle(), facts);
+  }
+
+  void note_homes() {
+    for (const auto& entity : parts.spec.entities)
+      parts.plane.note_homes(entity.name, homes_in(entity, lifecycle()));
   }
 
   DataFacts facts_now() const {
@@ -264,11 +251,25 @@ struct ControlService::Impl {
     bool is_new = std::ranges::all_of(lifecycle().cohorts, [](const auto& cohort) {
       return cohort.second.state == State::legacy && !cohort.second.moving_to;
     });
+    note_homes();
     if (is_new) parts.plane.nothing_is_left();
     attempts_before = lifecycle().transitions;
     parts.plane.set_rate(rate());
     if (lifecycle().halted) parts.plane.halt(lifecycle().halted_why);
     hold_what_is_paused();
+  }
+
+  // Its writers wait for the old home alone, whatever the other side does and whoever has halted.
+  std::optional<Scope> next_to_lead_back() const {
+    for (const auto& [scope, life] : lifecycle().cohorts)
+      if (begins_of(life) == HandoverBegins::interrupted_before_flip) return scope;
+    return std::nullopt;
+  }
+
+  HandoverBegins begins_of(const CohortLife& life) const {
+    if (life.settling) return HandoverBegins::interrupted_behind_flip;
+    bool is_of_before = changes_hands(life) && life.attempt <= attempts_before;
+    return is_of_before ? HandoverBegins::interrupted_before_flip : HandoverBegins::fresh;
   }
 
   bool may_try(const Scope& scope) const {
@@ -332,35 +333,106 @@ struct ControlService::Impl {
   // Makes the data plane follow the journal, one group of cohorts at a time.
   Task<void> follow_transitions() {
     while (!co_await is_cancelled()) {
-      if (follow_homes()) continue;  // before anything else: a copy of others has to spare their rows
-      auto to_stop = next_group([&](auto& scope, auto& life) { return must_stop(scope, life); });
-      if (!to_stop.empty()) {
-        auto stopped = co_await parts.plane.stop_mirror(to_mirror_scope(to_stop), others_beside(to_stop));
-        settle(to_stop, State::legacy, stopped);
-        continue;
-      }
-      auto to_start = next_group([&](auto& scope, auto& life) { return must_start(scope, life); });
-      if (!to_start.empty()) {
-        auto started = co_await parts.plane.start_mirror(to_mirror_scope(to_start));
-        if (is_hopeless(started)) started = co_await take_back(to_start, started);
-        settle(to_start, State::mirrored, started);
-        continue;
-      }
-      if (co_await step_on_new_side()) continue;
-      if (streams_may_end) {
-        auto ended = co_await parts.plane.end_unneeded_streams();
-        if (!ended) log_warn("a stream that nobody needs has not ended yet: {}", to_string(ended.error()));
-        streams_may_end = !ended;
-      }
-      auto to_hand_over = next_handover();
-      if (to_hand_over) {
-        CO_TRY(co_await hand_over(*to_hand_over));
-        continue;
+      if (!is_exchanging) {
+        is_moving = true;
+        auto moved = co_await move_some();
+        is_moving = false;
+        if (CO_TRY(std::move(moved))) continue;
       }
       woken.expires_after(kLookAgainAfter);
       co_await woken.async_wait(asio::as_tuple(asio::use_awaitable));
     }
     co_return Err(ErrorCode::cancelled);
+  }
+
+  // True if there was anything to do.
+  Task<bool> move_some() {
+    if (follow_homes()) co_return true;  // before anything else: a copy of others has to spare their rows
+    if (auto interrupted = next_to_lead_back()) {
+      CO_TRY(co_await hand_over(*interrupted));
+      co_return true;
+    }
+    auto to_stop = next_group([&](auto& scope, auto& life) { return must_stop(scope, life); });
+    if (!to_stop.empty()) {
+      auto stopped = co_await parts.plane.stop_mirror(to_mirror_scope(to_stop), others_beside(to_stop));
+      settle(to_stop, State::legacy, stopped);
+      co_return true;
+    }
+    auto to_start = next_group([&](auto& scope, auto& life) { return must_start(scope, life); });
+    if (!to_start.empty()) {
+      auto started = co_await parts.plane.start_mirror(to_mirror_scope(to_start));
+      if (is_hopeless(started)) started = co_await take_back(to_start, started);
+      settle(to_start, State::mirrored, started);
+      co_return true;
+    }
+    if (co_await step_on_new_side()) co_return true;
+    if (streams_may_end && monotonic_now() >= end_streams_at) {
+      auto ended = co_await parts.plane.end_unneeded_streams();
+      bool is_asked_to_stop = !ended && ended.error().code == ErrorCode::cancelled;
+      bool is_news = !ended && !is_asked_to_stop && why_streams_go_on != ended.error();
+      if (is_news) log_warn("a stream that nobody needs has not ended yet: {}", to_string(ended.error()));
+      why_streams_go_on = ended ? std::nullopt : std::optional(ended.error());
+      streams_may_end = !ended;
+      end_streams_at = monotonic_now() + kRetryAfter;
+    }
+    auto to_hand_over = next_handover();
+    if (!to_hand_over) co_return false;
+    CO_TRY(co_await hand_over(*to_hand_over));
+    co_return true;
+  }
+
+  // Whether cohorts of these entities may be exchanged at this moment.
+  Status are_at_rest(const std::vector<std::string>& entities) const {
+    for (const auto& [scope, life] : lifecycle().cohorts) {
+      if (!life.moving_to || std::ranges::find(entities, scope.entity) == entities.end()) continue;
+      return Err(ErrorCode::incomplete,
+                 "{} is on its way to `{}`; other cohorts of {} are taken over behind that", to_string(scope),
+                 name(*life.moving_to), scope.entity);
+    }
+    if (is_moving || is_exchanging)
+      return Err(ErrorCode::incomplete,
+                 "cohorts are being moved at this moment; others are taken over behind that");
+    return {};
+  }
+
+  // In the journal first: what is in force there, a start with the changed file brings in force again.
+  Status put_in_force(const Spec& changed) {
+    Command adopt{kOurselves, "", AdoptSpec{changed.hash, adopted_cohorts(changed)}};
+    for (const auto& event : TRY(journal.execute(adopt, parts.now()))) act(event);
+    failpoint("take_over_after_journal");
+    parts.spec.hash = changed.hash;
+    auto others = with_other_cohorts(parts.spec, changed);
+    for (auto& entity : parts.spec.entities) {
+      const auto& by = *changed.find_entity(entity.name);
+      if (std::ranges::count(others, entity.name) > 0) entity.cohorts = by.cohorts;
+      entity.routes = by.routes;
+      entity.reads = by.reads;
+    }
+    parts.spec.gates = changed.gates;
+    std::erase_if(troubles, [&](const auto& each) { return !lifecycle().cohorts.contains(each.first); });
+    tell();
+    woken.cancel();
+    return {};
+  }
+
+  Task<void> take_over(Spec changed) {
+    if (auto waits = what_waits(parts.spec, changed))
+      co_return Err(ErrorCode::illegal_transition, "{}; that counts from the next start", *waits);
+    auto entities = with_other_cohorts(parts.spec, changed);
+    if (entities.empty()) co_return put_in_force(changed);
+    CO_TRY(are_at_rest(entities));
+    Command adopt{kOurselves, "", AdoptSpec{changed.hash, adopted_cohorts(changed)}};
+    CO_TRY(decide(lifecycle(), adopt, parts.now()));
+    auto goes_on_by = parts.spec;
+    for (auto& entity : goes_on_by.entities) entity.cohorts = changed.find_entity(entity.name)->cohorts;
+    is_exchanging = true;
+    auto exchanged = co_await parts.plane.exchange_cohorts(std::move(goes_on_by), [&]() -> Status {
+      is_exchanging = false;
+      TRY(are_at_rest(entities));  // an order may have come meanwhile
+      return put_in_force(changed);
+    });
+    is_exchanging = false;
+    co_return exchanged;
   }
 
   // True if there was anything to do.
@@ -403,7 +475,7 @@ struct ControlService::Impl {
   std::optional<Scope> next_handover() const {
     for (const auto& [scope, life] : lifecycle().cohorts) {
       bool is_ready = changes_hands(life) && (life.settling || running.contains(scope));
-      bool may_begin = !lifecycle().halted || life.settling || life.attempt <= attempts_before;
+      bool may_begin = !lifecycle().halted || life.settling;
       if (is_ready && may_begin && may_try(scope)) return scope;
     }
     return std::nullopt;
@@ -464,9 +536,7 @@ struct ControlService::Impl {
     order.to = authority(*life.moving_to);
     order.epoch = life.settling ? life.epoch - 1 : life.epoch;
     order.attempt = life.attempt;
-    order.begins = life.settling                     ? HandoverBegins::interrupted_behind_flip
-                   : life.attempt <= attempts_before ? HandoverBegins::interrupted_before_flip
-                                                     : HandoverBegins::fresh;
+    order.begins = begins_of(life);
     order.accepted_loss = life.accepted_loss;
     order.limits = {parts.spec.limits.handover_prepare_max, parts.spec.limits.write_pause_max};
     for (const auto& cohort : parts.spec.find_entity(scope.entity)->cohorts) {
@@ -527,25 +597,12 @@ struct ControlService::Impl {
     }
   }
 
-  // The data plane comes to know them by itself, without an order of anybody.
-  // Of an entity with a handover near or behind it: what the guards of cohorts at rest have to say.
-  std::vector<GuardDuty> duties_in(const EntitySpec& entity) const {
-    std::vector<GuardDuty> duties;
-    bool any_moved = false;
-    for (std::uint32_t i = 0; i < entity.cohorts.size(); ++i) {
-      const auto& life = lifecycle().cohorts.at({entity.name, entity.cohorts[i].name});
-      any_moved = any_moved || life.epoch > 1;
-      if (!life.moving_to) duties.push_back({CohortId(i), authority(life.state), life.epoch, life.attempt});
-    }
-    return any_moved ? duties : std::vector<GuardDuty>();
-  }
-
   // A database that does not answer is told by its stream.
   Task<void> keep_guards() {
     while (!co_await is_cancelled()) {
       CO_TRY(co_await sleep_for(kKeepGuardsEvery));
       for (const auto& entity : parts.spec.entities) {
-        auto duties = duties_in(entity);
+        auto duties = duties_in(entity, lifecycle());
         if (!duties.empty()) co_await parts.plane.keep_guards(entity.name, std::move(duties));
       }
     }
@@ -558,42 +615,6 @@ struct ControlService::Impl {
       CO_TRY(co_await sleep_for(kLookAgainAfter));
     }
     co_return Err(ErrorCode::cancelled);
-  }
-
-  Task<void> watch_envelopes() {
-    while (!co_await is_cancelled()) {
-      note_envelopes();
-      CO_TRY(co_await sleep_for(kLookAgainAfter));
-    }
-    co_return Err(ErrorCode::cancelled);
-  }
-
-  // What the journal cannot take now is still so at the next look.
-  void note_envelopes() {
-    auto stream_back = parts.plane.stream_back();
-    if (!stream_back.waiting || !why_away(stream_back).empty()) return;
-    std::vector<Wish> news;
-    for (const auto& [scope, life] : lifecycle().cohorts) {
-      bool is_at_home_there = authority(life.state) == Side::new_side && life.state != State::fully_cutover;
-      if (!is_at_home_there) {
-        emptied_at.erase(scope);
-        continue;
-      }
-      auto cohort = cohort_id(scope);
-      auto row = std::ranges::find_if(*stream_back.waiting, [&](const RowAtStake& each) {
-        return each.entity == scope.entity && each.cohort.value_or(cohort) == cohort;
-      });
-      bool waits = row != stream_back.waiting->end();
-      if (waits) emptied_at.erase(scope);
-      if (waits && !life.narrowed) news.push_back(NarrowEnvelope{scope, row->table, row->key, row->reason});
-      if (waits || !life.narrowed) continue;
-      auto emptied = emptied_at.try_emplace(scope, parts.now()).first->second;
-      if (is_proven_since(life, emptied)) news.push_back(WidenEnvelope{scope});
-    }
-    for (auto& wish : news) {
-      auto noted = execute({kOurselves, "", std::move(wish)});
-      if (!noted) log_warn("what became of an envelope is not in the journal: {}", to_string(noted.error()));
-    }
   }
 
   void settle_verifications() {
@@ -648,7 +669,7 @@ Task<void> ControlService::run() {
   group.spawn(impl_->watch_verifications());
   group.spawn(impl_->watch_facts());
   group.spawn(impl_->keep_guards());
-  group.spawn(impl_->watch_envelopes());
+  group.spawn(impl_->envelope_watch.run());
   group.spawn(impl_->readers.run());
   co_return co_await group.wait();
 }
@@ -657,12 +678,16 @@ Result<std::vector<Event>> ControlService::execute(const Command& command) {
   return impl_->execute(command);
 }
 
+Task<void> ControlService::take_over(Spec changed) {
+  return impl_->take_over(std::move(changed));
+}
+
 Result<std::vector<Event>> ControlService::rehearse(const Command& command) const {
   return decide(lifecycle(), TRY(impl_->with_evidence(command)), impl_->parts.now());
 }
 
 Result<VerifyId> ControlService::verify(const Command& command, std::uint64_t rows_per_second_max) {
-  impl_->note_envelopes();  // so that it counts for rows that were mended a moment ago
+  impl_->envelope_watch.note();  // so that it counts for rows that were mended a moment ago
   TRY(impl_->execute(command));
   auto entity = std::get<BeginVerify>(command.wish).entity;
   auto id = impl_->parts.plane.start_verify(entity, rows_per_second_max);
@@ -727,21 +752,32 @@ Envelope ControlService::envelope(const Scope& scope) const {
   return impl_->envelope(scope, impl_->parts.plane.stream_back(), impl_->parts.now());
 }
 
+Result<GateReport> ControlService::gate(const Scope& scope, State to) const {
+  return impl_->gates.look(lifecycle(), scope, to, impl_->parts.now());
+}
+
 std::vector<std::string> ControlService::why_not_ready() const {
   auto away = why_away(impl_->parts.plane.stream_back());
   bool needs_it = std::ranges::any_of(lifecycle().cohorts, [](const auto& cohort) {
-    return is_at_home_on_new(cohort.second) || changes_hands(cohort.second);
+    const auto& life = cohort.second;
+    return !life.forward_only && (is_at_home_on_new(life) || changes_hands(life));
   });
   if (!needs_it || away.empty()) return {};
   return {away};
 }
 
-Task<std::vector<LostRow>> ControlService::preview_loss(std::vector<Scope> scopes) const {
+Task<LossPreview> ControlService::preview_loss(std::vector<Scope> scopes) const {
   std::erase_if(scopes, [&](const Scope& scope) {
-    return authority(lifecycle().cohorts.at(scope).state) == Side::legacy;
+    bool has_no_way_back = envelope(scope).extent == Extent::forward_only;
+    return has_no_way_back || authority(lifecycle().cohorts.at(scope).state) == Side::legacy;
   });
-  if (scopes.empty()) co_return std::vector<LostRow>();
-  co_return co_await impl_->parts.plane.preview_loss(impl_->to_mirror_scope(scopes));
+  LossPreview preview;
+  if (scopes.empty()) co_return preview;
+  auto rows = co_await impl_->parts.plane.preview_loss(impl_->to_mirror_scope(scopes));
+  if (!rows && !is_retryable(rows.error().code)) co_return std::unexpected(rows.error());
+  if (rows) preview.rows = *std::move(rows);
+  if (!rows) preview.unread = rows.error();
+  co_return preview;
 }
 
 Result<std::vector<Scope>> ControlService::scopes_of(const std::string& entity,

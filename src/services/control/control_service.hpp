@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/envelope/envelope.hpp"
+#include "core/gate/gate.hpp"
 #include "model/spec.hpp"
 #include "ports/finding_store.hpp"
 #include "services/control/data_plane.hpp"
@@ -20,7 +21,7 @@ namespace oxbow {
 
 // What the service works with; all of it outlives the service.
 struct ControlParts {
-  const Spec& spec;
+  Spec& spec;  // take_over() changes it
   EventStore& events;
   FindingStore& findings;
   DataPlane& plane;
@@ -29,6 +30,12 @@ struct ControlParts {
   std::function<void(const Lifecycle&, const DataFacts&)> on_change = [](const Lifecycle&, const DataFacts&) {
   };
   const TrafficPlane* traffic = nullptr;  // none: there is no gateway
+};
+
+// What a rollback would lose, as it was looked at; `unread` says why it could not be.
+struct LossPreview {
+  std::vector<LostRow> rows;
+  std::optional<Error> unread;
 };
 
 class ControlService {
@@ -46,6 +53,12 @@ class ControlService {
 
   // The same without any effect.
   Result<std::vector<Event>> rehearse(const Command& command) const;
+
+  // Takes cohorts, gates, routes and read classes of another spec of the same migration over, as a start with
+  // it would; nothing else of it. `illegal_transition` if keys would move that must not, or entities, their
+  // tables or keys are others; `incomplete` while any of them is on its way somewhere: ask again. Either way
+  // the spec before stays in force.
+  Task<void> take_over(Spec changed);
 
   // Journals the begin; the end is journaled when the data plane is done.
   // REQUIRES: command.wish is a BeginVerify.
@@ -75,11 +88,14 @@ class ControlService {
   // What a rollback of the cohort would lose.
   Envelope envelope(const Scope& scope) const;
 
+  // Whether the spec's conditions for entering the state hold for the cohort at this moment.
+  Result<GateReport> gate(const Scope& scope, State to) const;
+
   // Whose way back is worth nothing at this moment, and why; empty: nobody's.
   std::vector<std::string> why_not_ready() const;
 
-  // Every row that a rollback of these cohorts would lose; all cohorts of the entity where none is named.
-  Task<std::vector<LostRow>> preview_loss(std::vector<Scope> scopes) const;
+  // Every row that a rollback of these cohorts would lose, as far as they can be read.
+  Task<LossPreview> preview_loss(std::vector<Scope> scopes) const;
 
   // Those that a command means, in the order of the spec. `not_found` if there is none.
   Result<std::vector<Scope>> scopes_of(const std::string& entity,

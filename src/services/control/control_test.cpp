@@ -81,7 +81,7 @@ class MemoryStore : public EventStore, public FindingStore {
 class FakePlane : public DataPlane {
  public:
   Task<void> start_mirror(MirrorScope scope) override {
-    calls.push_back("start " + text(scope));
+    calls.push_back("start " + text(scope) + (is_exchanging ? " amid an exchange" : ""));
     while (hold_start) CO_TRY(co_await sleep_for(1ms));
     co_return start_outcome;
   }
@@ -91,10 +91,19 @@ class FakePlane : public DataPlane {
                                 name(order.to), order.epoch, static_cast<int>(order.begins)));
     return carry_out(host);
   }
+  void note_homes(const std::string&, std::vector<GuardDuty>) override {}
   Task<void> keep_guards(std::string entity, std::vector<GuardDuty> duties) override {
     for (const auto& duty : duties)
       guarded.insert(fmt::format("{} {} {} {}", entity, duty.cohort.value(), name(duty.home), duty.epoch));
     co_return Status{};
+  }
+  Task<void> exchange_cohorts(Spec changed, std::function<Status()> exchange) override {
+    calls.push_back(fmt::format("exchange {}", changed.entities[0].cohorts.size()));
+    is_exchanging = true;
+    while (hold_exchange) CO_TRY(co_await sleep_for(1ms));
+    is_exchanging = false;
+    if (!exchange_outcome) co_return exchange_outcome;
+    co_return exchange();
   }
   void follow_home(MirrorScope scope) override { calls.push_back("follow home " + text(scope)); }
   void leave_alone(MirrorScope scope) override { calls.push_back("leave alone " + text(scope)); }
@@ -139,6 +148,7 @@ class FakePlane : public DataPlane {
   StreamBackFacts stream_back() const override { return way_back; }
   Task<std::vector<LostRow>> preview_loss(MirrorScope scope) override {
     calls.push_back("preview " + text(scope));
+    if (!preview_outcome) co_return std::unexpected(preview_outcome.error());
     co_return lost_rows;
   }
   std::vector<std::string> left_behind(const std::string&) const override { return {"shop.note.street"}; }
@@ -159,6 +169,8 @@ class FakePlane : public DataPlane {
   std::vector<std::string> calls;
   bool knows_that_nothing_is_left = false;
   bool hold_start = false;
+  bool hold_exchange = false, is_exchanging = false;
+  Status exchange_outcome;
   std::set<std::string> guarded;
   std::function<Task<HandoverReport>(HandoverHost&)> carry_out;
   Status start_outcome;
@@ -169,6 +181,7 @@ class FakePlane : public DataPlane {
   ReadersSeen readers;
   StreamBackFacts way_back;
   std::vector<LostRow> lost_rows;
+  Status preview_outcome;
   DataFacts data_facts;
 };
 
@@ -235,6 +248,36 @@ class Control : public testing::Test {
 
   json::value get(std::string what, std::map<std::string, std::string> query = {}) {
     return json::parse(send("GET", "/v1/" + what, std::move(query)).body);
+  }
+
+  // The outcome of a take-over, once there is one.
+  std::shared_ptr<std::optional<Status>> take_over(Spec changed) {
+    auto outcome = std::make_shared<std::optional<Status>>();
+    boost::asio::co_spawn(context, service->take_over(std::move(changed)),
+                          [outcome](std::exception_ptr, Status taken) { *outcome = std::move(taken); });
+    return outcome;
+  }
+
+  Status taken_over(Spec changed) {
+    auto outcome = take_over(std::move(changed));
+    until([&] { return outcome->has_value(); });
+    return **outcome;
+  }
+
+  // Another cohort of payment, behind the pilot.
+  Spec with_second() const {
+    auto changed = spec;
+    changed.hash = "hash-2";
+    changed.entities[0].cohorts.insert(changed.entities[0].cohorts.begin() + 1,
+                                       {.name = "second", .keys = {"2"}});
+    return changed;
+  }
+
+  std::vector<std::string> exchanges() const {
+    std::vector<std::string> found;
+    for (const auto& call : plane.calls)
+      if (call.starts_with("exchange")) found.push_back(call);
+    return found;
   }
 
   // The status of one cohort, by its place in the spec.
@@ -349,6 +392,7 @@ TEST_F(Control, AFailureThatWillNotPassEndsTheTransition) {
   EXPECT_EQ(shown.at("state"), "legacy");
   EXPECT_TRUE(shown.at("moving_to").is_null());
   EXPECT_EQ(shown.at("last_failure").at("code"), "rows_unexpected");
+  EXPECT_GT(shown.at("last_failure").at("age_seconds").as_double(), 0);
   auto attempts = plane.calls.size();
   context.run_for(250ms);
   EXPECT_EQ(plane.calls.size(), attempts) << "not tried again by itself";
@@ -787,7 +831,25 @@ TEST_F(HandoverControl, OneThatWasInterruptedBeforeTheFlipLeadsBack) {
   };
   start();
   until([&] { return !life().moving_to; });
-  EXPECT_THAT(plane.calls, Contains("hand over payment 0 to new in epoch 1, 1"));
+  EXPECT_EQ(life().state, State::mirrored);
+  until([&] { return std::ranges::count(plane.calls, "start payment 0") > 0; });
+  EXPECT_THAT(plane.calls,
+              ElementsAre(StartsWith("rate"), "hand over payment 0 to new in epoch 1, 1", "start payment 0"))
+      << "first of all, because a stream needs both sides";
+}
+
+TEST_F(HandoverControl, OneThatWasInterruptedBeforeTheFlipLeadsBackAlsoInAHalt) {
+  plane.carry_out = [](HandoverHost&) -> Task<HandoverReport> { co_return Err(ErrorCode::cancelled); };
+  advance();
+  until([&] { return std::ranges::count(plane.calls, "hand over payment 0 to new in epoch 1, 0") > 0; });
+  post("halt", R"({"why":"it is strange"})");
+  stop();
+  plane.carry_out = [](HandoverHost& host) -> Task<HandoverReport> {
+    host.release();
+    co_return HandoverReport{.given_up = Error{ErrorCode::cancelled, "nothing has moved"}};
+  };
+  start();
+  until([&] { return !life().moving_to; });
   EXPECT_EQ(life().state, State::mirrored);
 }
 
@@ -911,7 +973,10 @@ TEST_F(EnvelopeControl, ARollbackThatLosesRowsNeedsTheirNumberAndOrdersNoMore) {
     loss_behind_flip = life().accepted_loss;
     co_return HandoverReport{};
   };
-  EXPECT_EQ(error_of(roll_back(R"(,"accept_loss":2)")), "");
+  EXPECT_THAT(error_of(roll_back(R"(,"accept_loss":2)")), HasSubstr("nobody has said which"));
+  EXPECT_THAT(error_of(roll_back(R"(,"accept_loss":2,"seen":"0badf00d")")), HasSubstr("others than those"));
+  auto seen = seen_of({row("id=7"), row("id=8")});
+  EXPECT_EQ(error_of(roll_back(fmt::format(R"(,"accept_loss":2,"seen":"{}")", seen))), "");
   until([&] { return life().state == State::mirrored && !life().moving_to; });
   EXPECT_EQ(loss_behind_flip->rows, 2u);
   EXPECT_FALSE(life().accepted_loss);
@@ -930,6 +995,52 @@ TEST_F(EnvelopeControl, NobodyGoesBackBlindly) {
   EXPECT_THAT(error_of(roll_back()), HasSubstr("has not moved")) << "a stream that never began";
   plane.way_back.silent_for = 7s;
   EXPECT_EQ(error_of(roll_back()), "") << "what a stream that has just begun brings up, the handover meets";
+}
+
+TEST_F(EnvelopeControl, BehindTheDeadlineNobodyGoesBackOrThereAndReadsMoveOn) {
+  spec.rollback_deadline = std::chrono::year(2026) / 12 / 31;  // it is 2027
+  EXPECT_EQ(cohort(0).at("envelope"), "forward-only");
+  EXPECT_THAT(error_of(roll_back()), HasSubstr("2026-12-31 (`rollback.deadline`), is over"));
+  plane.way_back.waiting.reset();
+  plane.way_back.silent_for = 7s;
+  EXPECT_THAT(error_of(roll_back()), HasSubstr("is over")) << "also while oxbow has just started";
+  EXPECT_THAT(plane.calls, Not(Contains(StartsWith("hand over"))));
+  post("advance", R"({"entity":"payment","cohort":"rest","to":"mirrored","who":"ann"})");
+  until([&] { return service->lifecycle().cohorts.at({"payment", "rest"}).state == State::mirrored; });
+  verify();
+  EXPECT_THAT(
+      error_of(post("advance", R"({"entity":"payment","cohort":"rest","to":"new-write","who":"ann"})")),
+      HasSubstr("payment/rest would have no way back on the new side"));
+  EXPECT_EQ(error_of(post("advance", R"({"entity":"payment","cohort":"pilot","to":"new-read","who":"ann"})")),
+            "");
+  until([&] { return life().state == State::new_read && !life().moving_to; });
+}
+
+TEST_F(EnvelopeControl, AnOrderAboutShadowsThatSaysNeitherOffNorOnIsRefused) {
+  auto order = [&](const char* fields) {
+    return error_of(post("shadow", fmt::format(R"({{"entity":"payment","who":"ann"{}}})", fields)));
+  };
+  EXPECT_THAT(order(""), HasSubstr("`off` or `on`"));
+  EXPECT_THAT(order(R"(,"off":true,"on":true)"), HasSubstr("`off` or `on`"));
+  EXPECT_FALSE(service->lifecycle().shadows_kept_away.contains("payment"));
+  EXPECT_EQ(order(R"(,"off":true)"), "");
+  EXPECT_TRUE(service->lifecycle().shadows_kept_away.contains("payment"));
+  EXPECT_EQ(order(R"(,"on":true)"), "");
+  EXPECT_FALSE(service->lifecycle().shadows_kept_away.contains("payment"));
+}
+
+TEST_F(EnvelopeControl, WhoGoesForwardOnlyNeedsNoWayBack) {
+  plane.way_back.silent_for = 7s;
+  EXPECT_EQ(send("GET", "/v1/ready").status, 503);
+  EXPECT_EQ(error_of(post("forward-fix",
+                          R"({"entity":"payment","cohort":"pilot","who":"ann","why":"legacy has no room"})")),
+            "");
+  EXPECT_EQ(cohort(0).at("envelope"), "forward-only");
+  EXPECT_EQ(send("GET", "/v1/ready").status, 200);
+  plane.way_back.silent_for = {};
+  EXPECT_THAT(error_of(roll_back()), HasSubstr("goes forward only, decided by ann"));
+  EXPECT_EQ(error_of(post("forward-fix", R"({"entity":"payment","withdraw":true,"who":"ann"})")), "");
+  EXPECT_EQ(cohort(0).at("envelope"), "full");
 }
 
 TEST_F(EnvelopeControl, ReadinessIsRedWhileAWayBackThatSomebodyNeedsDoesNotMove) {
@@ -963,7 +1074,32 @@ TEST_F(EnvelopeControl, APreviewShowsRowsAndFieldsAndWhatARollbackWouldSay) {
   EXPECT_EQ(json::serialize(shown.at("rows").at(0).at("fields")),
             R"([{"column":"status","new":"refunded","legacy":null}])");
   EXPECT_THAT(std::string(shown.at("refusal").as_string()), HasSubstr("--accept-loss 1"));
+  EXPECT_EQ(std::string(shown.at("seen").as_string()), seen_of({row("id=7")}));
   EXPECT_EQ(send("GET", "/v1/rollback-preview", {{"entity", "paiment"}}).status, 404);
+}
+
+TEST_F(EnvelopeControl, APreviewThatCannotTellSaysWhatIsKnownAndIsNoZero) {
+  wait({row("id=7")});
+  plane.preview_outcome = Err(ErrorCode::connection_lost, "the stream to the legacy side does not run");
+  plane.way_back.is_stopped = true;
+  plane.way_back.why_not = "a look at the disk";
+  auto response = send("GET", "/v1/rollback-preview", {{"entity", "payment"}, {"cohort", "pilot"}});
+  EXPECT_EQ(response.status, 200);
+  auto shown = json::parse(response.body);
+  EXPECT_TRUE(shown.at("rows_lost").is_null());
+  EXPECT_EQ(shown.at("cohorts").at(0).at("envelope").at("extent"), "unknown");
+  auto unknown = std::string(shown.at("unknown").as_string());
+  for (const auto* words : {"payment/pilot", "a look at the disk", "1 row of payment", "`oxbow resume`"})
+    EXPECT_THAT(unknown, HasSubstr(words));
+}
+
+TEST_F(EnvelopeControl, APreviewOfWhoCannotComeBackAsksNobodyForRows) {
+  plane.way_back.is_lost = plane.way_back.is_stopped = true;
+  auto shown = get("rollback-preview", {{"entity", "payment"}, {"cohort", "pilot"}});
+  EXPECT_THAT(plane.calls, Not(Contains("preview payment 0")));
+  EXPECT_TRUE(shown.at("rows_lost").is_null());
+  EXPECT_TRUE(shown.at("unknown").is_null());
+  EXPECT_THAT(std::string(shown.at("refusal").as_string()), HasSubstr("forward only"));
 }
 
 TEST_F(HandoverControl, GuardsAreKeptWhereTheAuthorityIsOnceACohortHasBeenHandedOver) {
@@ -981,6 +1117,96 @@ TEST_F(HandoverControl, TheWayBackEndsWithTheCutover) {
     until([&] { return name(life().state) == to && !life().moving_to; });
   }
   EXPECT_THAT(plane.calls, Contains("end way back payment 0"));
+}
+
+TEST_F(Control, OtherCohortsComeIntoForceWhileEverythingRuns) {
+  mirror_pilot();
+  auto taken = taken_over(with_second());
+  ASSERT_TRUE(taken) << to_string(taken.error());
+  EXPECT_THAT(exchanges(), ElementsAre("exchange 3"));
+  EXPECT_EQ(cohort(0).at("state").as_string(), "mirrored");
+  EXPECT_EQ(cohort(1).at("cohort").as_string(), "second");
+  EXPECT_EQ(get("status").at("spec_hash").as_string(), "hash-2");
+  post("advance", R"({"entity":"payment","cohort":"second","to":"mirrored","who":"ann"})");
+  until([&] { return service->lifecycle().cohorts.at({"payment", "second"}).state == State::mirrored; });
+  EXPECT_THAT(plane.calls, Contains("start payment 1"));
+  EXPECT_EQ(decode_event(store.records.back().body)->spec_hash, "hash-2");
+  stop();
+  start();  // the journal agrees with the spec
+}
+
+TEST_F(Control, RoutesAloneAreTakenOverWithoutTouchingAStream) {
+  mirror_pilot();
+  auto changed = spec;
+  changed.hash = "hash-2";
+  changed.entities[0].reads[ReadClass::latency] = State::mirrored;
+  plane.hold_start = true;
+  post("advance", R"({"entity":"customer","to":"mirrored","who":"ann"})");
+  EXPECT_TRUE(taken_over(changed)) << "whoever is on his way";
+  EXPECT_THAT(exchanges(), IsEmpty());
+  EXPECT_EQ(service->lifecycle().spec_hash, "hash-2");
+  EXPECT_EQ(spec.entities[0].reads.size(), 1u);
+  plane.hold_start = false;
+}
+
+TEST_F(Control, ASpecThatMovesAKeyOrIsMoreThanCohortsIsRefused) {
+  mirror_pilot();
+  auto records = store.records.size();
+  auto others = with_second();
+  others.entities[0].cohorts[0].keys = {"7"};
+  auto taken = taken_over(others);
+  ASSERT_FALSE(taken);
+  EXPECT_THAT(taken.error().detail, HasSubstr("gives other keys to payment/pilot"));
+  auto fewer = with_second();
+  fewer.entities.pop_back();
+  taken = taken_over(fewer);
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().detail, "entity customer is gone; that counts from the next start");
+  plane.exchange_outcome = Err(ErrorCode::spec_invalid, "the streams could not go on");
+  EXPECT_EQ(taken_over(with_second()).error().code, ErrorCode::spec_invalid);
+  EXPECT_EQ(store.records.size(), records);
+  EXPECT_EQ(spec.entities[0].cohorts.size(), 2u);
+  EXPECT_EQ(spec.hash, "hash-1");
+}
+
+TEST_F(Control, OtherCohortsWaitForThoseOfTheirEntityThatAreUnderWay) {
+  plane.hold_start = true;
+  post("advance", R"({"entity":"payment","cohort":"pilot","to":"mirrored","who":"ann"})");
+  auto taken = taken_over(with_second());
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().code, ErrorCode::incomplete);
+  EXPECT_THAT(taken.error().detail, HasSubstr("payment/pilot is on its way to `mirrored`"));
+  plane.hold_start = false;
+  until([&] { return service->lifecycle().cohorts.at({"payment", "pilot"}).state == State::mirrored; });
+  until([&] { return bool(taken_over(with_second())); });
+}
+
+TEST_F(Control, OtherCohortsWaitUntilTheDataPlaneHasDoneWhatItWasAskedOfAnyEntity) {
+  plane.hold_start = true;
+  post("advance", R"({"entity":"customer","to":"mirrored","who":"ann"})");
+  until([&] { return !plane.calls.empty() && plane.calls.back().starts_with("start customer"); });
+  auto taken = taken_over(with_second());
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().code, ErrorCode::incomplete);
+  EXPECT_THAT(exchanges(), IsEmpty());
+  plane.hold_start = false;
+  until([&] { return bool(taken_over(with_second())); });
+}
+
+// Nothing of an order that comes while streams end may go by the cohorts of before.
+TEST_F(Control, AnOrderThatComesMeanwhileGoesFirst) {
+  plane.hold_exchange = true;
+  auto outcome = take_over(with_second());
+  until([&] { return !exchanges().empty(); });
+  post("advance", R"({"entity":"payment","cohort":"rest","to":"mirrored","who":"ann"})");
+  auto later = std::chrono::steady_clock::now() + 300ms;  // when the journal was looked at more than once
+  until([&] { return std::chrono::steady_clock::now() > later; });
+  plane.hold_exchange = false;
+  until([&] { return outcome->has_value(); });
+  ASSERT_FALSE(**outcome);
+  EXPECT_EQ((*outcome)->error().code, ErrorCode::incomplete);
+  until([&] { return service->lifecycle().cohorts.at({"payment", "rest"}).state == State::mirrored; });
+  EXPECT_THAT(plane.calls, Contains("start payment 1"));
 }
 
 }  // namespace

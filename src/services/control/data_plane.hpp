@@ -16,6 +16,7 @@
 #include "model/cohort.hpp"
 #include "model/plane_status.hpp"
 #include "model/reader_seen.hpp"
+#include "model/spec.hpp"
 #include "runtime/task.hpp"
 #include "services/control/handover_order.hpp"
 
@@ -70,9 +71,17 @@ class DataPlane {
   // and the next run has to take it up.
   virtual Task<HandoverReport> hand_over(HandoverOrder order, HandoverHost& host) = 0;
 
+  // What the journal says of every cohort of an entity, from now on. Guards that know more stop everything.
+  virtual void note_homes(const std::string& entity, std::vector<GuardDuty> homes) = 0;
+
   // Looks whether the guards of an entity still say what they were told, and tells those again that do not: a
   // server may come back without its last transactions. An entity without guards stays without.
   virtual Task<void> keep_guards(std::string entity, std::vector<GuardDuty> duties) = 0;
+
+  // Lets `exchange` give cohorts of the spec other keys, as `changed` has them, while no stream goes by them;
+  // then streams go on by the new ones. An error if they could not, or of `exchange`: then nothing has
+  // changed. Not while anything else changes what is carried.
+  virtual Task<void> exchange_cohorts(Spec changed, std::function<Status()> exchange) = 0;
 
   // For the start: cohorts that are at home on the new side, which the stream back carries already. Adding
   // what is followed already changes nothing.

@@ -35,6 +35,7 @@ struct HandoverOrder {
 // What the guards of a cohort have to say while nothing is done with it.
 struct GuardDuty {
   CohortId cohort;
+  std::string name;  // of the cohort
   Side home = Side::legacy;
   std::uint64_t epoch = 1;
   std::uint64_t attempt = 0;  // of its last transition

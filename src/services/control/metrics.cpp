@@ -192,6 +192,10 @@ void add_requests(Page& page, const RequestFigures& figures) {
                  {"side", name(Side::legacy)});
   page.histogram(kAnswerSeconds, figures.new_side.by_time, figures.new_side.seconds,
                  {"side", name(Side::new_side)});
+  page.metric("oxbow_requests_not_passed_on_total", "counter",
+              "Requests answered 504 at once, because the side that was to answer answers nothing in time.");
+  page.sample(figures.legacy.not_passed_on, {{"side", name(Side::legacy)}});
+  page.sample(figures.new_side.not_passed_on, {{"side", name(Side::new_side)}});
   page.single("oxbow_requests_under_way", "gauge", "Requests that are being answered.", figures.under_way);
   page.single("oxbow_requests_refused_total", "counter", "What was no request that could be answered.",
               figures.refused);

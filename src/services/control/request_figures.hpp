@@ -21,7 +21,8 @@ struct RequestFigures {
   struct OfSide {
     std::array<std::uint64_t, 6> by_status_class{};  // [2]: 200 to 299; [0]: the client got no answer
     std::array<std::uint64_t, kAnswerSeconds.size() + 1> by_time{};
-    double seconds = 0;  // together
+    double seconds = 0;               // together
+    std::uint64_t not_passed_on = 0;  // answered for it, because it answers nothing in time
   };
 
   struct Address {

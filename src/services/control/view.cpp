@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 namespace oxbow {
@@ -39,6 +40,15 @@ json::value error_value(const Error& error) {
 
 json::value error_or_null(const std::optional<Error>& error) {
   return error ? error_value(*error) : json::value();
+}
+
+// When it was said makes a part of what it means: what was wrong then may have been mended.
+json::value last_failure_value(const CohortLife& life, WallTime now) {
+  if (!life.last_failure) return nullptr;
+  auto value = error_value(*life.last_failure);
+  value.as_object()["at"] = to_string(life.failed_at);
+  value.as_object()["age_seconds"] = seconds(now - life.failed_at);
+  return value;
 }
 
 json::value proof_value(const std::optional<ProofSummary>& proof, WallTime now) {
@@ -117,6 +127,13 @@ json::value lost_row_value(const EntitySpec& entity, const LostRow& lost) {
           {"fields", each(lost.fields, field_value)}};
 }
 
+json::array overrides_value(const CohortLife& life) {
+  json::array overrides;
+  for (const auto& [to, override] : life.gate_overrides)
+    overrides.push_back({{"to", name(to)}, {"sentence", to_string(override)}});
+  return overrides;
+}
+
 json::value cohort_value(const ControlService& service, const Scope& scope, const PlaneStatus& plane,
                          bool is_copied, WallTime now) {
   const auto& life = service.lifecycle().cohorts.at(scope);
@@ -137,8 +154,9 @@ json::value cohort_value(const ControlService& service, const Scope& scope, cons
           {"envelope", name(envelope.extent)},
           {"way_back", envelope_value(envelope, life, now)},
           {"proof", proof_value(life.proof, now)},
+          {"gate_overrides", overrides_value(life)},
           {"problem", error_or_null(service.problem(scope))},
-          {"last_failure", error_or_null(life.last_failure)}};
+          {"last_failure", last_failure_value(life, now)}};
 }
 
 // In the order of the spec, which is the order in which its readers think.
@@ -285,6 +303,9 @@ std::string status_json(const StatusInput& input) {
   if (input.plane.stream_back) stream_back = stream_value(*input.plane.stream_back);
   json::value halted;
   if (lifecycle.halted) halted = {{"why", lifecycle.halted_why}, {"at", to_string(lifecycle.halted_at)}};
+  json::array shadows_kept_away;
+  for (const auto& [entity, since] : lifecycle.shadows_kept_away)
+    shadows_kept_away.push_back({{"entity", entity}, {"since", to_string(since)}});
   json::value status = {{"migration", spec.migration},
                         {"spec_hash", spec.hash},
                         {"now", to_string(now)},
@@ -298,6 +319,7 @@ std::string status_json(const StatusInput& input) {
                         {"stream_back", stream_back},
                         {"ready", ready_value(service.why_not_ready())},
                         {"verifications", each(input.plane.verifications, verify_value)},
+                        {"shadows_kept_away", std::move(shadows_kept_away)},
                         {"traffic", traffic ? traffic_value(*traffic) : json::value()},
                         {"findings_open", input.findings_open},
                         {"last_events", event_values(input.last_events)}};
@@ -305,7 +327,7 @@ std::string status_json(const StatusInput& input) {
 }
 
 std::string preview_json(const ControlService& service, const std::vector<Scope>& scopes,
-                         const std::vector<LostRow>& rows) {
+                         const LossPreview& loss) {
   auto now = service.parts().now();
   json::array cohorts;
   std::vector<ScopedEnvelope> envelopes;
@@ -319,15 +341,23 @@ std::string preview_json(const ControlService& service, const std::vector<Scope>
   }
   auto judged = judge_rollback(envelopes, {});
   auto stream_back = service.parts().plane.stream_back();
+  auto unknown = why_loss_is_unknown(envelopes, stream_back, loss.unread);
+  bool leads_back = std::ranges::none_of(
+      envelopes, [](const auto& each) { return each.envelope.extent == Extent::forward_only; });
+  bool is_known = unknown.empty() && leads_back;
+  RowsAtStake shown;
+  for (const auto& lost : loss.rows) shown.push_back(lost.row);
   const auto* entity = service.parts().spec.find_entity(scopes.front().entity);
-  return json::serialize(
-      json::value{{"cohorts", std::move(cohorts)},
-                  {"lag_seconds", seconds_or_null(stream_back.lag)},
-                  {"rows_lost", rows.size()},
-                  {"rows", each(rows, [&](const LostRow& lost) { return lost_row_value(*entity, lost); })},
-                  {"left_behind", each(service.parts().plane.left_behind(entity->name),
-                                       [](const std::string& column) { return json::value(column); })},
-                  {"refusal", judged ? json::value() : json::value(judged.error().detail)}});
+  return json::serialize(json::value{
+      {"cohorts", std::move(cohorts)},
+      {"lag_seconds", seconds_or_null(stream_back.lag)},
+      {"seen", is_known && !shown.empty() ? json::value(seen_of(shown)) : json::value()},
+      {"rows_lost", is_known ? json::value(loss.rows.size()) : json::value()},
+      {"rows", each(loss.rows, [&](const LostRow& lost) { return lost_row_value(*entity, lost); })},
+      {"unknown", text_or_null(unknown)},
+      {"left_behind", each(service.parts().plane.left_behind(entity->name),
+                           [](const std::string& column) { return json::value(column); })},
+      {"refusal", judged ? json::value() : json::value(judged.error().detail)}});
 }
 
 std::string ready_json(const std::vector<std::string>& why_not) {

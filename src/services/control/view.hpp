@@ -19,9 +19,10 @@ struct StatusInput {
 };
 
 std::string status_json(const StatusInput& input);
-// Rows that a rollback of these cohorts would lose, and whether it would be carried out.
+// Rows that a rollback of these cohorts would lose, and whether it would be carried out. Where nobody can
+// tell, `rows_lost` is null.
 std::string preview_json(const ControlService& service, const std::vector<Scope>& scopes,
-                         const std::vector<LostRow>& rows);
+                         const LossPreview& loss);
 std::string ready_json(const std::vector<std::string>& why_not);
 std::string verify_json(const VerifyReport& report);
 std::string findings_json(const std::vector<StoredFinding>& findings, std::uint64_t total);

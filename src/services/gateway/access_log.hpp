@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <string>
 
+#include "runtime/line_writer.hpp"
 #include "runtime/task.hpp"
 #include "services/gateway/client_exchange.hpp"
-#include "services/gateway/line_writer.hpp"
 #include "services/gateway/visit.hpp"
 
 namespace oxbow {

@@ -147,6 +147,13 @@ Task<BodyPart> ClientConnection::read_body() {
   co_return part;
 }
 
+void ClientConnection::pass_over_body() {
+  while (!reader_.body_is_done()) {
+    auto part = reader_.body_now();
+    if (!part || !*part) return;
+  }
+}
+
 void ClientConnection::add_interim(const ResponseHead& head) {
   if (head_.minor_version == 0) return;
   http1::append_response_head(out_, head, {}, {.upgrades = head.status == 101});
@@ -169,11 +176,10 @@ void ClientConnection::begin_answer(const ResponseHead& head, const http1::Frami
 }
 
 void ClientConnection::add_body(std::string_view bytes) {
-  if (bytes.empty()) return;
-  bool chunked = answer_framing_.kind == http1::Framing::Kind::chunked;
-  if (chunked) http1::append_chunk_size(out_, bytes.size());
-  out_ += bytes;
-  if (chunked) out_ += "\r\n";
+  if (answer_framing_.kind == http1::Framing::Kind::chunked)
+    http1::append_chunk(out_, bytes);
+  else
+    out_ += bytes;
 }
 
 void ClientConnection::end_answer(const HeaderFields& trailers) {

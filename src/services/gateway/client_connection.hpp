@@ -58,6 +58,7 @@ class ClientConnection final : public ClientSession, public ClientExchange {
   const http1::Framing& body_framing() const override { return reader_.framing(); }
   Task<BodyPart> read_body() override;
   const HeaderFields& trailers() const override { return reader_.trailers(); }
+  void pass_over_body() override;
   void add_interim(const ResponseHead& head) override;
   void begin_answer(const ResponseHead& head, const http1::Framing& framing,
                     std::span<const http1::OwnField> own) override;

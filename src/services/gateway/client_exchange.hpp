@@ -21,6 +21,8 @@ class ClientExchange {
   virtual const http1::Framing& body_framing() const = 0;
   virtual Task<BodyPart> read_body() = 0;
   virtual const HeaderFields& trailers() const = 0;
+  // What has come of the body is not wanted: a connection on which all has come can go on.
+  virtual void pass_over_body() = 0;
 
   // The answer is put together in memory; flush() sends what there is, and waits for a slow client.
   // flush_now() does not wait: true if all is sent.

@@ -1,8 +1,8 @@
 #include "services/gateway/forwarder.hpp"
 
+#include <algorithm>
 #include <array>
 
-#include "core/evidence/secret_text.hpp"
 #include "runtime/cancellation.hpp"
 #include "runtime/real_clock.hpp"
 #include "runtime/sleep.hpp"
@@ -18,18 +18,31 @@ constexpr std::size_t kTunnelBytes = 16 << 10;
 constexpr Duration kHeldMax = 5s;  // a handover gives up long before
 
 constexpr Duration kLookAtStream = 1ms;
+constexpr Duration kProbeMax = 1s;
+constexpr Duration kLookAtProbe = 10ms;
 // Longer waits for a slow client hide how fast its service is.
 constexpr Duration kClientWaitMax = 1ms;
 constexpr Duration kSeenFor = 10min;  // longer than a stream may lag that anybody reads from
 
-// RFC 9110, 9.2.2: what may be sent twice without changing more.
-bool is_idempotent(std::string_view method) {
-  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" ||
-         method == "DELETE" || method == "TRACE";
+// RFC 9110, 9.2.1.
+bool is_safe(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE";
+}
+
+// RFC 9110, 9.2.2: what may be sent twice without changing more. Of a safe method that writes all the same
+// nobody knows.
+bool may_be_sent_twice(std::string_view method, bool writes) {
+  return method == "PUT" || method == "DELETE" || (is_safe(method) && !writes);
 }
 
 bool expects_continue(const RequestHead& head) {
   return http1::lists_token(head.fields, "Expect", "100-continue");
+}
+
+bool may_be_shown(std::string_view name) {
+  constexpr std::array<std::string_view, 6> kShown = {"Accept",       "Accept-Encoding", "Accept-Language",
+                                                      "Max-Forwards", "User-Agent",      "Via"};
+  return std::ranges::any_of(kShown, [&](std::string_view each) { return same_field_name(each, name); });
 }
 
 int status_for(const Error& error) {
@@ -50,15 +63,18 @@ struct Forwarder::Exchange {
   ClientExchange& client;
   Visit visit{};
   Destination destination{};
-  WriteHold::Passage passage{};        // of a write
-  Seat seat{};                         // while the service is asked
-  std::unique_ptr<ShadowCopy> copy{};  // none: it has no shadow
-  std::string first_body{};            // what was read of the body before anything was sent
-  bool body_is_whole = false;          // in `first_body`
-  bool body_is_copied = false;         // all of it
-  std::optional<Instant> asked_at{};   // the service has the whole request
-  Duration waited_for_client{};        // while it answered
-  std::string client_fault{};          // in what the client's body follows no coding
+  WriteHold::Passage passage{};  // of a write
+  Admission::Seat seat{};        // while the service is waited for, until its answer begins
+  std::optional<Side> seated_at{};
+  std::optional<Instant> waits_since{};  // behind those that are asked in front
+  bool is_answered = false;              // its answer has begun
+  std::unique_ptr<ShadowCopy> copy{};    // none: it has no shadow
+  std::string first_body{};              // what was read of the body before anything was sent
+  bool body_is_whole = false;            // in `first_body`
+  bool body_is_copied = false;           // all of it
+  std::optional<Instant> asked_at{};     // the service has the whole request
+  Duration waited_for_client{};          // while it answered
+  std::string client_fault{};            // in what the client's body follows no coding
   std::string traceparent{};
 
   bool has_body() const { return client.body_framing().kind != http1::Framing::Kind::none; }
@@ -66,13 +82,15 @@ struct Forwarder::Exchange {
 };
 
 Forwarder::Forwarder(boost::asio::any_io_executor executor, Upstreams& upstreams, Router& router,
-                     WriteHold& hold, Shadows& shadows, std::uint64_t requests_max, std::uint64_t seed)
+                     WriteHold& hold, Shadows& shadows, const GatewaySpec& settings, std::uint64_t seed)
     : executor_(std::move(executor)),
       upstreams_(upstreams),
       router_(router),
       hold_(hold),
       shadows_(shadows),
-      requests_max_(requests_max),
+      legacy_(name(Side::legacy), settings.limits.requests_max, static_cast<int>(settings.health.failures)),
+      new_side_(name(Side::new_side), settings.limits.requests_max,
+                static_cast<int>(settings.health.failures)),
       random_(seed) {}
 
 boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
@@ -80,6 +98,7 @@ boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
   auto& visit = exchange.visit;
   visit.began = monotonic_now();
   auto ended = co_await answer(exchange);
+  exchange.seat = {};
   if (!ended && !visit.client_gone) {
     if (!visit.is_shed) visit.failure = to_string(ended.error());
     if (client.answer_has_begun())
@@ -93,8 +112,12 @@ boost::asio::awaitable<Visit> Forwarder::forward(ClientExchange& client) {
 
 Task<void> Forwarder::answer(Exchange& exchange) {
   if (http1::max_forwards(exchange.client.request()) == 0) co_return co_await answer_as_last_hop(exchange);
-  if (exchange.has_body() && !expects_continue(exchange.client.request()))
-    CO_TRY(co_await read_first_of_body(exchange));
+  if (exchange.has_body() && !expects_continue(exchange.client.request())) {
+    if (is_refused_by_its_head(exchange)) co_return co_await ask(exchange);
+    auto first = co_await read_first_of_body(exchange);
+    if (!first && would_go_to(exchange)) describe(exchange);
+    if (!first) co_return first;
+  }
   bool has_waited_for_stream = false;
   while (true) {
     auto seen = hold_.seen();
@@ -109,18 +132,33 @@ Task<void> Forwarder::answer(Exchange& exchange) {
       CO_TRY(co_await wait_for_home(exchange, seen));
       continue;
     }
-    if (!exchange.destination.missing) break;
-    CO_TRY(co_await wait_for_stream(exchange.destination));
-    has_waited_for_stream = true;
+    if (exchange.destination.missing) {
+      CO_TRY(co_await wait_for_stream(exchange.destination));
+      has_waited_for_stream = true;
+      continue;
+    }
+    if (enter(exchange) != Admission::Entry::waits) break;
+    CO_TRY(co_await sleep_for(kLookAtProbe));  // meanwhile the home may be another
   }
   prepare(exchange);
+  co_return co_await ask(exchange);
+}
+
+Admission& Forwarder::admission(const Exchange& exchange) {
+  return exchange.destination.side == Side::legacy ? legacy_ : new_side_;
+}
+
+Task<void> Forwarder::ask(Exchange& exchange) {
   auto& visit = exchange.visit;
-  if (asked_ >= requests_max_) {
-    visit.is_shed = true;
+  if (visit.is_shed) {
     visit.reason = "overload";
     co_return Err(ErrorCode::unreachable, "the gateway has all the requests under way that it may have");
   }
-  exchange.seat = Seat(asked_);
+  if (visit.is_not_passed_on)
+    co_return Err(ErrorCode::timeout, "it answers nothing in time, and this was not passed on");
+  auto& side = admission(exchange);
+  auto url = exchange.client.request().target;
+  auto answers = side.answers();
   auto& upstream = upstreams_.of(exchange.destination.side);
   for (visit.attempts = 1;; ++visit.attempts) {
     auto lease = visit.attempts == 1 ? upstream.take_idle() : std::nullopt;
@@ -136,10 +174,12 @@ Task<void> Forwarder::answer(Exchange& exchange) {
     bool by_client = visit.client_gone || !exchange.client_fault.empty();
     if (by_client || ended.error().code == ErrorCode::cancelled || co_await is_cancelled()) co_return ended;
     bool was_stale = service->was_used() && !service->has_answered();
-    bool may_repeat = is_idempotent(exchange.client.request().method) &&
+    bool may_repeat = may_be_sent_twice(exchange.client.request().method, exchange.destination.writes) &&
                       (!exchange.has_body() || exchange.body_is_whole) && !exchange.client.answer_has_begun();
     bool repeats = visit.attempts == 1 && may_repeat && !service->has_answered() &&
                    ended.error().code == ErrorCode::connection_lost && (was_stale || upstream.has_others());
+    if (ended.error().code == ErrorCode::timeout && !exchange.is_answered)
+      side.was_late(url, answers, visit.began, monotonic_now());
     // What cannot be passed on is a fault of one of its answers; the service is there.
     bool is_away = !was_stale && ended.error().code != ErrorCode::malformed;
     if (is_away) service.failed();
@@ -147,7 +187,28 @@ Task<void> Forwarder::answer(Exchange& exchange) {
   }
 }
 
-// RFC 9110, 7.6.2 and 9.3.8: who asks how far his request comes sees what came here, but no secret.
+// A few are asked in front, and what comes of them decides for the others, who wait that long. They have a
+// seat, so that the limit holds for them as well.
+Admission::Entry Forwarder::enter(Exchange& exchange) {
+  auto& side = admission(exchange);
+  if (exchange.seated_at != exchange.destination.side) {
+    exchange.seat = {};
+    exchange.visit.is_shed = side.is_full();
+    if (exchange.visit.is_shed) return Admission::Entry::is_shut;
+    exchange.seat = side.take_seat();
+    exchange.seated_at = exchange.destination.side;
+  }
+  auto now = monotonic_now();
+  auto entry = side.may_enter(exchange.client.request().target, now);
+  if (!exchange.waits_since) exchange.waits_since = now;
+  if (entry == Admission::Entry::waits && now - *exchange.waits_since >= kProbeMax)
+    entry = Admission::Entry::is_shut;
+  exchange.visit.is_not_passed_on = entry == Admission::Entry::is_shut;
+  return entry;
+}
+
+// RFC 9110, 7.6.2 and 9.3.8: who asks how far his request comes sees what came here; but only fields that
+// hold no secret, because one may have been put in on the way.
 Task<void> Forwarder::answer_as_last_hop(Exchange& exchange) {
   auto& client = exchange.client;
   const auto& request = client.request();
@@ -159,8 +220,7 @@ Task<void> Forwarder::answer_as_last_hop(Exchange& exchange) {
     head.fields.push_back({"Content-Type", "message/http"});
     text = fmt::format("TRACE {} HTTP/1.1\r\nHost: {}\r\n", request.target, request.host);
     for (const auto& field : request.fields)
-      if (!same_field_name(field.name, "Host") && !is_secret_name(field.name))
-        text += fmt::format("{}: {}\r\n", field.name, field.value);
+      if (may_be_shown(field.name)) text += fmt::format("{}: {}\r\n", field.name, field.value);
     text += "\r\n";
   }
   client.begin_answer(head, {http1::Framing::Kind::length, text.size()}, {});
@@ -168,6 +228,28 @@ Task<void> Forwarder::answer_as_last_hop(Exchange& exchange) {
   exchange.visit.bytes_out = text.size();
   client.end_answer({});
   co_return co_await flush(exchange);
+}
+
+// Where a side is full, a client that sends a body hears of it before it has sent any, if the body decides
+// nothing.
+bool Forwarder::is_refused_by_its_head(Exchange& exchange) {
+  if (!legacy_.is_full() && !new_side_.is_full()) return false;
+  if (!would_go_to(exchange) || !admission(exchange).is_full()) return false;
+  exchange.visit.is_shed = true;
+  prepare(exchange);
+  return true;
+}
+
+// By its head alone, where that decides.
+bool Forwarder::would_go_to(Exchange& exchange) {
+  Router::Question question;
+  router_.begin(exchange.client.request(), question);
+  if (question.wants_body()) return false;
+  question.count_nothing();
+  auto destination = router_.decide(question);
+  if (!destination || destination->waits || destination->missing) return false;
+  exchange.destination = std::move(*destination);
+  return true;
 }
 
 // Its cohort is being handed over, and has a home again in a moment.
@@ -221,17 +303,11 @@ void Forwarder::prepare(Exchange& exchange) {
   // know.
   if (destination.writes)
     exchange.passage = {hold_, {std::string(destination.entity), std::string(destination.cohort)}};
+  describe(exchange);
   auto& visit = exchange.visit;
-  visit.side = destination.side;
-  visit.state = destination.state;
-  visit.routing = destination.routing;
-  visit.route = destination.route;
-  visit.entity = destination.entity;
-  visit.cohort = destination.cohort;
-  visit.reason = destination.reason;
   visit.shadow = destination.shadow_skip;
   bool is_wanted = visit.shadow == ShadowSkip::none || visit.shadow == ShadowSkip::not_copied ||
-                   visit.shadow == ShadowSkip::upgraded;
+                   visit.shadow == ShadowSkip::kept_away || visit.shadow == ShadowSkip::upgraded;
   if (visit.shadow == ShadowSkip::none) visit.shadow = shadows_.refuses(destination);
   if (visit.shadow == ShadowSkip::none)
     exchange.copy = shadows_.begin(destination);
@@ -245,6 +321,18 @@ void Forwarder::prepare(Exchange& exchange) {
     }
     exchange.traceparent = http1::make_traceparent(random);
   }
+}
+
+void Forwarder::describe(Exchange& exchange) {
+  auto& visit = exchange.visit;
+  const auto& destination = exchange.destination;
+  visit.side = destination.side;
+  visit.state = destination.state;
+  visit.routing = destination.routing;
+  visit.route = destination.route;
+  visit.entity = destination.entity;
+  visit.cohort = destination.cohort;
+  visit.reason = destination.reason;
 }
 
 http1::RequestChanges Forwarder::changes(Exchange& exchange, std::string_view target) {
@@ -303,8 +391,8 @@ std::string Forwarder::whole_request(Exchange& exchange) {
   with.wants_upgrade = asks_for_upgrade(exchange);
   http1::append_request_head(bytes, client.request(), framing, with);
   if (framing.kind == http1::Framing::Kind::chunked) {
-    http1::append_chunk_size(bytes, exchange.first_body.size());
-    bytes.append(exchange.first_body).append("\r\n0\r\n");
+    http1::append_chunk(bytes, exchange.first_body);
+    bytes += "0\r\n";
     http1::append_trailers(bytes, client.trailers());
   } else {
     bytes += exchange.first_body;
@@ -323,9 +411,10 @@ Task<void> Forwarder::upload(Exchange& exchange, UpstreamConnection& service) {
   http1::append_request_head(bytes, client.request(), client.body_framing(), changes(exchange, {}));
   BodyPart part{exchange.first_body, false};
   while (true) {
-    if (exchange.is_chunked() && !part.bytes.empty()) http1::append_chunk_size(bytes, part.bytes.size());
-    bytes += part.bytes;
-    if (exchange.is_chunked() && !part.bytes.empty()) bytes += "\r\n";
+    if (exchange.is_chunked())
+      http1::append_chunk(bytes, part.bytes);
+    else
+      bytes += part.bytes;
     exchange.visit.bytes_in += part.bytes.size();
     if (exchange.copy) exchange.copy->add(exchange.copy->request_body, part.bytes);
     exchange.body_is_copied = part.is_last;
@@ -344,7 +433,9 @@ Task<void> Forwarder::upload(Exchange& exchange, UpstreamConnection& service) {
       co_return Status{};
     }
     bytes.clear();
+    exchange.seat = {};  // nobody waits for the service
     auto next = co_await read_body(exchange);
+    if (!exchange.is_answered) exchange.seat = admission(exchange).take_seat();
     if (!next) {
       service.close();
       co_return Status{};
@@ -380,6 +471,7 @@ Task<void> Forwarder::relay(Exchange& exchange, UpstreamConnection& service) {
   auto method = client.request().method;
   while (true) {
     CO_TRY(co_await service.read_head(method));
+    if (service.head().status >= 200 || service.head().status == 101) begin_answer(exchange);
     if (service.head().status == 101) {
       if (!asks_for_upgrade(exchange))
         co_return Err(ErrorCode::malformed, "it changed to another protocol, which nobody had asked for");
@@ -418,6 +510,13 @@ Task<void> Forwarder::relay(Exchange& exchange, UpstreamConnection& service) {
                        : shadows_.drop(std::move(exchange.copy), ShadowSkip::early_answer);
   }
   co_return Status{};
+}
+
+// From here on it may last for hours.
+void Forwarder::begin_answer(Exchange& exchange) {
+  exchange.is_answered = true;
+  exchange.seat = {};
+  admission(exchange).answered();
 }
 
 // Until the last byte of its answer, which has just come. None if the client has slowed it down, too.
@@ -462,7 +561,6 @@ Task<void> Forwarder::tunnel(Exchange& exchange, UpstreamConnection& service) {
   if (stream == nullptr || !http1::wants_upgrade(client.request()))
     co_return Err(ErrorCode::malformed, "the service switches to a protocol that nobody asked for");
   exchange.visit.status = 101;
-  exchange.seat = {};  // it may last for hours
   client.add_interim(service.head());
   client.add_raw(service.unread());
   CO_TRY(co_await flush(exchange));
@@ -490,6 +588,7 @@ Task<void> Forwarder::refuse(Exchange& exchange, const Error& error) {
   auto& client = exchange.client;
   auto& visit = exchange.visit;
   bool client_fault = !exchange.client_fault.empty();
+  client.pass_over_body();
   visit.status = client_fault ? 400 : status_for(error);
   auto reason = visit.status == 400   ? std::string_view("Bad Request")
                 : visit.status == 504 ? std::string_view("Gateway Timeout")
@@ -500,7 +599,7 @@ Task<void> Forwarder::refuse(Exchange& exchange, const Error& error) {
                               : fmt::format("The {} service gave no answer that can be passed on ({}).\n",
                                             name(visit.side), name(error.code));
   ResponseHead head{visit.status, reason, 1, {{"Content-Type", "text/plain; charset=utf-8"}}};
-  if (visit.status == 503) head.fields.push_back({"Retry-After", "1"});
+  if (visit.status == 503 || visit.is_not_passed_on) head.fields.push_back({"Retry-After", "1"});
   client.begin_answer(head, {http1::Framing::Kind::length, text.size()}, {});
   if (client.request().method != "HEAD") {
     client.add_body(text);

@@ -1,5 +1,7 @@
 #include "services/gateway/gateway.hpp"
 
+#include <fmt/format.h>
+
 #include "base/log.hpp"
 #include "core/spec/http_address.hpp"
 #include "runtime/cancellation.hpp"
@@ -9,9 +11,7 @@
 namespace oxbow {
 namespace {
 
-constexpr std::string_view kTooBusy =
-    "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    "Content-Length: 48\r\nConnection: close\r\n\r\nThe gateway has all the connections it may have.\n";
+constexpr std::string_view kTooBusy = "The gateway has all the connections it may have.\n";
 
 UpstreamLimits limits_of(const GatewaySpec& gateway, const SystemSpec& system) {
   return {.connect_time_max = gateway.limits.connect_time_max,
@@ -85,8 +85,7 @@ Gateway::Gateway(GatewayParts parts)
           [this](const auto& routing, std::size_t route, ShadowSkip why) {
             judge_.skipped(routing, route, why);
           }),
-      forwarder_(parts_.users.executor, upstreams_, router_, hold_, shadows_, settings_.limits.requests_max,
-                 parts_.seed),
+      forwarder_(parts_.users.executor, upstreams_, router_, hold_, shadows_, settings_, parts_.seed),
       access_log_(settings_.access_log),
       connections_(parts_.users.executor) {
   judge_.take_over(*parts_.routing);
@@ -139,7 +138,10 @@ Task<void> Gateway::accept(Listener& listener) {
 // a handshake first, all of it.
 Task<void> Gateway::turn_away(std::unique_ptr<ByteStream> stream) {
   counter_.count_turned_away();
-  stream->write_now(kTooBusy);
+  stream->write_now(fmt::format(
+      "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: text/plain; charset=utf-8\r\n"
+      "Content-Length: {}\r\nConnection: close\r\n\r\n{}",
+      kTooBusy.size(), kTooBusy));
   co_return co_await stream->shutdown_write();
 }
 

@@ -52,6 +52,7 @@ class Http2Stream final : public ClientExchange {
   const http1::Framing& body_framing() const override { return framing_; }
   Task<BodyPart> read_body() override;
   const HeaderFields& trailers() const override { return trailers_; }
+  void pass_over_body() override {}
   void add_interim(const ResponseHead& head) override;
   void begin_answer(const ResponseHead& head, const http1::Framing& framing,
                     std::span<const http1::OwnField> own) override;

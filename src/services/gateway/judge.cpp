@@ -7,6 +7,7 @@
 #include "protocol/content_encoding.hpp"
 #include "protocol/http1/head.hpp"
 #include "runtime/real_clock.hpp"
+#include "runtime/thread_priority.hpp"
 #include "services/gateway/message_reader.hpp"
 
 namespace oxbow {
@@ -14,7 +15,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kKeepEvery = 5s;
 // Work is gathered for a moment, because waking a thread for each pair costs the users' thread more than the
 // comparison costs this one.
 constexpr auto kGatherFor = 10ms;
@@ -50,14 +50,6 @@ bool has_failed(int status) {
   return status >= 500;
 }
 
-// Of a pair that was looked at for the last time.
-DivergenceCounts::Outcome outcome_of(const ShadowCopy& copy, bool differs) {
-  using Outcome = DivergenceCounts::Outcome;
-  if (copy.look != ShadowCopy::Look::second || !copy.first_look.differed)
-    return differs ? Outcome::unsettled : Outcome::equal;
-  return differs ? Outcome::settled : Outcome::settled_equal;
-}
-
 // What two services built alike say within one second; worth no second reading.
 bool are_same_bytes(const ShadowCopy& copy) {
   return copy.answer.head == copy.shadow_answer.head && copy.answer.body == copy.shadow_answer.body;
@@ -72,11 +64,20 @@ void record_times(const ShadowCopy& copy, LatencyPairs& latency) {
   latency.record_unlike(legacy_answered ? *own : *shadow, legacy_answered ? *shadow : *own);
 }
 
-std::vector<FieldDifference> fields_of(const AnswerComparison& comparison) {
+// `paths` of its differences, as they may be shown.
+std::vector<FieldDifference> fields_of(const AnswerComparison& comparison,
+                                       const std::vector<std::string>& paths) {
   std::vector<FieldDifference> fields;
-  for (const auto& difference : comparison.differences)
-    fields.push_back({difference.signature_path, name(difference.kind)});
+  for (std::size_t i = 0; i < paths.size(); ++i)
+    fields.push_back({paths[i], name(comparison.differences[i].kind)});
   return fields;
+}
+
+std::vector<std::string> paths_of(const AnswerComparison& comparison, const Redactor& redactor) {
+  std::vector<std::string> paths;
+  for (const auto& difference : comparison.differences)
+    paths.push_back(redactor.path(difference.signature_path));
+  return paths;
 }
 
 }  // namespace
@@ -139,8 +140,9 @@ void Judge::take_over(const Routing& routing) {
     if (before && routes_.contains(text) && ways_to_compare(*before, text) != ways_to_compare(routes, text))
       begin_anew(text, parts_.now(), routing);
     clusters_.redact_again(text, routes.redactors[i]);
+    fields_.hide(text, routes.redactors[i]);
   }
-  clusters_.begin_anew_but(routes.texts);
+  clusters_.end_all_but(routes.texts);
 }
 
 void Judge::begin_as_ordered(const Routing& routing) {
@@ -238,18 +240,20 @@ void Judge::look(const std::function<void(const AnswersKnown&)>& read) const {
 }
 
 void Judge::work() {
+  let_others_go_first();
   while (wait_for_work()) {
     while (judge_next()) keep_exemplars();
     keep_exemplars();
   }
-  kept_at_ -= kKeepEvery;
+  kept_at_ -= parts_.keep_every;
   keep_exemplars();
 }
 
 // False at the end.
 bool Judge::wait_for_work() {
   std::unique_lock lock(queue_mutex_);
-  queue_filled_.wait_for(lock, kKeepEvery, [&] { return ends_ || !copies_.empty() || !skipped_.empty(); });
+  queue_filled_.wait_for(lock, parts_.keep_every,
+                         [&] { return ends_ || !copies_.empty() || !skipped_.empty(); });
   if (copies_.empty())
     queue_filled_.wait_for(lock, kGatherSkippedFor, [&] { return ends_ || !copies_.empty(); });
   queue_filled_.wait_for(lock, kGatherFor,
@@ -289,6 +293,7 @@ void Judge::count_skipped() {
 // for a difference of the twin as well, or the one side would get a second chance that the other does not
 // get.
 void Judge::judge(std::unique_ptr<ShadowCopy> copy) {
+  if (copy->failure != ShadowSkip::none) return record_failure(*copy);
   const auto& routes = *copy->routing->routes;
   const auto& route = routes.table.routes()[copy->route].route;
   Comparison comparison(*copy, routes);
@@ -303,27 +308,49 @@ void Judge::judge(std::unique_ptr<ShadowCopy> copy) {
       return;
     }
   }
-  record(*copy, comparison, outcome_of(*copy, differs));
+  record(*copy, comparison);
 }
 
-void Judge::record(const ShadowCopy& copy, const Comparison& comparison, DivergenceCounts::Outcome outcome) {
+// Nothing to compare, but one side has failed.
+void Judge::record_failure(const ShadowCopy& copy) {
+  Opened own;
+  open(copy.answer, own);
+  bool is_well = !has_failed(own.answer.status), legacy_answered = copy.answered_by == Side::legacy;
+  std::lock_guard lock(books_mutex_);
+  if (!counts(*copy.routing, copy.route)) return;
+  auto& figures = routes_[copy.routing->routes->texts[copy.route]];
+  figures.coverage.skipped(name(copy.failure));
+  figures.errors.record(legacy_answered && is_well, !legacy_answered && is_well);
+}
+
+void Judge::record(const ShadowCopy& copy, const Comparison& comparison) {
   const auto& text = copy.routing->routes->texts[copy.route];
   const auto& found = comparison.found;
   std::lock_guard lock(books_mutex_);
   if (!counts(*copy.routing, copy.route)) return;
   auto& figures = routes_[text];
   if (!is_of_present_versions(copy, comparison, figures)) return;
+  figures.errors.record(!copy.first_look.legacy_failed, !copy.first_look.new_failed);
   if (found.verdict == AnswerComparison::Verdict::skipped) {
     figures.coverage.skipped(name(found.skipped->reason));
     return;
   }
   figures.coverage.compared();
-  figures.divergence.record(outcome);
-  figures.errors.record(!copy.first_look.legacy_failed, !copy.first_look.new_failed);
+  bool differs = found.verdict == AnswerComparison::Verdict::differs;
+  if (copy.look == ShadowCopy::Look::second) {
+    figures.divergence.record(copy.first_look.differed, differs);
+  } else {
+    figures.divergence.record(differs, {});
+  }
   record_times(copy, figures.latency);
-  auto differences = fields_of(found);
+  const auto& redactor = redactor_in_force(text);
+  auto paths = paths_of(found, redactor), twin_paths = std::vector<std::string>();
+  auto differences = fields_of(found, paths);
   std::optional<std::vector<FieldDifference>> twin;
-  if (comparison.twin) twin = fields_of(*comparison.twin);
+  if (comparison.twin) {
+    twin_paths = paths_of(*comparison.twin, redactor);
+    twin = fields_of(*comparison.twin, twin_paths);
+  }
   ComparedRequest compared{
       .route = text, .differences = differences, .differences_untold = found.differences_untold};
   if (twin) {
@@ -333,37 +360,50 @@ void Judge::record(const ShadowCopy& copy, const Comparison& comparison, Diverge
   fields_.record(compared);
   if (found.differences.empty()) return;
   std::vector<DifferingPair::Difference> told;
-  for (const auto& each : found.differences)
-    told.push_back({each.signature_path, name(each.kind), name(each.legacy_class), name(each.new_class),
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    const auto& each = found.differences[i];
+    told.push_back({paths[i], name(each.kind), name(each.legacy_class), name(each.new_class),
                     each.legacy_excerpt, each.new_excerpt});
-  auto request = std::string_view(copy.request_head).substr(0, copy.request_head.find(" HTTP/"));
+  }
   clusters_.record({.route = text,
-                    .request = request,
+                    .request = copy.request,
                     .legacy_status = comparison.legacy.answer.status,
                     .new_status = comparison.new_side.answer.status,
                     .legacy_body = comparison.legacy.answer.body,
                     .new_body = comparison.new_side.answer.body,
                     .differences = told,
                     .differences_untold = found.differences_untold,
-                    .redactor = redactor_in_force(text)},
+                    .redactor = redactor},
                    parts_.now());
 }
 
-// Beside the books' lock, because the disk may be slow.
+// Once, and not each time that it fails again.
+void Judge::complain_of(const Status& kept) {
+  if (!kept && keeps_) log_warn("examples of differences are not kept: {}", to_string(kept.error()));
+  if (kept && !keeps_) log_info("examples of differences are kept again");
+  keeps_ = kept.has_value();
+}
+
+// Beside the books' lock, because the disk may be slow. What could not be written now is written the next
+// time: it may be what somebody wants to be gone.
 void Judge::keep_exemplars() {
-  if (parts_.exemplars == nullptr || monotonic_now() - kept_at_ < kKeepEvery) return;
+  if (parts_.exemplars == nullptr || monotonic_now() - kept_at_ < parts_.keep_every) return;
   kept_at_ = monotonic_now();
   std::vector<ClusterSignature> gone;
   std::vector<DifferenceCluster> changed;
   {
     std::lock_guard lock(books_mutex_);
-    gone = clusters_.take_gone();
-    changed = clusters_.take_changed();
+    gone = clusters_.gone();
+    changed = clusters_.changed();
   }
-  Status kept;
-  if (!gone.empty()) kept = parts_.exemplars->forget(gone);
-  if (kept && !changed.empty()) kept = parts_.exemplars->save(changed);
-  if (!kept) log_warn("examples of differences are not kept: {}", to_string(kept.error()));
+  Status forgotten, kept;
+  if (!gone.empty()) forgotten = parts_.exemplars->forget(gone);
+  if (forgotten && !changed.empty()) kept = parts_.exemplars->save(changed);
+  complain_of(forgotten ? kept : forgotten);
+  if (!forgotten) return;
+  std::lock_guard lock(books_mutex_);
+  clusters_.were_forgotten(gone);
+  if (kept) clusters_.were_kept(changed);
 }
 
 }  // namespace oxbow

@@ -25,6 +25,7 @@ struct JudgeParts {
   // Both sides are asked once more after a while. Called by the judge's thread.
   std::function<void(std::unique_ptr<ShadowCopy>, Duration)> ask_again;
   std::uint64_t seed = 0;
+  Duration keep_every = std::chrono::seconds(5);  // examples, on the disk
 };
 
 class Judge {
@@ -36,7 +37,7 @@ class Judge {
   // in another way begins anew, and so does what an operator ordered to. Before all others. Any thread.
   void take_over(const Routing& routing);
 
-  // Both answers of a copy are there. Any thread.
+  // Both answers of a copy are there, or one and why the other failed. Any thread.
   void offer(std::unique_ptr<ShadowCopy> copy);
 
   // An eligible request that has no second answer. Any thread.
@@ -64,8 +65,10 @@ class Judge {
   bool judge_next();
   void count_skipped();
   void judge(std::unique_ptr<ShadowCopy> copy);
-  void record(const ShadowCopy& copy, const Comparison& comparison, DivergenceCounts::Outcome outcome);
+  void record_failure(const ShadowCopy& copy);
+  void record(const ShadowCopy& copy, const Comparison& comparison);
   void keep_exemplars();
+  void complain_of(const Status& kept);
 
   JudgeParts parts_;
   std::mutex queue_mutex_;
@@ -84,6 +87,7 @@ class Judge {
   Routing::BegunAnew begun_anew_;
   std::map<std::string, std::uint64_t> counts_from_;  // by route: the revision of the routing
   Instant kept_at_;
+  bool keeps_ = true;
   std::thread thread_;
 };
 

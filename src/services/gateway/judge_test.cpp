@@ -4,12 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <mutex>
 #include <set>
 #include <string>
 
@@ -242,6 +244,17 @@ TEST_F(JudgeTest, FieldsThatTheRouteListsAreCompared) {
   EXPECT_THAT(paths(), testing::ElementsAre("header.etag", "header.set-cookie.lang"));
 }
 
+// RFC 6265, 5.2.3 and 5.2.4.
+TEST_F(JudgeTest, CookiesThatMeanTheSameToABrowserAreEqual) {
+  auto routing = routing_of({.compare_headers = {"set-cookie"}});
+  judge.take_over(*routing);
+  judge.offer(
+      pair_with(routing, "Set-Cookie: a=1; Domain=.example.com", "Set-Cookie: a=1; Domain=example.com"));
+  judge.offer(pair_with(routing, "Set-Cookie: a=1; Path=here", "Set-Cookie: a=1"));
+  EXPECT_EQ(eligible_behind(routing), 2u);
+  EXPECT_THAT(paths(), testing::IsEmpty());
+}
+
 TEST_F(JudgeTest, AFieldThatLegacyChangesByItselfIsNoise) {
   auto routing = routing_of({.compare_headers = {"etag"}});
   judge.take_over(*routing);
@@ -262,6 +275,62 @@ TEST_F(JudgeTest, APairThatWasToBeComparedByOtherFieldsDoesNotCount) {
   judge.take_over(*after);
   judge.offer(pair_of(before));
   EXPECT_EQ(eligible_behind(after), 0u);
+}
+
+TEST_F(JudgeTest, APairThatDiffersOnlyAtTheSecondLookDidNotDifferAtTheFirst) {
+  auto routing = routing_of({});
+  judge.take_over(*routing);
+  auto copy = pair_of(routing);
+  copy->look = ShadowCopy::Look::second;  // because of its twin
+  copy->first_look = {.differed = false};
+  judge.offer(std::move(copy));
+  EXPECT_EQ(eligible_behind(routing), 1u);
+  judge.look([](const AnswersKnown& known) {
+    const auto& counted = known.routes.find("GET /a")->second.divergence;
+    EXPECT_EQ(counted.differed_first, 0u);
+    EXPECT_EQ(counted.rechecked, 1u);
+    EXPECT_EQ(counted.differed_after_recheck, 1u);
+    EXPECT_EQ(counted.differed, 1u);
+  });
+}
+
+TEST_F(JudgeTest, ASideThatGaveNoAnswerHasFailed) {
+  auto routing = routing_of({});
+  judge.take_over(*routing);
+  auto offer = [&](Side answered_by, const std::string& status, ShadowSkip failure) {
+    auto copy = pair_of(routing);
+    copy->answered_by = answered_by;
+    copy->answer.head = "HTTP/1.1 " + status + "\r\n\r\n";
+    copy->shadow_answer = {};
+    copy->failure = failure;
+    judge.offer(std::move(copy));
+  };
+  for (auto failure : {ShadowSkip::unreachable, ShadowSkip::timeout, ShadowSkip::broken_off})
+    offer(Side::legacy, "200 OK", failure);
+  offer(Side::new_side, "200 OK", ShadowSkip::timeout);
+  offer(Side::legacy, "503 Busy", ShadowSkip::broken_off);
+  EXPECT_EQ(eligible_behind(routing), 5u);
+  judge.look([](const AnswersKnown& known) {
+    const auto& figures = known.routes.find("GET /a")->second;
+    // The last pair, which cannot be compared, has two good answers.
+    EXPECT_EQ(figures.errors, (ErrorTable{1, 1, 3, 1}));
+    EXPECT_EQ(figures.coverage.compared_count(), 0u);
+    EXPECT_EQ(figures.coverage.reasons().at("timeout"), 2u);
+  });
+}
+
+TEST_F(JudgeTest, WhatCannotBeComparedHasFailedAllTheSame) {
+  auto routing = routing_of({});
+  judge.take_over(*routing);
+  auto copy = pair_of(routing);
+  copy->look = ShadowCopy::Look::first;
+  for (auto* answer : {&copy->answer, &copy->shadow_answer})
+    answer->head = "HTTP/1.1 500 Sick\r\nContent-Type: text/html\r\n\r\n";
+  judge.offer(std::move(copy));
+  eligible_behind(routing);
+  judge.look([](const AnswersKnown& known) {
+    EXPECT_EQ(known.routes.find("GET /a")->second.errors.both_failed, 1u);
+  });
 }
 
 TEST_F(JudgeTest, WhatIsSkippedDoesNotPileUpBehindManyPairs) {
@@ -286,14 +355,25 @@ TEST_F(JudgeTest, WhatIsSkippedDoesNotPileUpBehindManyPairs) {
 // What an earlier run has left, and what the judge does with it.
 class KnownExemplars : public ExemplarStore {
  public:
-  Status save(const std::vector<DifferenceCluster>&) override { return {}; }
+  Status save(const std::vector<DifferenceCluster>& clusters) override {
+    if (saves_to_fail-- > 0) return Err(ErrorCode::already_running, "another program holds its lock");
+    std::lock_guard lock(mutex);
+    for (const auto& each : clusters) saved[each.signature] = each;
+    return {};
+  }
   Result<std::vector<DifferenceCluster>> load() override { return known; }
   Status forget(const std::vector<ClusterSignature>& signatures) override {
+    if (forgets_to_fail-- > 0) return Err(ErrorCode::already_running, "another program holds its lock");
+    std::lock_guard lock(mutex);
     forgotten.insert(forgotten.end(), signatures.begin(), signatures.end());
     return {};
   }
 
   std::vector<DifferenceCluster> known;
+  std::atomic<int> saves_to_fail = 0;
+  std::atomic<int> forgets_to_fail = 0;
+  std::mutex mutex;
+  std::map<ClusterSignature, DifferenceCluster> saved;
   std::vector<ClusterSignature> forgotten;
 };
 
@@ -303,6 +383,47 @@ TEST(Judge, WhatGaveWayIsNotKeptOnTheDiskEither) {
     exemplars.known.push_back({.signature = {"GET /a", fmt::format("$.f{}", i), "value", "x"}, .count = 1});
   Judge({.exemplars = &exemplars, .now = [] { return WallTime{}; }, .ask_again = {}});
   EXPECT_THAT(exemplars.forgotten, testing::SizeIs(100 - ClusterBook::kClustersPerRouteMax));
+}
+
+TEST(Judge, WhatCouldNotBeHiddenOnTheDiskIsHiddenThereAsSoonAsThatIsPossible) {
+  constexpr std::size_t kKept = ClusterBook::kClustersPerRouteMax, kGone = 36;
+  for (auto fails : {&KnownExemplars::saves_to_fail, &KnownExemplars::forgets_to_fail}) {
+    KnownExemplars exemplars;
+    exemplars.*fails = 3;
+    for (std::size_t i = 0; i < kKept + kGone; ++i)
+      exemplars.known.push_back({.signature = {"GET /a", fmt::format("$.f{}", i), "value", "x"},
+                                 .count = 1,
+                                 .exemplars = {{.legacy = {.body = R"({"member":"Anna"})"}}}});
+    Judge judge(
+        {.exemplars = &exemplars, .now = [] { return WallTime{}; }, .ask_again = {}, .keep_every = 1ms});
+    judge.take_over(*routing_of({.redact = {"$.member"}}));
+    auto is_done = [&] {
+      std::lock_guard lock(exemplars.mutex);
+      return exemplars.saved.size() == kKept && exemplars.forgotten.size() == kGone;
+    };
+    for (auto until = Clock::now() + 10s; !is_done() && Clock::now() < until;) pause_for(5ms);
+    ASSERT_TRUE(is_done());
+    for (const auto& [signature, cluster] : exemplars.saved)
+      EXPECT_EQ(cluster.exemplars.at(0).legacy.body, R"({"member":"[redacted]"})");
+  }
+}
+
+// Its name, its mapping and what it hid are not known any more.
+TEST(Judge, KeepsNoExamplesOfARouteThatIsNoMore) {
+  KnownExemplars exemplars;
+  ClusterSignature gone{"GET /was", "$.note", "value", "string / string"};
+  exemplars.known.push_back(
+      {.signature = gone, .count = 1, .exemplars = {{.legacy = {.body = R"({"member":"Anna"})"}}}});
+  {
+    Judge judge({.exemplars = &exemplars, .now = [] { return WallTime{}; }, .ask_again = {}});
+    judge.take_over(*routing_of({}));
+    judge.look([](const AnswersKnown& known) {
+      ASSERT_THAT(known.clusters.list(), testing::SizeIs(1));
+      EXPECT_THAT(known.clusters.list()[0]->exemplars, testing::IsEmpty());
+    });
+  }
+  ASSERT_TRUE(exemplars.saved.contains(gone));
+  EXPECT_THAT(exemplars.saved[gone].exemplars, testing::IsEmpty());
 }
 
 TEST(Judge, DoesNotEndWhatItHasBegunWithAtItsEnd) {

@@ -32,6 +32,7 @@ class RequestCounter {
     std::array<Number, 6> by_status_class{};
     std::array<Number, kAnswerSeconds.size() + 1> by_time{};
     std::atomic<double> seconds = 0;
+    Number not_passed_on = 0;
 
     void tell(RequestFigures::OfSide& figures) const;
   };

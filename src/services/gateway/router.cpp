@@ -19,6 +19,8 @@ ShadowSkip skip_of(ShadowWhy why) {
       return ShadowSkip::sampled_out;
     case ShadowWhy::not_copied:
       return ShadowSkip::not_copied;
+    case ShadowWhy::kept_away:
+      return ShadowSkip::kept_away;
     case ShadowWhy::upgraded:
       return ShadowSkip::upgraded;
     case ShadowWhy::no_safe_way:
@@ -91,7 +93,7 @@ std::optional<Destination> Router::decide(Question& question) {
   destination.state = decision.state;
   if (decision.cohort) destination.cohort = entity.cohort_names[decision.cohort->value()];
   if (destination.waits || destination.missing) return destination;
-  if (decision.cohort && question.key_.found == KeyFound::yes)
+  if (question.counts_ && decision.cohort && question.key_.found == KeyFound::yes)
     skew_.record(routing.routes, decision.entity, *decision.cohort, question.key_.text, route.route.write);
   if (destination.shadow_skip != ShadowSkip::none) return destination;
   if (!route.shadow_segments.empty())

@@ -34,6 +34,9 @@ class Router {
     // It has waited long enough for a side that may lack what the client has done.
     void stop_waiting() { waits_no_more_ = true; }
 
+    // Only asked: it will be decided once more if it goes on.
+    void count_nothing() { counts_ = false; }
+
    private:
     friend class Router;
 
@@ -44,6 +47,7 @@ class Router {
     std::string key_text_;
     std::optional<BodyKeyScanner> body_key_;
     bool waits_no_more_ = false;
+    bool counts_ = true;
   };
 
   // Into `question`, because it holds on to its own texts.

@@ -88,15 +88,17 @@ class ShadowCopy {
   Side answered_by = Side::legacy;
   std::size_t route = 0;
   std::string method;
+  std::string request;       // "GET /payments/4711?full=1", as the user has asked; a shadow may go elsewhere
   std::string request_head;  // as it is sent to the shadow, and for reads once more to the side that answered
   bool takes_twin = false;
   Look look = Look::first;
   FirstLook first_look;  // behind it
   std::string request_body;
-  RecordedAnswer answer;         // what the user got
-  RecordedAnswer shadow_answer;  // of the other side
-  RecordedAnswer twin_answer;    // of legacy, asked once more; empty: it was not
-  bool is_asked_alike = false;   // shadow and twin: by us, and each among as many others
+  RecordedAnswer answer;                  // what the user got
+  RecordedAnswer shadow_answer;           // of the other side
+  ShadowSkip failure = ShadowSkip::none;  // why that one failed to answer: unreachable, timeout or broken_off
+  RecordedAnswer twin_answer;             // of legacy, asked once more; empty: it was not
+  bool is_asked_alike = false;            // shadow and twin: by us, and each among as many others
   std::shared_ptr<const Routing> routing;
 
  private:

@@ -41,6 +41,10 @@ ShadowSkip skip_of(const Error& error) {
   }
 }
 
+bool is_failure(ShadowSkip why) {
+  return why == ShadowSkip::unreachable || why == ShadowSkip::timeout || why == ShadowSkip::broken_off;
+}
+
 }  // namespace
 
 ShadowRunner::ShadowRunner(ShadowRunnerParts parts)
@@ -146,7 +150,7 @@ Task<void> ShadowRunner::run(Side side, std::unique_ptr<ShadowCopy> copy) {
   bool has_twin = false;
   if (parts_.upstreams.of(side).is_available()) {
     has_twin = copy->takes_twin && has_room(Side::legacy);
-    bool twin_is_first = has_twin && side != Side::legacy && std::exchange(twin_is_first_, !twin_is_first_);
+    bool twin_is_first = has_twin && side != Side::legacy && takes_turn(*copy, twin_is_first_);
     if (twin_is_first) co_await ask_twin(*copy, twin, beside_twin);
     auto beside_shadow = beside(side);
     why = copy->skip() == ShadowSkip::none ? co_await ask(*copy, side, copy->shadow_answer) : copy->skip();
@@ -154,14 +158,21 @@ Task<void> ShadowRunner::run(Side side, std::unique_ptr<ShadowCopy> copy) {
       co_await ask_twin(*copy, twin, beside_twin);
     copy->is_asked_alike = side != Side::legacy && beside_twin == beside_shadow;
   }
-  if (why == ShadowSkip::none) why = copy->skip();  // no room for the twin has taken the first answers, too
-  if (why != ShadowSkip::none) {
+  if (why == ShadowSkip::none) why = copy->skip();    // no room for the twin has taken the first answers, too
+  if (is_failure(why) && !co_await is_cancelled()) {  // who stops us is not the service
+    copy->failure = why;
+  } else if (why != ShadowSkip::none) {
     parts_.on_skip(*copy, why);
     co_return Status{};
   }
   copy->twin_answer = std::move(twin);
   parts_.on_pair(std::move(copy));
   co_return Status{};
+}
+
+bool ShadowRunner::takes_turn(const ShadowCopy& copy, Turns& turns) {
+  auto& is_first = turns[copy.routing->routes->texts[copy.route]];
+  return std::exchange(is_first, !is_first);
 }
 
 // Leaves `beside` as it is where there is no answer.
@@ -204,9 +215,12 @@ Task<void> ShadowRunner::run_again(std::unique_ptr<ShadowCopy> copy, Duration af
   CO_TRY(co_await sleep_for(after));
   RecordedAnswer answer, shadow_answer, twin;
   bool has_twin = !copy->twin_answer.head.empty();
+  bool twin_is_first = has_twin && takes_turn(*copy, twin_is_first_again_);
+  auto ask_twin_again = [&] { return ask_in_turn(*copy, Side::legacy, twin); };
   bool looked = co_await ask_in_turn(*copy, copy->answered_by, answer) == ShadowSkip::none &&
+                (!twin_is_first || co_await ask_twin_again() == ShadowSkip::none) &&
                 co_await ask_in_turn(*copy, other(copy->answered_by), shadow_answer) == ShadowSkip::none &&
-                (!has_twin || co_await ask_in_turn(*copy, Side::legacy, twin) == ShadowSkip::none);
+                (!has_twin || twin_is_first || co_await ask_twin_again() == ShadowSkip::none);
   if (copy->skip() != ShadowSkip::none) {  // nothing is left to compare, which is not the same as equal
     parts_.on_skip(*copy, copy->skip());
     co_return Status{};

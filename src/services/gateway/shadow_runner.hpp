@@ -8,8 +8,10 @@
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "runtime/task_group.hpp"
@@ -27,7 +29,7 @@ struct ShadowRunnerParts {
   int connections_max = 32;  // to each side
   std::function<bool()> users_wait = [] { return false; };
   std::function<int(Side)> asked_by_users = [](Side) { return 0; };  // just now
-  // Called on the executor.
+  // Called on the executor. A side that failed to answer makes a pair with its failure.
   std::function<void(std::unique_ptr<ShadowCopy>)> on_pair;
   std::function<void(const ShadowCopy&, ShadowSkip)> on_skip;
 };
@@ -92,6 +94,9 @@ class ShadowRunner {
   void begin_again(std::unique_ptr<ShadowCopy> copy, Duration after);
   Task<void> run_again(std::unique_ptr<ShadowCopy> copy, Duration after);
   boost::asio::awaitable<void> ask_twin(ShadowCopy& copy, RecordedAnswer& twin, int& beside);
+  // Each second time, by the text of the route: routes that are asked in turn would else each have one order.
+  using Turns = std::map<std::string, bool>;
+  static bool takes_turn(const ShadowCopy& copy, Turns& turns);
   int beside(Side side) const { return of(side).asked - 1 + parts_.asked_by_users(side); }
   boost::asio::awaitable<ShadowSkip> ask_in_turn(ShadowCopy& copy, Side side, RecordedAnswer& answer);
   boost::asio::awaitable<ShadowSkip> ask(ShadowCopy& copy, Side side, RecordedAnswer& answer);
@@ -102,7 +107,8 @@ class ShadowRunner {
   ShadowRunnerParts parts_;
   double looks_saved_;
   std::array<Service, 2> services_;
-  bool twin_is_first_ = false;  // each second time
+  Turns twin_is_first_;
+  Turns twin_is_first_again_;  // at the second look
   TaskGroup running_;
 
   std::mutex taken_mutex_;

@@ -12,6 +12,7 @@ enum class ShadowSkip {
   not_wanted,  // unlisted, or its state or route has no shadow
   method,      // it may change something, and the route declares no safe way
   sampled_out,
+  kept_away,   // by an order
   not_copied,  // rows of its cohort are still on their way to the other side
   body_too_large,
   budget,        // the memory of all shadows is used up
@@ -30,26 +31,18 @@ enum class ShadowSkip {
   not_comparable  // the comparison says why
 };
 
-inline constexpr std::array kShadowSkipNames = {std::string_view("copied"),
-                                                std::string_view("not_wanted"),
-                                                std::string_view("method"),
-                                                std::string_view("sampled_out"),
-                                                std::string_view("not_copied"),
-                                                std::string_view("body_too_large"),
-                                                std::string_view("budget"),
-                                                std::string_view("connections"),
-                                                std::string_view("left_alone"),
-                                                std::string_view("no_answer"),
-                                                std::string_view("early_answer"),
-                                                std::string_view("upgraded"),
-                                                std::string_view("type"),
-                                                std::string_view("no_body"),
-                                                std::string_view("conditional"),
-                                                std::string_view("unreachable"),
-                                                std::string_view("timeout"),
-                                                std::string_view("broken_off"),
-                                                std::string_view("answer_too_large"),
-                                                std::string_view("not_comparable")};
+inline constexpr std::array kShadowSkipNames = {
+    std::string_view("copied"),         std::string_view("not_wanted"),
+    std::string_view("method"),         std::string_view("sampled_out"),
+    std::string_view("kept_away"),      std::string_view("not_copied"),
+    std::string_view("body_too_large"), std::string_view("budget"),
+    std::string_view("connections"),    std::string_view("left_alone"),
+    std::string_view("no_answer"),      std::string_view("early_answer"),
+    std::string_view("upgraded"),       std::string_view("type"),
+    std::string_view("no_body"),        std::string_view("conditional"),
+    std::string_view("unreachable"),    std::string_view("timeout"),
+    std::string_view("broken_off"),     std::string_view("answer_too_large"),
+    std::string_view("not_comparable")};
 
 constexpr std::string_view name(ShadowSkip skip) {
   return kShadowSkipNames[static_cast<std::size_t>(skip)];

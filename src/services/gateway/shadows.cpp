@@ -68,8 +68,9 @@ ShadowSkip Shadows::submit(std::unique_ptr<ShadowCopy> copy, const Destination& 
   auto length = copy->request_body.size();
   http1::Framing framing{length > 0 ? Kind::length : Kind::none, length};
   copy->method = request.method;
+  copy->request = fmt::format("{} {}", request.method, request.target);
   http1::append_request_head(copy->request_head, request, framing, changes);
-  if (!copy->take(copy->request_head.size())) return skip(*copy, ShadowSkip::budget);
+  if (!copy->take(copy->request_head.size() + copy->request.size())) return skip(*copy, ShadowSkip::budget);
   copy->takes_twin = destination.takes_twin;
   on_copy_(std::move(copy));
   return ShadowSkip::none;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -90,12 +91,12 @@ class ShadowsTest : public testing::Test {
     return shadows.submit(std::move(copy), destination, request, {});
   }
 
-  void submit(bool takes_twin, Side answered_by = Side::legacy) {
+  void submit(bool takes_twin, Side answered_by = Side::legacy, std::size_t route = 0) {
     Destination destination{.side = answered_by,
                             .shadow_skip = ShadowSkip::none,
                             .takes_twin = takes_twin,
-                            .route = 0,
-                            .routing = routing_of({})};
+                            .route = route,
+                            .routing = routing_of_all(std::vector<Route>(2))};
     ASSERT_EQ(submit({.method = "GET", .target = "/a", .host = "h"}, destination), ShadowSkip::none);
   }
 
@@ -112,6 +113,7 @@ class ShadowsTest : public testing::Test {
   Upstreams upstreams{.legacy = Upstream(legacy, deadlines, {ServiceAddress{}}, {.is_needed = false}),
                       .new_side = Upstream(new_side, deadlines, {ServiceAddress{}}, {.is_needed = false})};
   std::vector<std::unique_ptr<ShadowCopy>> pairs;
+  std::vector<std::string> failed;  // what the user was answered
   std::vector<ShadowSkip> skipped;
   std::function<bool()> users_wait = [] { return false; };
   int users_at_legacy = 0;
@@ -123,7 +125,12 @@ class ShadowsTest : public testing::Test {
        .connections_max = 1,
        .users_wait = [this] { return users_wait(); },
        .asked_by_users = [this](Side side) { return side == Side::legacy ? users_at_legacy : 0; },
-       .on_pair = [this](auto copy) { pairs.push_back(std::move(copy)); },
+       .on_pair =
+           [this](auto copy) {
+             if (copy->failure == ShadowSkip::none) return pairs.push_back(std::move(copy));
+             skipped.push_back(copy->failure);
+             failed.push_back(copy->answer.head);
+           },
        .on_skip = [this](const auto&, ShadowSkip why) { skipped.push_back(why); }}};
   Shadows shadows{8000, 7000, [this](Side side) { return runner.refuses(side); },
                   [this](auto copy) { runner.take(std::move(copy)); },
@@ -153,6 +160,20 @@ TEST_F(ShadowsTest, TwinAndShadowAreAskedInAnOrderThatAlternates) {
     pairs.clear();
   }
   EXPECT_EQ(order, "nllnnlln");
+}
+
+TEST_F(ShadowsTest, TheOrderAlternatesForEachRoute) {
+  new_side.text = legacy.text = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+  std::array<std::string, 2> orders;
+  std::size_t route = 0;
+  legacy.on_read = [&] { orders[route] += 'l'; };
+  new_side.on_read = [&] { orders[route] += 'n'; };
+  for (int i = 0; i < 4; ++i, route = 1 - route) {
+    submit(true, Side::legacy, route);
+    run_until([&] { return pairs.size() == 1; });
+    pairs.clear();
+  }
+  EXPECT_THAT(orders, ElementsAre("nlln", "nlln"));
 }
 
 TEST_F(ShadowsTest, AShadowAloneIsNotAskedAlikeATwinAmongUsers) {
@@ -210,6 +231,28 @@ TEST_F(ShadowsTest, ASideThatIsLeftAloneDoesNotDelayTheShadowsOfTheOther) {
     pairs.clear();
   }
   EXPECT_LT(monotonic_now() - began, 250ms);
+}
+
+TEST_F(ShadowsTest, ASideThatFailsToAnswerIsHandedOverWithTheAnswerOfTheUser) {
+  new_side.refuses = true;
+  submit(false);
+  run_until([&] { return !skipped.empty(); });
+  new_side.refuses = false;
+  new_side.text = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf";
+  submit(false);
+  run_until([&] { return skipped.size() == 2; });
+  EXPECT_THAT(skipped, ElementsAre(ShadowSkip::unreachable, ShadowSkip::broken_off));
+  EXPECT_THAT(failed, ElementsAre("HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"));
+}
+
+TEST_F(ShadowsTest, ASideThatIsNotAskedOrSaysTooMuchHasNotFailed) {
+  new_side.text = answer_of(8000);
+  for (int asked = 0; asked <= kFailuresMax; ++asked) {
+    submit(false);
+    run_until([&] { return std::cmp_greater(skipped.size(), asked); });
+  }
+  EXPECT_THAT(skipped, testing::Contains(ShadowSkip::left_alone));
+  EXPECT_THAT(failed, IsEmpty());
 }
 
 TEST_F(ShadowsTest, ASideThatCouldNotKeepPaceIsLookedAtAgainSoon) {
@@ -274,6 +317,7 @@ TEST_F(ShadowsTest, AShadowWhoseAnswerIsComingStopsWithTheRunner) {
   submit(false);
   io.run();
   EXPECT_THAT(pairs, IsEmpty());
+  EXPECT_THAT(failed, IsEmpty()) << "it was stopped";
   EXPECT_LE(reads_since, 2);
 }
 

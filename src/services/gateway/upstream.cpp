@@ -59,13 +59,13 @@ void UpstreamConnection::end_upload() {
 }
 
 Task<void> UpstreamConnection::read_head(std::string_view method) {
-  has_answered_ = false;
   is_waiting_ = true;
   if (!is_uploading_) reading_.set(limits_.answer_time_max);
   auto begun = co_await reader_.wait_for_message();
-  has_answered_ = begun && *begun;
+  bool begins = begun && *begun;
+  has_answered_ = has_answered_ || begins;
   Result<std::string_view> bytes;
-  if (has_answered_) {
+  if (begins) {
     auto now = reader_.head_now();
     if (now && *now)
       bytes = **now;
@@ -79,7 +79,7 @@ Task<void> UpstreamConnection::read_head(std::string_view method) {
   if (sending_.has_expired())
     co_return Err(ErrorCode::timeout, "nothing was taken for {}", human_duration(limits_.body_time_max));
   CO_TRY(std::move(begun));
-  if (!has_answered_) co_return Err(ErrorCode::connection_lost, "the service closed the connection");
+  if (!begins) co_return Err(ErrorCode::connection_lost, "the service closed the connection");
   head_bytes_ = CO_TRY(std::move(bytes));
   http1::Framing framing;
   auto refusal = http1::parse_response_head(head_bytes_, kAnswerHead, head_);

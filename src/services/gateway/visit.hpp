@@ -30,8 +30,9 @@ struct Visit {
   std::uint64_t bytes_out = 0;
   int attempts = 0;
   bool client_gone = false;
-  bool is_shed = false;  // refused, because too many were under way
-  std::string failure;   // of the side that was to answer
+  bool is_shed = false;           // refused, because too many were under way
+  bool is_not_passed_on = false;  // refused, because the side answers nothing in time
+  std::string failure;            // of the side that was to answer
   ShadowSkip shadow = ShadowSkip::not_wanted;
 };
 

@@ -11,14 +11,27 @@ namespace {
 constexpr std::size_t kComparedInPauseMax = 200;  // keys; more are looked at ahead
 constexpr int kRoundsAhead = 20;
 
+// A verifier has its readers for itself; these are there before it, and go on behind it.
+class LentReader final : public SnapshotReader {
+ public:
+  explicit LentReader(SnapshotReader& reader) : reader_(reader) {}
+
+  Task<Snapshot> begin(std::vector<TableName> tables) override { return reader_.begin(std::move(tables)); }
+  Task<void> end() override { return reader_.end(); }
+  Task<Lsn> log_position() override { return reader_.log_position(); }
+  Task<std::unique_ptr<RowReader>> open(RangeRead read) override { return reader_.open(std::move(read)); }
+  Task<void> cancel() override { return reader_.cancel(); }
+
+ private:
+  SnapshotReader& reader_;
+};
+
 }  // namespace
 
 Task<void> HandoverRecheck::connect() {
-  for (auto side : {Side::legacy, Side::new_side}) {
-    auto reader = parts_.stream.parts().ports.snapshot_reader(side);
+  for (const auto& [side, reader] : parts_.readers) {
     CO_TRY(co_await reader->begin({}));
     CO_TRY(co_await reader->end());
-    readers_[side] = std::move(reader);
   }
   co_return Status{};
 }
@@ -60,12 +73,9 @@ Task<void> HandoverRecheck::compare(StreamSession& session, const TouchedKeys::K
   VerifyReport found;
   auto ports = parts_.stream.parts().ports;
   auto source = ports.source_admin();
-  if (at_rest) {
-    ports.snapshot_reader = [this, make = ports.snapshot_reader](Side side) {
-      auto ready = std::move(readers_[side]);
-      return ready ? std::move(ready) : make(side);
-    };
-  }
+  ports.snapshot_reader = [this](Side side) {
+    return std::make_unique<LentReader>(*parts_.readers.at(side));
+  };
   Verifier verifier(parts_.spec, session.plan(), ports, *source, session, parts_.report,
                     parts_.close_findings, found, 0);
   verifier.look_only_at(parts_.entity.name, parts_.cohort);
@@ -75,7 +85,7 @@ Task<void> HandoverRecheck::compare(StreamSession& session, const TouchedKeys::K
   for (const auto& [table, of_table] : keys) session.applier().changed(table).forget();
   CO_TRY(std::move(compared));
   co_return Err(
-      ErrorCode::illegal_transition,
+      ErrorCode::differs,
       "{} written since the last verification {} on the two sides; `oxbow findings` shows them; mend the "
       "cause and verify again",
       counted(found.divergence_count, "row", "rows"), found.divergence_count == 1 ? "differs" : "differ");

@@ -19,6 +19,7 @@ class HandoverRecheck {
     const EntitySpec& entity;
     CohortId cohort;
     Stream& stream;  // to the new home
+    const std::map<Side, std::unique_ptr<SnapshotReader>>& readers;
     std::function<void(Finding)> report;
     FindingCloser close_findings;
   };
@@ -46,7 +47,6 @@ class HandoverRecheck {
   Task<void> compare(StreamSession& session, const TouchedKeys::Keys& keys, bool at_rest);
 
   Parts parts_;
-  std::map<Side, std::unique_ptr<SnapshotReader>> readers_;  // connected ahead
 };
 
 }  // namespace oxbow

@@ -35,9 +35,11 @@ constexpr Duration kLookAgainInPause = milliseconds(1);
 constexpr Duration kDrainAtOnce = milliseconds(20);
 
 std::string describe(const WriterAtWork& writer) {
-  return fmt::format("{}{}, {} for {}", writer.pid == 0 ? "" : fmt::format("pid {} ", writer.pid), writer.who,
+  auto who = fmt::format("{}{}", writer.pid == 0 ? "" : fmt::format("pid {} ", writer.pid), writer.who);
+  if (!writer.age) return who + ", of whom our role may not see more";
+  return fmt::format("{}, {} for {}", who,
                      writer.idle_in_transaction ? "idle in a transaction that is open" : "at work",
-                     human_duration(writer.age));
+                     human_duration(*writer.age));
 }
 
 std::string describe(const std::vector<WriterAtWork>& writers) {
@@ -56,11 +58,13 @@ HandoverRunner::HandoverRunner(Parts parts, HandoverOrder order, HandoverHost& h
       new_home_(order_.to),
       to_new_home_(new_home_ == Side::new_side ? parts_.there : parts_.back),
       to_old_home_(new_home_ == Side::new_side ? parts_.back : parts_.there),
-      old_guards_(parts_.ports.guards(old_home_)),
-      new_guards_(parts_.ports.guards(new_home_)),
-      old_numbers_(parts_.ports.sequences(old_home_)),
-      new_numbers_(parts_.ports.sequences(new_home_)),
-      recheck_({parts_.spec, entity_, order_.cohort, to_new_home_, parts_.report, parts_.close_findings}) {}
+      connections_(parts_.connections.lend()),
+      old_guards_(*connections_.guards.at(old_home_)),
+      new_guards_(*connections_.guards.at(new_home_)),
+      old_numbers_(*connections_.sequences.at(old_home_)),
+      new_numbers_(*connections_.sequences.at(new_home_)),
+      recheck_({parts_.spec, entity_, order_.cohort, to_new_home_, connections_.readers, parts_.report,
+                parts_.close_findings}) {}
 
 HandoverRunner::~HandoverRunner() = default;
 
@@ -69,10 +73,13 @@ std::string HandoverRunner::scope() const {
 }
 
 Task<HandoverReport> HandoverRunner::run() {
-  parts_.there.want(true);
-  parts_.back.want(true);
+  // To lead back, only the old home is needed.
+  bool needs_streams = order_.begins != HandoverBegins::interrupted_before_flip;
+  if (needs_streams) parts_.there.want(true);
+  if (needs_streams) parts_.back.want(true);
   Handover handover(order_.limits, order_.begins, monotonic_now());
   CO_TRY(co_await lead(handover));
+  if (are_connections_sound_) parts_.connections.take_back(std::move(connections_), monotonic_now());
   report_.given_up = handover.given_up();
   report_.pause = handover.pause();
   co_return std::move(report_);
@@ -104,6 +111,7 @@ Task<void> HandoverRunner::lead(Handover& handover) {
       handover.succeeded(monotonic_now());
       continue;
     }
+    are_connections_sound_ = are_connections_sound_ && done;
     if (co_await is_cancelled()) {
       bool goes_back = handover.is_before_flip() || handover.given_up();
       if (!goes_back) co_return Err(ErrorCode::cancelled);
@@ -145,13 +153,13 @@ Task<HandoverRunner::Done> HandoverRunner::carry_out(HandoverAction action) {
     case start_stream_back:
       return this->start_stream_back();
     case announce:
-      return this->order(*old_guards_, action, GuardMode::near, order_.epoch);
+      return this->order(old_guards_, action, GuardMode::near, order_.epoch);
     case await_others:
       return this->await_others();
     case hold:
       return this->hold();
     case fence:
-      return this->order(*old_guards_, action, GuardMode::fenced, order_.epoch);
+      return this->order(old_guards_, action, GuardMode::fenced, order_.epoch);
     case drain:
       return this->drain();
     case mark:
@@ -174,9 +182,9 @@ Task<HandoverRunner::Done> HandoverRunner::carry_out(HandoverAction action) {
     case join_stream_back:
       return this->join_stream_back();
     case close_old:
-      return this->order(*old_guards_, action, GuardMode::closed, new_epoch);
+      return this->order(old_guards_, action, GuardMode::closed, new_epoch);
     case open_new:
-      return this->order(*new_guards_, action, GuardMode::open, new_epoch);
+      return this->order(new_guards_, action, GuardMode::open, new_epoch);
     case reopen_old:
       return this->reopen_old();
     case release:
@@ -230,7 +238,10 @@ std::vector<GuardState> HandoverRunner::states_on(Side side) const {
   return states;
 }
 
-// Waits for all who write the tables, and says meanwhile for whom; a call-back ends the waiting.
+// Guards that stand already are made to fit the cohorts of now, of which a changed spec may have made others.
+// That is early enough: until this handover all those were at home on legacy, whichever of them the guards
+// took a key for. Waits for all who write the tables, and says meanwhile for whom; a call-back ends the
+// waiting.
 Task<HandoverRunner::Done> HandoverRunner::install_guards() {
   bool is_over = false, is_called_back = false;
   auto put_on = [&]() -> Task<void> {
@@ -266,8 +277,9 @@ Task<void> HandoverRunner::put_guards_on() {
   CO_TRY(co_await parts_.there.wait_until_following(order_.limits.prepare_max));
   plan_ = parts_.there.plan();
   CO_TRY(co_await refuse_if_unprepared());
+  CO_TRY(co_await pair_numbers_ahead());
   for (auto side : {new_home_, old_home_}) {
-    auto& guards = side == old_home_ ? *old_guards_ : *new_guards_;
+    auto& guards = side == old_home_ ? old_guards_ : new_guards_;
     auto entity = guarded(side);
     for (const auto& table : entity.tables) {
       if (!table.key_column.empty()) continue;
@@ -281,14 +293,13 @@ Task<void> HandoverRunner::put_guards_on() {
   }
   std::vector<TableName> tables;
   for (const auto& table : guarded(Side::new_side).tables) tables.push_back(table.name);
-  auto target = parts_.there.parts().ports.target_admin();
-  co_return co_await target->stop_watching(std::move(tables));
+  co_return co_await connections_.new_side->stop_watching(std::move(tables));
 }
 
 // Said before anything is touched, all of it at once and with what to do. Where guards stand already, it was
 // asked before.
 Task<void> HandoverRunner::refuse_if_unprepared() {
-  if (!CO_TRY(co_await old_guards_->read(entity_.name)).empty()) co_return Status{};
+  if (!CO_TRY(co_await old_guards_.read(entity_.name)).empty()) co_return Status{};
   std::string refusals;
   for (auto side : {Side::legacy, Side::new_side}) {
     const auto& ports = parts_.there.parts().ports;
@@ -311,7 +322,6 @@ Task<HandoverRunner::Done> HandoverRunner::start_stream_back() {
     CO_TRY(co_await session.at_marker([]() -> Task<void> { co_return Status{}; }));
     co_return Status{};
   }));
-  CO_TRY(co_await pair_numbers_ahead());
   CO_TRY(co_await recheck_.connect());
   if (order_.accepted_loss) CO_TRY(co_await refuse_quarantined());
   CO_TRY(co_await recheck_ahead());
@@ -321,7 +331,7 @@ Task<HandoverRunner::Done> HandoverRunner::start_stream_back() {
 // Whoever holds a table's lock now may have passed the guard before it was near, and is waited for; whoever
 // comes later meets it.
 Task<HandoverRunner::Done> HandoverRunner::await_others() {
-  auto writers = CO_TRY(co_await old_guards_->writers(entity_.name));
+  auto writers = CO_TRY(co_await old_guards_.writers(entity_.name));
   if (!awaited_) {
     awaited_.emplace();
     for (const auto& writer : writers) awaited_->insert(writer.transaction);
@@ -337,8 +347,8 @@ Task<HandoverRunner::Done> HandoverRunner::hold() {
 }
 
 Task<HandoverRunner::Done> HandoverRunner::drain() {
-  if (CO_TRY(co_await old_guards_->drain(entity_.name, order_.cohort, kDrainAtOnce))) co_return Done::yes;
-  auto writers = CO_TRY(co_await old_guards_->writers_of(entity_.name, order_.cohort));
+  if (CO_TRY(co_await old_guards_.drain(entity_.name, order_.cohort, kDrainAtOnce))) co_return Done::yes;
+  auto writers = CO_TRY(co_await old_guards_.writers_of(entity_.name, order_.cohort));
   if (writers.empty()) co_return wait_for("a transaction that has just ended");
   co_return wait_for(fmt::format("{}, who has written rows of {}", describe(writers), scope()));
 }
@@ -365,7 +375,7 @@ Task<void> HandoverRunner::recheck_ahead() {
     if (!recheck_.is_proven(session)) {
       if (new_home_ == Side::legacy) co_return Status{};  // nobody is kept from going back
       co_return Err(
-          ErrorCode::illegal_transition,
+          ErrorCode::incomplete,
           "nobody has looked at {} since this oxbow runs, or too much has changed since; run `oxbow verify "
           "--entity {}`, then advance again",
           scope(), entity_.name);
@@ -392,7 +402,7 @@ Task<void> HandoverRunner::refuse_quarantined() {
   if (waiting == 0) co_return Status{};
   if (order_.accepted_loss && new_home_ == Side::legacy) {
     if (digest_of(rows) != order_.accepted_loss->digest)
-      co_return Err(ErrorCode::illegal_transition,
+      co_return Err(ErrorCode::differs,
                     "other rows of {} wait in quarantine now than those that were to be given up: {}; look "
                     "again with `oxbow rollback {} --cohort {} --to mirrored --preview`",
                     scope(), counted(waiting, "row waits", "rows wait"), entity_.name,
@@ -401,7 +411,7 @@ Task<void> HandoverRunner::refuse_quarantined() {
     given_up_ = std::move(records);
     co_return Status{};
   }
-  co_return Err(ErrorCode::illegal_transition,
+  co_return Err(ErrorCode::differs,
                 "{} of {} in quarantine, so the {} side lacks what they say; `oxbow quarantine` shows them",
                 counted(waiting, "row waits", "rows wait"), scope(), name(new_home_));
 }
@@ -420,10 +430,11 @@ Task<HandoverRunner::Done> HandoverRunner::recheck() {
     }
     if (!recheck_.is_proven(session)) {
       if (new_home_ == Side::legacy) co_return Status{};
-      co_return Err(ErrorCode::illegal_transition,
-                    "too much of {} has changed since it was verified; verify again", scope());
+      co_return Err(ErrorCode::incomplete, "too much of {} has changed since it was verified; verify again",
+                    scope());
     }
     report_.keys_rechecked += CO_TRY(co_await recheck_.finish(session, given_up_));
+    is_equal_ = true;
     co_return Status{};
   }));
   if (incomplete) co_return wait_for(*incomplete);
@@ -439,20 +450,23 @@ Task<void> HandoverRunner::pair_numbers_ahead() {
     old_tables.push_back(from_legacy ? table.mapping.source : table.mapping.target.name);
     new_tables.push_back(from_legacy ? table.mapping.target.name : table.mapping.source);
   }
-  auto of_old = CO_TRY(co_await old_numbers_->read(std::move(old_tables)));
-  auto of_new = CO_TRY(co_await new_numbers_->read(std::move(new_tables)));
+  auto of_old = CO_TRY(co_await old_numbers_.read(std::move(old_tables)));
+  auto of_new = CO_TRY(co_await new_numbers_.read(std::move(new_tables)));
   numbers_from_.clear();
   numbers_to_.clear();
   for (const auto& table : plan.tables) {
     if (table.entity != entity_.name) continue;
     for (const auto& pair :
          pair_numbers(table.mapping, from_legacy ? of_old : of_new, from_legacy ? of_new : of_old)) {
-      const auto& from = from_legacy ? pair.legacy : pair.new_side;
+      auto from = from_legacy ? pair.legacy : pair.new_side;
       const auto& to = from_legacy ? pair.new_side : pair.legacy;
-      if (!from || !to) continue;
-      // Better refused before anybody waits; and sessions that cache numbers stay apart from now on.
+      if (!to) continue;
+      // Whatever numbers the old home, its rows say how far it has come.
+      if (!from) from = CO_TRY(co_await old_numbers_.read_again({pair.without_sequence})).front();
+      // Better refused before anybody waits. And before the guards: a session that is refused there has taken
+      // numbers all the same, and gives them out when this side is home.
       auto next = CO_TRY(next_number(*from, *to));
-      CO_TRY(co_await new_numbers_->advance(*to, next));
+      CO_TRY(co_await new_numbers_.advance(*to, next));
       numbers_from_.push_back(*from);
       numbers_to_.push_back(*to);
     }
@@ -461,17 +475,25 @@ Task<void> HandoverRunner::pair_numbers_ahead() {
 }
 
 Task<HandoverRunner::Done> HandoverRunner::advance_sequences() {
-  auto from = CO_TRY(co_await old_numbers_->read_again(numbers_from_));
-  auto to = CO_TRY(co_await new_numbers_->read_again(numbers_to_));
+  auto from = CO_TRY(co_await old_numbers_.read_again(numbers_from_));
+  auto to = CO_TRY(co_await new_numbers_.read_again(numbers_to_));
   for (std::size_t i = 0; i < from.size(); ++i) {
     auto next = CO_TRY(next_number(from[i], to[i]));
-    CO_TRY(co_await new_numbers_->advance(to[i], next));
+    CO_TRY(co_await new_numbers_.advance(to[i], next));
   }
   co_return Done::yes;
 }
 
 Task<HandoverRunner::Done> HandoverRunner::confirm_fence() {
-  auto states = CO_TRY(co_await old_guards_->read(entity_.name));
+  std::vector<TableName> tables;
+  for (auto& table : guarded(old_home_).tables) tables.push_back(std::move(table.name));
+  auto [states, lost_at] = CO_TRY(co_await old_guards_.look(entity_.name, std::move(tables)));
+  if (!lost_at.empty())
+    co_return Err(
+        ErrorCode::illegal_transition,
+        "the guard of {} on the {} side was switched off or dropped meanwhile, so somebody may have "
+        "written behind the fence; advance again, which puts it back",
+        fmt::join(lost_at, ", "), name(old_home_));
   GuardState fenced{GuardMode::fenced, order_.epoch, order_of(HandoverAction::fence, order_.attempt)};
   bool holds = order_.cohort.value() < states.size() && states[order_.cohort.value()] == fenced;
   if (holds) co_return Done::yes;
@@ -509,7 +531,7 @@ Task<void> HandoverRunner::take_given_up() {
 Task<HandoverRunner::Done> HandoverRunner::join_stream_back() {
   CO_TRY(co_await to_old_home_.wait_until_following(kTryBehindFlip));
   CO_TRY(co_await to_old_home_.visit(
-      [this](StreamSession& session) { return session.join(entity_.name, order_.cohort); }));
+      [this](StreamSession& session) { return session.join(entity_.name, order_.cohort, is_equal_); }));
   to_old_home_.carried()[entity_.name].insert(order_.cohort);
   to_new_home_.at_home_on_target()[entity_.name].insert(order_.cohort);
   if (auto* session = to_old_home_.following()) session->read_given_up(entity_.name, order_.cohort);
@@ -518,8 +540,8 @@ Task<HandoverRunner::Done> HandoverRunner::join_stream_back() {
 }
 
 Task<HandoverRunner::Done> HandoverRunner::reopen_old() {
-  if (CO_TRY(co_await old_guards_->read(entity_.name)).empty()) co_return Done::yes;
-  co_return co_await order(*old_guards_, HandoverAction::reopen_old, GuardMode::open, order_.epoch);
+  if (CO_TRY(co_await old_guards_.read(entity_.name)).empty()) co_return Done::yes;
+  co_return co_await order(old_guards_, HandoverAction::reopen_old, GuardMode::open, order_.epoch);
 }
 
 }  // namespace oxbow

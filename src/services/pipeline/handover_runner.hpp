@@ -14,6 +14,7 @@
 #include "flow/handover/handover.hpp"
 #include "model/numbered_column.hpp"
 #include "services/control/handover_order.hpp"
+#include "services/pipeline/handover_connections.hpp"
 #include "services/pipeline/handover_recheck.hpp"
 #include "services/pipeline/stream.hpp"
 
@@ -23,7 +24,7 @@ class HandoverRunner {
  public:
   struct Parts {
     const Spec& spec;
-    const PipelinePorts& ports;
+    HandoverConnections& connections;
     Stream& there;
     Stream& back;
     std::function<void(Finding)> report;
@@ -77,13 +78,16 @@ class HandoverRunner {
   std::shared_ptr<const Plan> plan_;  // from legacy to the new side; also when its stream has ended meanwhile
   Stream& to_new_home_;
   Stream& to_old_home_;
-  std::unique_ptr<Guards> old_guards_, new_guards_;
-  std::unique_ptr<Sequences> old_numbers_, new_numbers_;
+  HandoverConnections::Set connections_;
+  bool are_connections_sound_ = true;
+  Guards &old_guards_, &new_guards_;
+  Sequences &old_numbers_, &new_numbers_;
   HandoverRecheck recheck_;
   std::vector<NumberedColumn> numbers_from_, numbers_to_;  // parallel: which go on where which stop
   std::optional<std::set<std::string>> awaited_;           // transactions of the moment of the announcement
   std::shared_ptr<Marker> marker_;
   std::vector<QuarantineRecord> given_up_;  // of the stream to the new home, with leave to lose them
+  bool is_equal_ = false;                   // so the recheck has found both sides
   std::optional<Error> waits_for_;
   HandoverReport report_;
 };

@@ -126,8 +126,8 @@ std::function<bool(const Finding&)> KeySearch::concerns() const {
       bool is_of_table =
           finding.table == to_string(table.legacy) || finding.table == to_string(table.new_side);
       if (!is_of_table) return false;
-      if (finding.kind == FindingKind::rogue_write) return wrote(finding, asked, table.names);
-      return asked.means(finding.key, table.names);
+      bool is_written = finding.kind == FindingKind::rogue_write && wrote(finding, asked, table.names);
+      return is_written || asked.means(finding.key, table.names);
     });
   };
 }

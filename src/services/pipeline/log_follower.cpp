@@ -155,6 +155,7 @@ Task<void> LogFollower::commit_group() {
   if (group_begun_ || touched_us || monotonic_now() - stored_at_ > kIdleStoreEvery)
     CO_TRY(co_await store_position());
   applier.group_committed();
+  tell_strays();
   parts_.context.beats.arrive(source_of(parts_.context.plan.course), beat_);
   parts_.close_released();
   CO_TRY(co_await reach_markers());
@@ -182,6 +183,31 @@ Task<void> LogFollower::store_position() {
   stored_at_ = monotonic_now();
   changes_committed_ = applier.counters().changes;
   co_return Status{};
+}
+
+// A guard would have refused them, so they went around it. Their home never hears of them.
+void LogFollower::tell_strays() {
+  auto strays = parts_.applier->take_strays();
+  if (strays.rows.empty()) return;
+  const auto& context = parts_.context;
+  auto from = source_of(context.plan.course);
+  auto report = [&](const StrayWrites::Row& row, std::string key, const std::string& what) {
+    const auto& table = context.plan.tables[row.table];
+    const auto& cohort = context.spec.find_entity(table.entity)->cohorts[row.cohort.value()].name;
+    context.report(
+        {.kind = FindingKind::rogue_write,
+         .entity = table.entity,
+         .table = to_string(table.mapping.source),
+         .key = std::move(key),
+         .sentence =
+             fmt::format("somebody wrote {} on the {} side, around its guard: {}/{} is at home on the "
+                         "{} side, and nothing of this is carried there",
+                         what, name(from), table.entity, cohort, name(other(from))),
+         .detail = "in the transaction that ended at " + to_string(row.commit_lsn),
+         .owner = from == Side::legacy ? context.spec.owners.legacy : context.spec.owners.new_side});
+  };
+  for (const auto& row : strays.rows) report(row, row.key, row.key);
+  if (strays.more > 0) report(strays.rows.back(), "more", fmt::format("{} rows more", strays.more));
 }
 
 void LogFollower::hear_beats() {

@@ -71,6 +71,7 @@ class LogFollower {
   Task<void> commit_group();
   Task<void> store_position();
   void hear_beats();
+  void tell_strays();
   Task<void> reach_markers();
 
   SessionParts& parts_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/log.hpp"
 #include "core/mapping/row_cohort.hpp"
 #include "runtime/failpoint.hpp"
 #include "runtime/real_clock.hpp"
@@ -18,12 +19,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kStartMax = seconds(5);  // of one attempt to add cohorts; the next one goes on waiting
-
-std::vector<TableName> target_tables_of(const Spec& spec, const std::string& entity) {
-  std::vector<TableName> tables;
-  for (const auto& table : spec.find_entity(entity)->tables) tables.push_back(table.new_side);
-  return tables;
-}
 
 bool is_among(const CohortSets& sets, const std::string& entity, CohortId cohort) {
   auto found = sets.find(entity);
@@ -44,16 +39,35 @@ Pipeline::Pipeline(boost::asio::any_io_executor executor, const Spec& spec, Pipe
       ports_(std::move(ports)),
       report_(std::move(report)),
       close_findings_(std::move(close_findings)),
-      there_({executor, spec, Course::there, ports_.stream(Course::there), report_, close_findings_,
-              protections, beats}),
-      back_({executor, spec, Course::back, ports_.stream(Course::back), report_, close_findings_, protections,
-             beats}),
+      homes_(spec, ports_),
+      there_({executor, spec, Course::there, ports_.stream(Course::there), report_, closer_beside(back_),
+              protections, beats, homes_, [this] { return agree_with_guards(); }}),
+      back_({executor, spec, Course::back, ports_.stream(Course::back), report_, closer_beside(there_),
+             protections, beats, homes_, [this] { return agree_with_guards(); }}),
       back_watch_(there_, back_),
       waits_(executor, ports_),
+      handover_connections_(ports_),
+      guards_(executor, spec, ports_, report_),
       facts_(std::move(known)),
       verifications_(executor) {}
 
 Pipeline::~Pipeline() = default;
+
+// What a stream finds over when it begins may still hold for the other one, which says it itself as soon as
+// it follows.
+FindingCloser Pipeline::closer_beside(const Stream& other) {
+  return [this, &other](FindingSelection which, const std::string& ending) {
+    bool may_be_of_other =
+        !which.key && (which.kind == FindingKind::quarantined_row || which.kind == FindingKind::drift);
+    auto* session = other.following();
+    bool says_it_later = which.kind == FindingKind::quarantined_row || !other.failure();
+    if (may_be_of_other && other.is_wanted() && session == nullptr && says_it_later) return;
+    if (may_be_of_other && session != nullptr) which.but.merge(session->what_still_holds(*which.kind));
+    if (which.kind == FindingKind::drift)
+      for (const auto& part : guards_.open_parts()) which.but.emplace("", part);
+    close_findings_(which, ending);
+  };
+}
 
 Task<void> Pipeline::run() {
   TaskGroup group(executor_);
@@ -61,6 +75,7 @@ Task<void> Pipeline::run() {
   group.spawn(back_.run());
   group.spawn(back_watch_.run());
   group.spawn(waits_.run());
+  group.spawn(handover_connections_.run());
   group.spawn(measure_progress());
   auto ended = co_await group.wait();
   verifications_.cancel();
@@ -72,6 +87,20 @@ void Pipeline::nothing_is_left() {
   is_clean_ = true;
   there_.begin_anew();
   back_.begin_anew();
+}
+
+// Before anything is written on either side that only a journal can order.
+Task<void> Pipeline::agree_with_guards() {
+  auto agrees = co_await homes_.agree_with_guards();
+  if (!agrees && agrees.error().code == ErrorCode::illegal_transition)
+    report_({.kind = FindingKind::guard_lost,
+             .entity = {},
+             .table = {},
+             .key = "oxbow.db",
+             .sentence = agrees.error().detail,
+             .detail = {},
+             .owner = spec_.owners.coexistence});
+  co_return agrees;
 }
 
 // Both run as long as any cohort needs them: whoever is at home on the new side needs the way back, and the
@@ -134,6 +163,7 @@ Task<void> Pipeline::stop_mirror(MirrorScope scope, Others others) {
 
 // Between two sessions, so that what the next one loads is already without these cohorts.
 Task<void> Pipeline::forget(MirrorScope scope, Others others) {
+  CO_TRY(co_await agree_with_guards());
   CO_TRY(co_await there_.end_session());
   CO_TRY(co_await there_.connect());
   auto& target = there_.target();
@@ -168,12 +198,8 @@ Task<void> Pipeline::forget(MirrorScope scope, Others others) {
 
 // Nobody of the entity has a handover near or behind him any more.
 Task<void> Pipeline::remove_guards(const std::string& entity) {
-  for (auto side : {Side::legacy, Side::new_side}) {
-    auto guards = ports_.guards(side);
-    if (CO_TRY(co_await guards->read(entity)).empty()) continue;
-    CO_TRY(co_await guards->remove(entity));
-  }
-  co_return co_await there_.target().watch(target_tables_of(spec_, entity));
+  CO_TRY(co_await guards_.take_off(entity));
+  co_return co_await there_.target().watch(tables_of_entity(spec_, entity, Side::new_side));
 }
 
 Task<void> Pipeline::forget_all() {
@@ -194,39 +220,42 @@ Task<void> Pipeline::forget_all() {
 }
 
 Task<HandoverReport> Pipeline::hand_over(HandoverOrder order, HandoverHost& host) {
-  HandoverRunner runner({spec_, ports_, there_, back_, report_, close_findings_, [this] { want_streams(); },
-                         [this] { return waits_.sentences(); }},
+  auto entity = order.entity;
+  HandoverRunner runner({spec_, handover_connections_, there_, back_, report_, close_findings_,
+                         [this] { want_streams(); }, [this] { return waits_.sentences(); }},
                         std::move(order), host);
-  co_return co_await runner.run();
+  guards_.handover_is_near(entity);
+  auto report = co_await runner.run();
+  guards_.handover_is_over();
+  co_return report;
 }
 
-// The orders of a handover that has begun meanwhile are later than this one, so it is refused then.
-Task<void> Pipeline::keep_guards(std::string entity, std::vector<GuardDuty> duties) {
-  for (auto side : {Side::legacy, Side::new_side}) {
-    auto& guards = kept_guards_[side];
-    if (!guards) guards = ports_.guards(side);
-    auto states = CO_TRY(co_await guards->read(entity));
-    for (const auto& duty : duties) {
-      if (duty.cohort.value() >= states.size()) break;
-      auto mode = duty.home == side ? GuardMode::open : GuardMode::closed;
-      const auto& is = states[duty.cohort.value()];
-      if (is.mode == mode && is.epoch == duty.epoch) continue;
-      auto order = order_of(HandoverAction::end_without_change, duty.attempt);
-      if (!co_await guards->set(entity, duty.cohort, {mode, duty.epoch, order})) continue;
-      auto cohort = spec_.find_entity(entity)->cohorts[duty.cohort.value()].name;
-      report_({.kind = FindingKind::guard_lost,
-               .entity = entity,
-               .table = {},
-               .key = fmt::format("{}/{} on the {} side", entity, cohort, name(side)),
-               .sentence = fmt::format(
-                   "the {} server had forgotten that the guard of {}/{} is {} in epoch {}; it was told "
-                   "again, and writes may have passed meanwhile that must not",
-                   name(side), entity, cohort, name(mode), duty.epoch),
-               .detail = fmt::format("it was {} in epoch {}", name(is.mode), is.epoch),
-               .owner = spec_.owners.coexistence});
-    }
+Task<void> Pipeline::exchange_cohorts(Spec changed, std::function<Status()> exchange) {
+  CO_TRY(could_go_on_by(changed));
+  for (auto* stream : {&there_, &back_}) stream->rest(true);
+  Status done;
+  for (auto* stream : {&there_, &back_})
+    if (done) done = co_await stream->end_session();
+  if (done) done = exchange();
+  for (auto* stream : {&there_, &back_}) {
+    if (done) stream->forget_plan();
+    stream->rest(false);
   }
-  co_return Status{};
+  co_return done;
+}
+
+// Several cohorts ask more of a table than one, and no stream may stop because somebody has changed a file.
+Status Pipeline::could_go_on_by(const Spec& changed) const {
+  auto plan = there_.plan();
+  if (!plan && there_.is_wanted())
+    return Err(ErrorCode::incomplete,
+               "the stream does not run at this moment; other cohorts are taken over behind that");
+  if (!plan) return {};
+  bool carries_on = changed.limits.on_ddl == OnDdl::carry_on;
+  auto there = TRY(make_plan(changed, plan->source, plan->target,
+                             carries_on ? UndecidedColumns::are_left_out : UndecidedColumns::are_problems));
+  if (back_.is_wanted()) TRY(make_plan_back(changed, there));
+  return {};
 }
 
 void Pipeline::follow_home(MirrorScope scope) {
@@ -257,10 +286,14 @@ Task<void> Pipeline::end_unneeded_streams() {
   co_return Status{};
 }
 
+// Where the log between the two sides is lost, the way back has ended already.
 Task<void> Pipeline::end_way_back(MirrorScope scope) {
-  CO_TRY(co_await back_.wait_until_following(kStartMax));
+  auto follows = co_await back_.wait_until_following(kStartMax);
+  bool is_lost = !follows && follows.error().code == ErrorCode::lost_position;
+  if (!is_lost) CO_TRY(std::move(follows));
   for (auto cohort : scope.cohorts) {
-    CO_TRY(co_await back_.visit([&](StreamSession& session) { return session.leave(scope.entity, cohort); }));
+    auto leave = [&](StreamSession& session) { return session.leave(scope.entity, cohort); };
+    if (!is_lost) CO_TRY(co_await back_.visit(leave));
     back_.carried()[scope.entity].erase(cohort);
   }
   co_return Status{};
@@ -374,25 +407,48 @@ Task<void> Pipeline::verify(VerifyId id, std::optional<std::string> entity,
     report.state = VerifyState::incomplete;
     report.reason = fmt::format("{} is still being copied", to_string(table.legacy));
   }
+  FindingNames found;
+  auto began = wall_now();
   for (auto* stream : {&there_, &back_}) {
     if (report.state != VerifyState::running) break;
-    co_await verify_along(*stream, is_wanted, report, rows_per_second_max);
+    co_await verify_along(*stream, is_wanted, report, found, rows_per_second_max);
   }
   bool is_whole = report.ranges_done == report.ranges_total && report.coverage_percent == 100;
   if (report.state == VerifyState::running)
     report.state = !is_whole                      ? VerifyState::failed
                    : report.divergence_count == 0 ? VerifyState::equal
                                                   : VerifyState::differs;
+  if (is_whole) close_what_is_equal(report, began);
   verifying_ = false;
   co_return Status{};
 }
 
-// Each cohort is compared along the stream that carries it: what its home has, the other side has to have.
+// A divergence goes by the table of the home that its row had; the cohort may have another home since.
+void Pipeline::close_what_is_equal(const VerifyReport& report, WallTime began) {
+  for (const auto& [entity, compared] : report.entities) {
+    if (compared.divergence_count > 0) continue;
+    close_findings_({.kind = FindingKind::divergence, .entity = entity, .seen_before = began},
+                    fmt::format("a verification found all of {} equal", entity));
+  }
+}
+
+// Each cohort is compared along the stream that carries it: what its home has, the other side has to have. A
+// table may have one name on both sides, and then what was `found` along one stream is not over along the
+// other.
 Task<void> Pipeline::verify_along(Stream& stream, const std::function<bool(const std::string&)>& is_wanted,
-                                  VerifyReport& report, std::uint64_t rows_per_second_max) {
+                                  VerifyReport& report, FindingNames& found,
+                                  std::uint64_t rows_per_second_max) {
+  auto keep = [&](Finding finding) {
+    if (finding.kind == FindingKind::divergence) found.emplace(finding.table, finding.key);
+    report_(std::move(finding));
+  };
+  auto close = [&](FindingSelection which, const std::string& ending) {
+    if (which.kind == FindingKind::divergence) which.but.insert(found.begin(), found.end());
+    close_findings_(which, ending);
+  };
   auto carries = [&](const std::string& entity) {
-    auto found = stream.carried().find(entity);
-    return found != stream.carried().end() && !found->second.empty() && is_wanted(entity);
+    auto at = stream.carried().find(entity);
+    return at != stream.carried().end() && !at->second.empty() && is_wanted(entity);
   };
   bool carries_any =
       std::ranges::any_of(spec_.entities, [&](const auto& entity) { return carries(entity.name); });
@@ -402,8 +458,8 @@ Task<void> Pipeline::verify_along(Stream& stream, const std::function<bool(const
     for (const auto& table : session.plan().tables)
       if (carries(table.entity)) tables.push_back(table.id);
     auto source = stream.parts().ports.source_admin();
-    Verifier verifier(spec_, session.plan(), stream.parts().ports, *source, session, report_, close_findings_,
-                      report, rows_per_second_max);
+    Verifier verifier(spec_, session.plan(), stream.parts().ports, *source, session, keep, close, report,
+                      rows_per_second_max);
     co_return co_await verifier.run(tables);
   });
   // The other stream may have something to compare, too.
@@ -430,6 +486,8 @@ Result<VerifyReport> Pipeline::verify_report(VerifyId id) const {
 Task<void> Pipeline::measure_progress() {
   while (true) {
     CO_TRY(co_await sleep_for(milliseconds(500)));
+    // Requests are still told apart by their keys while no stream has a plan.
+    if (there_.plan()) facts_.key_kinds = key_kinds(spec_, there_.plan()->source);
     if (!there_.session()) speeds_.clear();
     if (!there_.session()) continue;
     auto tables = there_.session()->table_status();
@@ -558,7 +616,7 @@ Task<KeyExplanation> Pipeline::explain_key(std::string key) {
   auto plan = there_.plan();
   KeySearch search(*plan, key);
   CO_TRY(co_await search.look(there_.parts().ports));
-  auto* session = there_.following();
+  auto* session = there_.plan() == plan ? there_.following() : nullptr;
   if (session == nullptr)
     co_return Err(ErrorCode::illegal_transition, "the stream ended meanwhile: {}", what_to_do_first());
   co_return KeyExplanation{session->explain_key(search), search.concerns()};

@@ -15,6 +15,9 @@
 #include "model/finding.hpp"
 #include "runtime/task_group.hpp"
 #include "services/control/data_plane.hpp"
+#include "services/pipeline/guard_keeper.hpp"
+#include "services/pipeline/handover_connections.hpp"
+#include "services/pipeline/known_homes.hpp"
 #include "services/pipeline/plan.hpp"
 #include "services/pipeline/ports.hpp"
 #include "services/pipeline/progress.hpp"
@@ -37,7 +40,13 @@ class Pipeline final : public DataPlane {
   Task<void> start_mirror(MirrorScope scope) override;
   Task<void> stop_mirror(MirrorScope scope, Others others) override;
   Task<HandoverReport> hand_over(HandoverOrder order, HandoverHost& host) override;
-  Task<void> keep_guards(std::string entity, std::vector<GuardDuty> duties) override;
+  Task<void> exchange_cohorts(Spec changed, std::function<Status()> exchange) override;
+  void note_homes(const std::string& entity, std::vector<GuardDuty> homes) override {
+    homes_.note(entity, std::move(homes));
+  }
+  Task<void> keep_guards(std::string entity, std::vector<GuardDuty> duties) override {
+    return guards_.keep(std::move(entity), std::move(duties));
+  }
   void follow_home(MirrorScope scope) override;
   void leave_alone(MirrorScope scope) override;
   Task<void> end_unneeded_streams() override;
@@ -62,16 +71,20 @@ class Pipeline final : public DataPlane {
  private:
   void want_streams();
   Task<void> measure_progress();
+  Task<void> agree_with_guards();
   Task<void> forget(MirrorScope scope, Others others);
   Task<void> forget_all();
   Task<void> remove_guards(const std::string& entity);
   Status may_part(const MirrorScope& scope) const;
+  Status could_go_on_by(const Spec& changed) const;
   Task<void> remove_rows_of(const MirrorScope& scope, const std::vector<QuarantineRecord>& quarantine);
   void close_findings_of(const std::string& entity);
+  FindingCloser closer_beside(const Stream& other);
   bool has_two_sides(const std::string& entity) const;
   Task<void> verify(VerifyId id, std::optional<std::string> entity, std::uint64_t rows_per_second_max);
   Task<void> verify_along(Stream& stream, const std::function<bool(const std::string&)>& is_wanted,
-                          VerifyReport& report, std::uint64_t rows_per_second_max);
+                          VerifyReport& report, FindingNames& found, std::uint64_t rows_per_second_max);
+  void close_what_is_equal(const VerifyReport& report, WallTime began);
   VerifyReport* find_report(VerifyId id);
   std::vector<TableStatus> table_status() const;
   std::string what_to_do_first() const;
@@ -81,10 +94,13 @@ class Pipeline final : public DataPlane {
   PipelinePorts ports_;
   std::function<void(Finding)> report_;
   FindingCloser close_findings_;
+  KnownHomes homes_;
   Stream there_, back_;
   StreamBackWatch back_watch_;
   SessionWaits waits_;
-  DataFacts facts_;        // as they were before the first session
+  HandoverConnections handover_connections_;
+  GuardKeeper guards_;
+  DataFacts facts_;        // as they were while a stream had a plan
   bool is_clean_ = false;  // nothing is followed, and nothing has to be taken back
   struct Speed {
     RateWindow rows, bytes;
@@ -94,7 +110,6 @@ class Pipeline final : public DataPlane {
   std::vector<VerifyReport> reports_;
   std::uint64_t next_verify_ = 0;
   bool verifying_ = false;
-  std::map<Side, std::unique_ptr<Guards>> kept_guards_;                   // connected once
   std::map<std::string, std::unique_ptr<ReaderSearch>> reader_searches_;  // by entity
 };
 

@@ -167,6 +167,18 @@ Result<Plan> make_plan(const Spec& spec, const Catalog& legacy, const Catalog& n
   return *std::move(attempt.plan);
 }
 
+namespace {
+
+std::vector<ComparedColumn> shown_on_way_back(const TableMapping& there, const TableMapping& back) {
+  std::vector<ComparedColumn> shown;
+  for (const auto& column : there.compared)
+    if (std::ranges::find(back.source_columns, column.name) != back.source_columns.end())
+      shown.push_back({column.name, column.new_sql, column.legacy_sql, column.may_differ_until});
+  return shown;
+}
+
+}  // namespace
+
 Result<Plan> make_plan_back(const Spec& spec, const Plan& there) {
   Plan back{.course = other(there.course),
             .source = there.target,
@@ -188,7 +200,9 @@ Result<Plan> make_plan_back(const Spec& spec, const Plan& there) {
     const auto& source = *back.source.find(mapping.source);
     if (auto change = identity_change(mapping, source)) back.identity_changes.push_back(*change);
     auto place = static_cast<std::size_t>(&entity - spec.entities.data());
-    back.tables.push_back({table.id, table.entity, std::move(mapping), back.cohorts[place].get(), 0});
+    auto shown = shown_on_way_back(table.mapping, mapping);
+    back.tables.push_back(
+        {table.id, table.entity, std::move(mapping), back.cohorts[place].get(), 0, std::move(shown)});
   }
   if (!problems.empty())
     return Err(ErrorCode::unsupported, "rows of the new side have no way back:{}", problems);

@@ -27,6 +27,10 @@ struct PlannedTable {
   TableMapping mapping;
   const CohortTable* cohorts = nullptr;
   std::uint64_t rows_estimated = 0;  // by the source's own statistics, when the plan was made
+
+  // Of the way back: how people are shown what is compared, in the terms of the new side as on the way there.
+  // As in the mapping, what is called legacy here is the source.
+  std::vector<ComparedColumn> shown = {};
 };
 
 struct Plan {

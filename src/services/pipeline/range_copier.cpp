@@ -344,7 +344,10 @@ RangeRead RangeCopier::rows_on_legacy(const Attempt& attempt) const {
 // already.
 RangeRead RangeCopier::rows_on_new(const Attempt& attempt) const {
   const auto& mapping = attempt.table.mapping;
-  RangeRead read{.table = mapping.target.name, .key = mapping.target_key, .range = attempt.record.range};
+  RangeRead read{.table = mapping.target.name,
+                 .key = mapping.target_key,
+                 .range = attempt.record.range,
+                 .spared = parts_.spared(attempt.table.id)};
   bool is_point = attempt.record.range.is_point();
   if (is_some_cohorts(attempt) || is_point)
     read.cohorts = filter_on_target(attempt.table, attempt.record.cohorts);

@@ -26,4 +26,25 @@ void SessionParts::close_released() {
   }
 }
 
+// What the stream follows is not spared, whatever is known of its home: after a crash in a handover the
+// stream knows of it first. On legacy all are at home whom it does not follow.
+std::shared_ptr<const CohortFilter> SessionParts::spared(std::uint32_t table) {
+  const auto& planned = context.plan.tables[table];
+  if (planned.mapping.new_entity_key.empty()) return nullptr;
+  auto at_home = context.at_home_on_target.find(planned.entity);
+  auto cohorts = context.spec.find_entity(planned.entity)->cohorts.size();
+  std::vector<CohortId> members;
+  for (std::uint32_t i = 0; i < cohorts; ++i) {
+    CohortId cohort(i);
+    bool is_at_home = context.plan.course == Course::back ||
+                      (at_home != context.at_home_on_target.end() && at_home->second.contains(cohort));
+    if (is_at_home && !applier->fences(table).covers(cohort)) members.push_back(cohort);
+  }
+  if (members.empty()) return nullptr;
+  auto& known = spared_[table];
+  if (!known || known->members != members)
+    known = std::make_shared<const CohortFilter>(filter_on_target(planned, std::move(members)));
+  return known;
+}
+
 }  // namespace oxbow

@@ -17,6 +17,7 @@
 #include "runtime/gate.hpp"
 #include "services/control/beat_board.hpp"
 #include "services/pipeline/backfill_control.hpp"
+#include "services/pipeline/known_homes.hpp"
 #include "services/pipeline/plan.hpp"
 #include "services/pipeline/ports.hpp"
 
@@ -40,6 +41,7 @@ struct SessionContext {
   FindingCloser close_findings;
   Protections protections;
   BeatBoard& beats;
+  const KnownHomes& homes;
   bool& begins_anew;  // a stream that is there is nobody's, and has to go first
   bool careful =
       false;  // the last session came upon something in the log that can only be taken step by step
@@ -50,6 +52,10 @@ struct SessionParts {
 
   // Closes the findings of rows that left quarantine with the transaction that was just committed.
   void close_released();
+
+  // Of a table that this stream writes: the cohorts whose rows there are at home, so that no change of
+  // another cohort may touch them, although both sides may have given out one key. Null: there are none.
+  std::shared_ptr<const CohortFilter> spared(std::uint32_t table);
 
   SessionContext context;
   std::unique_ptr<Applier> applier;
@@ -62,6 +68,9 @@ struct SessionParts {
   std::map<std::uint32_t, TableStatus> tables;
   std::vector<QuarantineRelease> released;  // in the transaction that is being written
   int waiting_for_log = 0;                  // how many copies can go on only when the stream has moved
+
+ private:
+  std::map<std::uint32_t, std::shared_ptr<const CohortFilter>> spared_;  // as it was last asked for
 };
 
 }  // namespace oxbow

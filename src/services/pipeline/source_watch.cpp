@@ -46,18 +46,8 @@ Task<void> SourceWatch::give_up_stream(SourceAdmin& source) {
                     "goes forward only";
   context_.end_stream({ErrorCode::lost_position, fmt::format("{}; {}", what, then)});
   auto dropped = co_await source.give_up_stream();
-  if (!dropped) {
-    log_error("the replication slot is not dropped yet: {}", to_string(dropped.error()));
-    co_return dropped;
-  }
-  context_.report({.kind = FindingKind::stream_given_up,
-                   .entity = {},
-                   .table = {},
-                   .key = {},
-                   .sentence = what,
-                   .detail = then,
-                   .owner = is_legacy ? context_.spec.owners.legacy : context_.spec.owners.new_side});
-  co_return Status{};
+  if (!dropped) log_error("the replication slot is not dropped yet: {}", to_string(dropped.error()));
+  co_return dropped;
 }
 
 void SourceWatch::forget() {

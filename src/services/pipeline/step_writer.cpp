@@ -33,6 +33,7 @@ RowWrite part_of(const RowWrite& write, std::size_t begin, std::size_t end) {
   part.batch.op = batch.op;
   part.batch.sent = batch.sent;
   part.batch.missing_allowed = batch.missing_allowed;
+  part.batch.spared = batch.spared;
   part.batch.rows = end - begin;
   auto from = batch.offsets[begin];
   auto to = end < batch.rows ? batch.offsets[end] : batch.tuples.size();
@@ -50,6 +51,8 @@ Task<void> StepWriter::write(std::vector<WriteStep> steps) {
 
 Task<void> StepWriter::write_step(WriteStep step) {
   if (auto* rows = std::get_if<RowWrite>(&step)) {
+    bool is_staged = rows->batch.table != &plan_.tables[rows->batch.table->id].mapping.target;
+    if (!is_staged) rows->batch.spared = parts_.spared(rows->batch.table->id);
     CO_TRY(co_await write_rows(std::move(*rows)));
   } else if (auto* truncate = std::get_if<TruncateWrite>(&step)) {
     CO_TRY(co_await settle_clashes());

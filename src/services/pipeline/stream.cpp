@@ -86,6 +86,16 @@ Task<void> Stream::follow() {
 
 void Stream::fail(Error error) {
   log_error("the stream to the {} side stopped: {}", name(target_of(parts_.course)), to_string(error));
+  if (error.code == ErrorCode::lost_position) {
+    auto name = std::string(words_for(parts_.course));
+    parts_.report({.kind = FindingKind::stream_given_up,
+                   .entity = {},
+                   .table = {},
+                   .key = name,
+                   .sentence = fmt::format("the {} cannot go on where it stopped", name),
+                   .detail = error.detail,
+                   .owner = parts_.spec.owners.coexistence});
+  }
   failure_ = std::move(error);
   if (session_tasks_) session_tasks_->cancel();
 }
@@ -117,6 +127,8 @@ void Stream::forgotten() {
   last_lag_.reset();
   last_copied_.reset();
   watch_.forget();
+  parts_.close_findings({.kind = FindingKind::stream_given_up, .key = std::string(words_for(parts_.course))},
+                        "nobody needs this stream any more");
 }
 
 Task<void> Stream::connect() {
@@ -133,6 +145,7 @@ Task<void> Stream::connect() {
 Task<void> Stream::make_ready() {
   CO_TRY(co_await connect());
   if (plan_) co_return Status{};
+  CO_TRY(co_await parts_.may_begin());
   auto source = CO_TRY(co_await source_->read_catalog());
   auto target = CO_TRY(co_await target_->read_catalog());
   auto health = CO_TRY(co_await source_->read_health());
@@ -181,7 +194,7 @@ Task<void> Stream::run_session() {
     session_ = std::make_unique<StreamSession>(
         SessionContext{parts_.executor, parts_.spec, *plan_, parts_.ports, *source_, *target_, control_,
                        carried_, at_home_on_target_, parts_.report, parts_.close_findings, parts_.protections,
-                       parts_.beats, begins_anew_, careful_});
+                       parts_.beats, parts_.homes, begins_anew_, careful_});
     session_tasks_ = std::make_unique<TaskGroup>(parts_.executor);
     session_tasks_->spawn(session_->run());
     ended = co_await session_tasks_->wait();
@@ -261,7 +274,8 @@ std::string Stream::why_it_does_not_follow() const {
     bool can_resume = failure_->code != ErrorCode::lost_position;
     bool is_of_spec = failure_->code == ErrorCode::schema_drift || failure_->code == ErrorCode::spec_invalid;
     return to_string(*failure_) + (can_resume ? "; mend that, then run `oxbow resume`" : "") +
-           (is_of_spec ? ", or, if you changed the spec, start `oxbow up` again: it reads the spec only then"
+           (is_of_spec ? ", or, if you changed the spec, start `oxbow up` again: it reads tables and columns "
+                         "only then"
                        : "");
   }
   if (session_) return session_->stream_status().reason;

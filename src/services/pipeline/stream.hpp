@@ -38,6 +38,8 @@ class Stream {
     FindingCloser close_findings;
     Protections protections;
     BeatBoard& beats;
+    const KnownHomes& homes;
+    std::function<Task<void>()> may_begin;  // an error: nothing is written by this stream
   };
 
   explicit Stream(Parts parts);
@@ -75,6 +77,7 @@ class Stream {
   TargetAdmin& target() { return *target_; }
   std::shared_ptr<const Plan> plan() const { return plan_; }  // null: there is none at this moment
   Task<void> end_session();                                   // and waits for it
+  void forget_plan() { plan_.reset(); }                       // REQUIRES: !is_in_session()
 
   // The stream is gone from both databases.
   void forgotten();

@@ -29,6 +29,10 @@ constexpr Duration kHousekeeping = milliseconds(100);
 constexpr Duration kHeartbeat = seconds(1);
 constexpr Duration kHeartbeatWhileWaiting = milliseconds(20);
 
+std::string left_out_sentence(const std::string& column) {
+  return fmt::format("{} is not in the spec: it is left out, and not compared", column);
+}
+
 }  // namespace
 
 StreamSession::StreamSession(SessionContext context)
@@ -84,6 +88,7 @@ Task<void> StreamSession::set_up() {
                   name(source_of(parts_.context.plan.course)), begin_again());
   }
   if (stored.position) CO_TRY(co_await refuse_what_went_back(*stored.position, health.log_end));
+  if (!stored.position) CO_TRY(refuse_forgotten_way_back());
   CO_TRY(co_await compare_parts(stored));
   doing = health.slot_wal_status.empty()
               ? "the slot is being made, which waits for all transactions that write at this moment"
@@ -96,13 +101,13 @@ Task<void> StreamSession::set_up() {
   // stream will never bring it, so the first copies have to wait until they see it.
   auto position = stored.position.value_or(StreamPosition{slot_begins, snapshot.running});
   // We confirm to the slot only what the target has stored, so a slot that begins later is not the one we
-  // left.
+  // left, or the target has forgotten what it had stored.
   if (stored.position && position.lsn < slot_begins) {
-    co_return Err(
-        ErrorCode::lost_position,
-        "the {} side stands at {}, but the {} server's log for us begins at {}: its slot was made anew; {}",
-        name(target_of(parts_.context.plan.course)), to_string(position.lsn),
-        name(source_of(parts_.context.plan.course)), to_string(slot_begins), begin_again());
+    co_return Err(ErrorCode::lost_position,
+                  "the {0} side stands at {1}, but the {2} server's log for us begins at {3}: its slot was "
+                  "made anew, or the {0} side has come back without its last transactions; {4}",
+                  name(target_of(parts_.context.plan.course)), to_string(position.lsn),
+                  name(source_of(parts_.context.plan.course)), to_string(slot_begins), begin_again());
   }
 
   std::vector<MirroredTable> tables;
@@ -115,6 +120,10 @@ Task<void> StreamSession::set_up() {
   parts_.applier = std::make_unique<Applier>(
       std::move(tables), ApplyLimits{}, parts_.context.protections,
       origin_prefix(stream_name(parts_.context.spec.migration, other(parts_.context.plan.course))));
+  parts_.applier->look_for_strays([&context = parts_.context](std::uint32_t table, CohortId cohort) {
+    return context.homes.is_elsewhere(context.plan.tables[table].entity, cohort,
+                                      source_of(context.plan.course));
+  });
   parts_.applier->restore(position, stored.quarantine);
   parts_.applier->prove(snapshot);
 
@@ -156,7 +165,7 @@ Task<void> StreamSession::end_strange_stream() {
 Task<void> StreamSession::refuse_what_went_back(const StreamPosition& position, Lsn log_end) {
   auto beat = CO_TRY(co_await parts_.context.source.last_beat());
   parts_.context.beats.begin(source_of(parts_.context.plan.course), beat);
-  if (position.lsn <= log_end && position.beat <= beat) co_return Status{};
+  if (!has_gone_back(position, log_end, beat)) co_return Status{};
   auto source = name(source_of(parts_.context.plan.course));
   co_return Err(
       ErrorCode::lost_position,
@@ -164,6 +173,20 @@ Task<void> StreamSession::refuse_what_went_back(const StreamPosition& position, 
       "its beat {}, it knows of {} and {}; what it has forgotten is still on the {} side; {}",
       source, name(target_of(parts_.context.plan.course)), to_string(position.lsn), position.beat,
       to_string(log_end), beat, name(target_of(parts_.context.plan.course)), begin_again());
+}
+
+// What goes back is never copied, so a target that was brought back from a time before the stream lacks rows
+// that nothing would bring it any more.
+Status StreamSession::refuse_forgotten_way_back() const {
+  bool carries_any = std::ranges::any_of(parts_.context.carried,
+                                         [](const auto& of_entity) { return !of_entity.second.empty(); });
+  if (parts_.context.plan.course == Course::there || !carries_any) return {};
+  return Err(
+      ErrorCode::lost_position,
+      "the {} server does not know of the stream to it any more: it has come back from a time before that, "
+      "without what was written on the {} side since; {}",
+      name(target_of(parts_.context.plan.course)), name(source_of(parts_.context.plan.course)),
+      begin_again());
 }
 
 // Before the publication takes a table in that has only the name of the one that was copied.
@@ -183,10 +206,8 @@ Task<void> StreamSession::compare_parts(const StoredStream& stored) {
 void StreamSession::close_what_is_over() {
   const auto& close = parts_.context.close_findings;
   auto at = to_string(parts_.applier->position().lsn);
-  FindingSelection drift{.kind = FindingKind::drift};
   for (const auto& column : parts_.context.plan.left_out) {
-    auto sentence = fmt::format("{} is not in the spec: it is left out, and not compared", column);
-    drift.but.emplace("", sentence);
+    auto sentence = left_out_sentence(column);
     parts_.context.report({.kind = FindingKind::drift,
                            .entity = {},
                            .table = {},
@@ -195,13 +216,23 @@ void StreamSession::close_what_is_over() {
                            .detail = {},
                            .owner = parts_.context.spec.owners.coexistence});
   }
-  close(drift, fmt::format("the stream goes on at {}: the spec fits both schemas", at));
-  close({.kind = FindingKind::stream_given_up}, fmt::format("a stream follows again, from {} on", at));
-  FindingSelection released{.kind = FindingKind::quarantined_row};
-  for (const auto& table : parts_.context.plan.tables)
-    for (const auto& [key, shown] : parts_.applier->quarantined(table.id))
-      released.but.emplace(to_string(table.mapping.source), shown);
-  close(released, fmt::format("it waits in quarantine no longer, as of {}", at));
+  close({.kind = FindingKind::drift, .but = what_still_holds(FindingKind::drift)},
+        fmt::format("the stream goes on at {}: the spec fits both schemas", at));
+  close({.kind = FindingKind::stream_given_up, .key = std::string(words_for(parts_.context.plan.course))},
+        fmt::format("it follows again, from {} on", at));
+  close({.kind = FindingKind::quarantined_row, .but = what_still_holds(FindingKind::quarantined_row)},
+        fmt::format("it waits in quarantine no longer, as of {}", at));
+}
+
+FindingNames StreamSession::what_still_holds(FindingKind kind) const {
+  FindingNames names;
+  if (kind == FindingKind::drift)
+    for (const auto& column : parts_.context.plan.left_out) names.emplace("", left_out_sentence(column));
+  if (kind == FindingKind::quarantined_row)
+    for (const auto& table : parts_.context.plan.tables)
+      for (const auto& [key, shown] : parts_.applier->quarantined(table.id))
+        names.emplace(to_string(table.mapping.source), shown);
+  return names;
 }
 
 Result<std::uint64_t> StreamSession::retry_quarantined(const std::optional<std::string>& key) {
@@ -418,7 +449,7 @@ Task<void> StreamSession::add_job(const PlannedTable& table, std::vector<CohortI
 
 // Neither waits for the gate: whoever holds it may wait for a lock of some user, and nothing of the cohort is
 // on its way while its authority changes hands.
-Task<void> StreamSession::join(const std::string& entity, CohortId cohort) {
+Task<void> StreamSession::join(const std::string& entity, CohortId cohort, bool is_equal) {
   std::vector<RangeRecord> records;
   for (const auto& table : parts_.context.plan.tables) {
     if (table.entity != entity || parts_.applier->fences(table.id).covers(cohort)) continue;
@@ -435,14 +466,18 @@ Task<void> StreamSession::join(const std::string& entity, CohortId cohort) {
     auto table = record.table;
     auto job = record.job;
     parts_.applier->fences(table).add_job(job, {cohort}, {std::move(record)}, parts_.applier->unproven());
-    parts_.applier->changed(table).is_equal_now(cohort);
+    if (is_equal) parts_.applier->changed(table).is_equal_now(cohort);
   }
   co_return Status{};
 }
 
+// What is written of the cohort from now on, this stream does not see.
 Task<void> StreamSession::leave(const std::string& entity, CohortId cohort) {
   auto tables = table_numbers(parts_.context.spec, entity);
-  for (auto table : tables) parts_.applier->fences(table).remove_members({cohort});
+  for (auto table : tables) {
+    parts_.applier->fences(table).remove_members({cohort});
+    parts_.applier->changed(table).is_unknown_now(cohort);
+  }
   co_return co_await parts_.context.target.forget_cohorts(tables, {cohort});
 }
 

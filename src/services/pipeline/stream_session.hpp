@@ -33,8 +33,9 @@ class StreamSession {
   Task<void> add_missing_jobs();
 
   // A cohort whose rows are on both sides joins or leaves, from this position of the stream on. Durable when
-  // it returns; to join twice, or to leave twice, changes nothing. REQUIRES: is_following().
-  Task<void> join(const std::string& entity, CohortId cohort);
+  // it returns; to join twice, or to leave twice, changes nothing. Whoever joins counts as proven only if
+  // both sides were found equal in this handover. REQUIRES: is_following().
+  Task<void> join(const std::string& entity, CohortId cohort, bool is_equal);
   Task<void> leave(const std::string& entity, CohortId cohort);
   bool is_following() const { return following_; }
   bool has_followed() const { return has_followed_; }  // now or until it ended
@@ -74,6 +75,9 @@ class StreamSession {
   // Reads quarantined rows again: those of this key, or all. Returns how many; `not_found` if none waits.
   Result<std::uint64_t> retry_quarantined(const std::optional<std::string>& key);
 
+  // Findings of that kind that this stream has, or had before and still has.
+  FindingNames what_still_holds(FindingKind kind) const;
+
   // A line for each row that the search found, or that waits in quarantine.
   std::vector<std::string> explain_key(const KeySearch& search);
 
@@ -83,6 +87,7 @@ class StreamSession {
  private:
   Task<void> set_up();
   Task<void> end_strange_stream();
+  Status refuse_forgotten_way_back() const;
   Task<void> refuse_what_went_back(const StreamPosition& position, Lsn log_end);
   std::string begin_again() const;  // where the log is lost
   Task<void> compare_parts(const StoredStream& stored);

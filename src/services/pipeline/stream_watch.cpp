@@ -48,6 +48,12 @@ Task<void> StreamWatch::watch_health() {
   }
 }
 
+std::string StreamWatch::entity_of(const TableName& target) const {
+  const auto& tables = parts_.context.plan.tables;
+  auto found = std::ranges::find(tables, target, [](const auto& table) { return table.mapping.target.name; });
+  return found == tables.end() ? "" : found->entity;
+}
+
 Task<void> StreamWatch::watch_rogue_writes() {
   auto target = parts_.context.ports.target_admin();
   while (true) {
@@ -56,7 +62,7 @@ Task<void> StreamWatch::watch_rogue_writes() {
       last_rogue_ = std::max(last_rogue_, write.id);
       parts_.context.report(
           {.kind = FindingKind::rogue_write,
-           .entity = {},
+           .entity = entity_of(write.table),
            .table = to_string(write.table),
            .key = fmt::format("write {}", write.id),
            .sentence = fmt::format("{} wrote on the projection: {} by {} ({}) at {}; only oxbow writes there",

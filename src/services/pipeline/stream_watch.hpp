@@ -18,6 +18,7 @@ class StreamWatch {
   Task<void> watch_schemas();
 
  private:
+  std::string entity_of(const TableName& target) const;
   Task<void> watch_parts(SourceAdmin& source, TargetAdmin& target);
   void report_schemas(const std::vector<std::string>& changes, const Catalog& legacy);
 

@@ -38,15 +38,15 @@ std::pair<std::string_view, std::string_view> split_fields(std::string_view tupl
 
 // One legacy table may be copied into several new ones, so both are named.
 std::string sentence_of(Difference difference, const TableMapping& mapping) {
-  auto legacy = to_string(mapping.source);
-  auto new_side = to_string(mapping.target.name);
+  auto source = to_string(mapping.source);
+  auto target = to_string(mapping.target.name);
   switch (difference) {
     case Difference::missing_on_new:
-      return fmt::format("{} lacks a row of {}", new_side, legacy);
+      return fmt::format("{} lacks a row of {}", target, source);
     case Difference::extra_on_new:
-      return fmt::format("{} has a row that {} has not", new_side, legacy);
+      return fmt::format("{} has a row that {} has not", target, source);
     case Difference::value:
-      return fmt::format("{} and {} differ in a row", legacy, new_side);
+      return fmt::format("{} and {} differ in a row", source, target);
   }
   return {};
 }
@@ -223,8 +223,9 @@ Task<void> Verifier::begin_stretch(std::uint32_t table) {
     }
     if (attempt >= 1000)
       co_return Err(ErrorCode::incomplete,
-                    "a transaction is in the legacy log but has not become visible for 10 s; is a "
-                    "synchronous standby away?");
+                    "a transaction is in the log of the {} side but has not become visible for 10 s; is a "
+                    "synchronous standby away?",
+                    name(source_of(plan_.course)));
     CO_TRY(co_await sleep_for(milliseconds(10)));
   }
   auto at_barrier = [&]() -> Task<void> {
@@ -233,7 +234,8 @@ Task<void> Verifier::begin_stretch(std::uint32_t table) {
     for (auto& key : applier.fences(table).points()) touched_[table].insert(std::move(key));
     co_return Status{};
   };
-  report_.reason = "it waits until the stream has passed this moment of the legacy side";
+  report_.reason = fmt::format("it waits until the stream has passed this moment of the {} side",
+                               name(source_of(plan_.course)));
   auto reached = co_await session_.at_marker(at_barrier);
   report_.reason.clear();
   auto position = CO_TRY(std::move(reached));
@@ -276,7 +278,7 @@ RangeRead Verifier::read_of(std::uint32_t table, End end, const KeyRange& range,
   if (is_source && with_source_key) {
     for (const auto& column : mapping.source_key) read.select.push_back(quote_identifier(column.name));
   }
-  for (const auto* column : compared_columns(mapping))
+  for (const auto* column : that_count(mapping.compared))
     read.select.push_back(is_source ? column->legacy_sql : column->new_sql);
   const auto& mirrored = cohorts_.at(planned.entity);
   // Rows of other cohorts may be left of an earlier mirror.
@@ -295,12 +297,12 @@ Status Verifier::cohorts_still_stand(std::uint32_t table) const {
 }
 
 // All but those that may differ today.
-std::vector<const ComparedColumn*> Verifier::compared_columns(const TableMapping& mapping) const {
+std::vector<const ComparedColumn*> Verifier::that_count(const std::vector<ComparedColumn>& columns) const {
   auto today = std::chrono::year_month_day(std::chrono::floor<std::chrono::days>(wall_now()));
-  std::vector<const ComparedColumn*> columns;
-  for (const auto& column : mapping.compared)
-    if (!column.may_differ_until || today > *column.may_differ_until) columns.push_back(&column);
-  return columns;
+  std::vector<const ComparedColumn*> counting;
+  for (const auto& column : columns)
+    if (!column.may_differ_until || today > *column.may_differ_until) counting.push_back(&column);
+  return counting;
 }
 
 Task<void> Verifier::compare_range(std::uint32_t table, const KeyRange& range) {
@@ -486,7 +488,7 @@ Task<void> Verifier::tell(std::uint32_t table, std::vector<RowComparison::Found>
     if (mapping.target_key.empty()) {
       unnamed_.insert(name);
     } else {
-      divergences_.emplace(name, shown_key(mapping.target_key, bound_of(mapping.target_key, found[i].key)));
+      divergences_.emplace(name, key_of(mapping, found[i]));
     }
   }
   found.resize(kept);
@@ -531,8 +533,8 @@ Task<std::vector<Finding>> Verifier::describe(std::uint32_t table,
       keys_of_source.push_back(bound_of(mapping.source_key, each.source_key.substr(2)));
     if (each.new_rows > 0) keys_of_target.push_back(bound_of(mapping.target_key, each.key));
   }
-  auto shown = compared_columns(mapping).size();
-  if (shown + (has_key ? mapping.target_key.size() : shown) <= kSelectedColumnsMax) {
+  auto texts = that_count(planned.shown).size() + that_count(mapping.compared).size();
+  if (texts + (has_key ? mapping.target_key.size() : texts) <= kSelectedColumnsMax) {
     CO_TRY(co_await read_texts(table, End::source, std::move(keys_of_source), of_source));
     CO_TRY(co_await read_texts(table, End::target, std::move(keys_of_target), of_target));
   }
@@ -545,8 +547,8 @@ Task<std::vector<Finding>> Verifier::describe(std::uint32_t table,
   co_return findings;
 }
 
-// Fills in the rows that are wanted: what the columns say as text, beside the bytes by which rows are told
-// apart. No `keys`: all rows are read.
+// Fills in the rows that are wanted: what the columns that are compared say as text, and those that are
+// shown, beside the bytes by which rows are told apart. No `keys`: all rows are read.
 Task<void> Verifier::read_texts(std::uint32_t table, End end, std::vector<KeyBound> keys,
                                 TextsByKey& wanted) {
   if (wanted.empty()) co_return Status{};
@@ -555,6 +557,8 @@ Task<void> Verifier::read_texts(std::uint32_t table, End end, std::vector<KeyBou
   auto leading = plan_.tables[table].mapping.target_key.size();
   if (leading == 0) leading = compared.size();
   read.select.resize(leading);
+  for (const auto* column : that_count(plan_.tables[table].shown))
+    compared.push_back(end == End::source ? column->legacy_sql : column->new_sql);
   for (const auto& expression : compared) read.select.push_back("(" + expression + ")::text");
   read.keys = std::move(keys);
   auto rows = CO_TRY(co_await (end == End::source ? *source_reader_ : *target_reader_).open(std::move(read)));
@@ -583,39 +587,58 @@ Finding Verifier::describe_row(const PlannedTable& table, const RowComparison::F
   auto finding = divergence_of(table);
   finding.sentence = sentence_of(found.difference, table.mapping);
   ShownRow row;
-  auto columns = compared_columns(table.mapping);
+  auto columns = that_count(table.mapping.compared);
   if (texts.empty()) row.add_unknown("row", found.key.size());
-  for (std::size_t i = 0; i < texts.size(); ++i) {
+  for (std::size_t i = 0; i < std::min(columns.size(), texts.size()); ++i) {
     const auto& column = columns[i]->name;
     texts[i] ? row.add(column, *texts[i]) : row.add_null(column);
     finding.detail +=
         fmt::format("{}: {}\n", column, texts[i] ? shown_value(*texts[i], kShownCharacters) : "NULL");
   }
   finding.key = row.to_string(found.key);
-  finding.detail += fmt::format("copies: {} {}, {} {}", name(source_of(plan_.course)), found.legacy_rows,
-                                name(target_of(plan_.course)), found.new_rows);
+  finding.detail +=
+      on_both_sides("copies", std::to_string(found.legacy_rows), std::to_string(found.new_rows));
   return finding;
+}
+
+// "status: legacy 'captured', new 'refunded'", whichever of them is the source.
+std::string Verifier::on_both_sides(std::string_view what, std::string of_source,
+                                    std::string of_target) const {
+  if (source_of(plan_.course) == Side::new_side) std::swap(of_source, of_target);
+  return fmt::format("{}: legacy {}, new {}", what, of_source, of_target);
+}
+
+// In the terms of the new side, whoever is home.
+std::string Verifier::key_of(const TableMapping& mapping, const RowComparison::Found& found) const {
+  bool source_is_new = source_of(plan_.course) == Side::new_side;
+  if (!source_is_new || mapping.source_key.size() != mapping.target_key.size())
+    return shown_key(mapping.target_key, bound_of(mapping.target_key, found.key));
+  if (found.source_key.empty()) return shown_key(mapping.source_key, bound_of(mapping.target_key, found.key));
+  return shown_key(mapping.source_key, bound_of(mapping.source_key, found.source_key.substr(2)));
 }
 
 Finding Verifier::describe_keyed(const PlannedTable& table, const RowComparison::Found& found,
                                  const Texts& of_source, const Texts& of_target) const {
   const auto& mapping = table.mapping;
   auto finding = divergence_of(table);
-  finding.key = shown_key(mapping.target_key, bound_of(mapping.target_key, found.key));
+  finding.key = key_of(mapping, found);
   finding.sentence = sentence_of(found.difference, mapping);
-  auto shown = [](const Texts& texts, std::size_t i) -> std::string {
+  auto text = [](const Texts& texts, std::size_t i) -> std::string {
     if (i >= texts.size()) return "(no row)";
     return texts[i] ? shown_value(*texts[i], kShownCharacters) : "NULL";
   };
-  auto columns = compared_columns(mapping);
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    auto at_source = shown(of_source, i);
-    auto at_target = shown(of_target, i);
-    if (at_source == at_target) continue;
-    finding.detail +=
-        fmt::format("{}{}: {} {}, {} {}", finding.detail.empty() ? "" : "\n", columns[i]->name,
-                    name(source_of(plan_.course)), at_source, name(target_of(plan_.course)), at_target);
-  }
+  auto describe = [&](const std::vector<const ComparedColumn*>& columns, std::size_t begin) {
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      auto at_source = text(of_source, begin + i), at_target = text(of_target, begin + i);
+      if (at_source == at_target) continue;
+      finding.detail += finding.detail.empty() ? "" : "\n";
+      finding.detail += on_both_sides(columns[i]->name, std::move(at_source), std::move(at_target));
+    }
+  };
+  auto compared = that_count(mapping.compared);
+  describe(that_count(table.shown), compared.size());
+  // What differs may be seen only in the terms in which it is compared.
+  if (finding.detail.empty()) describe(compared, 0);
   return finding;
 }
 

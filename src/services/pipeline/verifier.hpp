@@ -75,7 +75,9 @@ class Verifier {
                        const Texts& texts) const;
   Finding divergence_of(const PlannedTable& table) const;
   Task<void> read_texts(std::uint32_t table, End end, std::vector<KeyBound> keys, TextsByKey& wanted);
-  std::vector<const ComparedColumn*> compared_columns(const TableMapping& mapping) const;
+  std::vector<const ComparedColumn*> that_count(const std::vector<ComparedColumn>& columns) const;
+  std::string key_of(const TableMapping& mapping, const RowComparison::Found& found) const;
+  std::string on_both_sides(std::string_view what, std::string of_source, std::string of_target) const;
   void close_settled(const PlannedTable& table);
   RangeRead read_of(std::uint32_t table, End end, const KeyRange& range, bool with_source_key) const;
   std::set<std::string> compared_keys(std::uint32_t table, const TouchedKeys::Keys& touched);
@@ -101,9 +103,9 @@ class Verifier {
   std::vector<Suspect> suspects_;
   std::set<std::uint32_t> compared_;  // tables, to their end
   std::set<std::uint32_t> differing_;
-  std::set<std::pair<std::string, std::string>> divergences_;  // (table, key) as findings have them
-  std::map<std::uint32_t, std::size_t> kept_;                  // divergences of a table that became findings
-  std::map<std::uint32_t, std::uint64_t> not_kept_;            // and those beyond that
+  FindingNames divergences_;
+  std::map<std::uint32_t, std::size_t> kept_;        // divergences of a table that became findings
+  std::map<std::uint32_t, std::uint64_t> not_kept_;  // and those beyond that
   std::set<std::string> unnamed_;  // legacy tables with divergences that are not in `divergences_`
   WallTime findings_before_{};
   Lsn table_position_;  // the first one of the table at hand

@@ -144,6 +144,15 @@ TEST_F(ConnectionTest, ATerminatedSessionIsALostConnection) {
   EXPECT_EQ(run(connection_->exec("SELECT 1")).error().code, ErrorCode::connection_lost);
 }
 
+TEST_F(ConnectionTest, ASessionThatWasEndedWhileItRestedIsNotOpenAnyMore) {
+  must(connection_->exec("SELECT 1"));
+  EXPECT_TRUE(connection_->is_still_open());
+  auto pid = must(connection_->exec("SELECT pg_backend_pid()")).text(0, 0);
+  sql("SELECT pg_terminate_backend(" + pid + ", 5000)");
+  EXPECT_FALSE(connection_->is_still_open());
+  EXPECT_FALSE(connection_->is_open());
+}
+
 TEST_F(ConnectionTest, ASessionTerminatedInsideACopyIsALostConnection) {
   sql("CREATE TABLE public.t AS SELECT i, repeat('x', 1000) FROM generate_series(1, 100000) i");
   auto pid = must(connection_->exec("SELECT pg_backend_pid()")).text(0, 0);

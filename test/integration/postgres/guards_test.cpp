@@ -2,6 +2,7 @@
 // isolation level.
 #include <fmt/core.h>
 
+#include "adapters/postgres/guard_sql.hpp"
 #include "adapters/postgres/postgres.hpp"
 #include "core/cohort/cohorts.hpp"
 #include "integration/postgres/fixture.hpp"
@@ -66,6 +67,10 @@ class GuardsTest : public DatabaseTest {
     must(fresh->exec("SET search_path = public"));
     return fresh;
   }
+
+  const std::vector<TableName> tables_{{"public", "payment"}, {"public", "line"}};
+  std::vector<GuardGap> mend(Guards::Mend what) { return must(guards_->mend("payment", tables_, what)); }
+  std::vector<std::string> lost() { return must(guards_->look("payment", tables_)).lost_at; }
 
   // What becomes of a statement of somebody: "" if it passes, else its SQLSTATE.
   std::string outcome(Connection& connection, const std::string& statement) {
@@ -179,8 +184,73 @@ TEST_F(GuardsTest, PartsOfATableAreGuardedAlsoThoseThatComeLater) {
         "INSERT INTO line_2 VALUES (4711, 11)", "INSERT INTO line_3 VALUES (4711, 21)",
         "UPDATE line_3 SET payment = 4711", "TRUNCATE line_1"})
     EXPECT_EQ(outcome(statement), kMoved) << statement;
-  must(guards_->install(payment(), {{GuardMode::closed, 1}, {GuardMode::open, 1}}));
-  EXPECT_EQ(outcome("TRUNCATE line_3"), kMoved) << "as soon as somebody has looked";
+  auto busy = session();
+  must(busy->exec("BEGIN; INSERT INTO line VALUES (1, 26)"));
+  auto found = mend(Guards::Mend::new_parts);
+  ASSERT_THAT(found, SizeIs(2));
+  EXPECT_EQ(found[0].table, "public.line_2");
+  EXPECT_FALSE(found[0].open);
+  EXPECT_TRUE(found[1].open) << "line_3 is in use";
+  must(busy->exec("COMMIT"));
+  found = mend(Guards::Mend::new_parts);
+  ASSERT_THAT(found, SizeIs(1));
+  EXPECT_EQ(found[0].table, "public.line_3");
+  EXPECT_THAT(mend(Guards::Mend::all), IsEmpty());
+  for (std::string statement : {"TRUNCATE line_2", "TRUNCATE line_3"})
+    EXPECT_EQ(outcome(statement), kMoved) << "as soon as somebody has looked";
+}
+
+TEST_F(GuardsTest, ATableThatInheritsIsGuardedAlsoWhereItComesLater) {
+  sql("CREATE TABLE public.early () INHERITS (public.payment)");
+  install(GuardMode::closed, GuardMode::open);
+  EXPECT_EQ(outcome("INSERT INTO early VALUES (4711, 1)"), kMoved);
+  sql("CREATE TABLE public.late () INHERITS (public.early)");
+  auto found = mend(Guards::Mend::new_parts);
+  ASSERT_THAT(found, SizeIs(1));
+  EXPECT_TRUE(found[0].came_later);
+  for (std::string statement : {"INSERT INTO late VALUES (4711, 1)", "TRUNCATE late"})
+    EXPECT_EQ(outcome(statement), kMoved) << statement;
+  EXPECT_EQ(outcome("INSERT INTO late VALUES (5, 1)"), "");
+  must(guards_->remove("payment"));
+  EXPECT_EQ(outcome("INSERT INTO late VALUES (4711, 1)"), "");
+}
+
+TEST_F(GuardsTest, AGuardThatWasSwitchedOffOrDroppedIsSeenAndPutBack) {
+  install(GuardMode::closed, GuardMode::open);
+  EXPECT_THAT(lost(), IsEmpty());
+  sql("ALTER TABLE public.payment DISABLE TRIGGER USER; DROP TRIGGER \"" +
+      guard_trigger(guard_name("guarded", Side::legacy, "payment"), "update") + "\" ON public.line");
+  EXPECT_THAT(lost(), ElementsAre("public.line", "public.payment"));
+  EXPECT_THAT(mend(Guards::Mend::new_parts), IsEmpty());
+  auto found = mend(Guards::Mend::all);
+  ASSERT_THAT(found, SizeIs(2));
+  EXPECT_FALSE(found[0].open || found[0].came_later);
+  EXPECT_THAT(lost(), IsEmpty());
+  for (std::string statement : {"UPDATE payment SET amount = 1", "UPDATE line SET no = 9", "TRUNCATE line"})
+    EXPECT_EQ(outcome(statement), kMoved) << statement;
+}
+
+TEST_F(GuardsTest, WhoPutsGuardsOnSwitchesThoseOnThatWereOff) {
+  install(GuardMode::closed, GuardMode::open);
+  sql("ALTER TABLE public.payment DISABLE TRIGGER ALL");
+  install();
+  EXPECT_EQ(outcome("UPDATE payment SET amount = 1 WHERE id = 4711"), kMoved);
+}
+
+TEST_F(GuardsTest, TablesThatComeAndGoAreToldAndOneThatIsGoneIsNotGuardedAnyMore) {
+  EXPECT_THAT(must(guards_->compare_tables("payment", tables_)).taken_in, IsEmpty()) << "there are no guards";
+  install(GuardMode::closed, GuardMode::open);
+  auto changes = must(guards_->compare_tables("payment", tables_));
+  EXPECT_TRUE(changes.taken_in.empty() && changes.taken_out.empty());
+  changes = must(guards_->compare_tables("payment", {{"public", "payment"}, {"public", "refund"}}));
+  EXPECT_THAT(changes.taken_in, ElementsAre("public.refund"));
+  EXPECT_THAT(changes.taken_out, ElementsAre("public.line"));
+  auto without = payment();
+  without.tables.pop_back();
+  must(guards_->install(without, {{GuardMode::open, 1}, {GuardMode::open, 1}}));
+  EXPECT_EQ(outcome("INSERT INTO line VALUES (4711, 7)"), "");
+  EXPECT_EQ(outcome("UPDATE payment SET amount = 1 WHERE id = 4711"), kMoved);
+  EXPECT_THAT(must(guards_->compare_tables("payment", {{"public", "payment"}})).taken_out, IsEmpty());
 }
 
 TEST_F(GuardsTest, ARowThatATriggerOfTheApplicationMovesIsJudgedByItsFinalKey) {
@@ -437,6 +507,66 @@ TEST_F(GuardsTest, InstallingAgainKeepsTheStateAndGuardsWhatIsNew) {
   more.tables.push_back({{"public", "refund"}, "payment"});
   must(guards_->install(more, {{GuardMode::open, 1}, {GuardMode::open, 1}}));
   EXPECT_EQ(outcome("INSERT INTO refund VALUES (4711)"), kMoved);
+}
+
+// Else all sessions of the server would plan their statements anew, at each handover.
+TEST_F(GuardsTest, InstallingWhatStandsWritesNoCatalog) {
+  auto before_the_spec_changed = payment();
+  before_the_spec_changed.cohort_names.push_back("gone since");
+  must(guards_->install(before_the_spec_changed,
+                        {{GuardMode::open, 1}, {GuardMode::open, 1}, {GuardMode::open, 1}}));
+  install();
+  auto before = sql_value("SELECT pg_snapshot_xmax(pg_current_snapshot())");
+  auto written_since = [&](std::string_view catalog) {
+    return sql_value(
+        fmt::format("SELECT count(*) FROM {} WHERE age(xmin) <= age('{}'::xid)", catalog, before));
+  };
+  install();
+  for (auto catalog : {"pg_namespace", "pg_class", "pg_proc", "pg_trigger", "pg_attribute", "pg_description"})
+    EXPECT_EQ(written_since(catalog), "0") << catalog;
+
+  sql(fmt::format("REVOKE SELECT ON SEQUENCE {} FROM PUBLIC",
+                  guard_cell(guard_name("guarded", Side::legacy, "payment"), 0)));
+  install();
+  EXPECT_NE(written_since("pg_class"), "0") << "what somebody has taken away was not put back";
+}
+
+TEST_F(GuardsTest, InstallingPutsBackATriggerThatSomebodyHasTakenAwayAlsoThatOfAPart) {
+  sql("CREATE TABLE public.part_of (payment int) PARTITION BY RANGE (payment);"
+      "CREATE TABLE public.part_1 PARTITION OF public.part_of FOR VALUES FROM (0) TO (10000)");
+  auto parted = payment();
+  parted.tables.push_back({{"public", "part_of"}, "payment"});
+  const std::vector<GuardState> closed{{GuardMode::closed, 1}, {GuardMode::closed, 1}};
+  must(guards_->install(parted, closed));
+  auto guard = guard_name("guarded", Side::legacy, "payment");
+  for (std::string_view what :
+       {"insert ON payment", "insert ON part_of", "truncate ON line", "truncate ON part_1"}) {
+    auto operation = what.substr(0, what.find(' ')), table = what.substr(what.rfind(' ') + 1);
+    auto write = operation == "insert" ? fmt::format("INSERT INTO {} VALUES (5)", table)
+                                       : fmt::format("TRUNCATE {}", table);
+    sql(fmt::format("DROP TRIGGER \"{}\" ON public.{}", guard_trigger(guard, operation), table));
+    EXPECT_EQ(outcome("BEGIN; " + write + "; ROLLBACK"), "") << what;
+    must(guards_->install(parted, closed));
+    EXPECT_EQ(outcome(write), kMoved) << what;
+  }
+}
+
+TEST_F(GuardsTest, ATriggerThatCameBehindAGuardThatStandsIsRefusedByName) {
+  install();
+  sql("CREATE FUNCTION shift() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.payment := 4711; RETURN NEW; "
+      "END "
+      "$$; CREATE TRIGGER \"~~late\" BEFORE INSERT ON line FOR EACH ROW EXECUTE FUNCTION shift()");
+  auto refused = run(guards_->install(payment(), {{GuardMode::open, 1}, {GuardMode::open, 1}}));
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().detail, StartsWith("trigger ~~late of public.line"));
+}
+
+TEST_F(GuardsTest, ASessionThatWasCutWhileItRestedIsOpenedAnew) {
+  install();
+  sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = "
+      "'oxbow:guarded:guards' "
+      "AND datname = current_database()");
+  EXPECT_THAT(must(guards_->read("payment")), SizeIs(2));
 }
 
 TEST_F(GuardsTest, AnInstallationThatStillWaitsAtTheServerDoesNotStandInTheWayOfTheNextOne) {

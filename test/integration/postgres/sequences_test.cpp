@@ -57,6 +57,15 @@ TEST_F(SequencesTest, RowsThatWereNumberedByHandAreSeenWhereAnIndexLeadsToThem) 
   EXPECT_EQ(only("u").largest_row, std::nullopt) << "nobody reads a whole table for that";
 }
 
+TEST_F(SequencesTest, OfAColumnWithoutASequenceItsRowsAndItsTypeTellHowFarItHasCome) {
+  sql("CREATE TABLE public.t (id int PRIMARY KEY, plain bigint); INSERT INTO public.t VALUES (90000, 7)");
+  auto columns = must(sequences_->read_again(
+      {{.table = {"public", "t"}, .column = "id"}, {.table = {"public", "t"}, .column = "plain"}}));
+  EXPECT_EQ(columns[0].largest_row, 90'000);
+  EXPECT_EQ(columns[0].largest_possible, 2'147'483'647);
+  EXPECT_EQ(columns[1].largest_row, std::nullopt) << "no index leads to it";
+}
+
 TEST_F(SequencesTest, AdvancesSoThatTheNextNumberIsAtLeastTheOneAskedForAndNeverBack) {
   sql("CREATE TABLE public.t (id serial PRIMARY KEY); CREATE TABLE public.tens (id int GENERATED ALWAYS AS "
       "IDENTITY "

@@ -138,6 +138,33 @@ TEST_F(TargetWriterTest, ReportsMissingRowsOfASwapToo) {
   EXPECT_THAT(users(), ElementsAre("1|c|1", "3|a|3"));
 }
 
+// Both sides may have given out one key, each for a cohort that is at home there.
+TEST_F(TargetWriterTest, RowsThatAreSparedAreNotTouchedAndCountAsMissing) {
+  auto table = user_table();
+  sql("INSERT INTO public.users VALUES (1, 'theirs', 10), (2, 'ours', 20), (3, NULL, 30)");
+  auto spared = std::make_shared<const CohortFilter>(
+      CohortFilter{{.key_column = "email",
+                    .salt = {},
+                    .named_keys = {{"theirs", CohortId(1)}},
+                    .by_bucket = std::vector<CohortId>(kBucketCount, CohortId(0))},
+                   {CohortId(1)}});
+  auto change = [&](RowOp op, int age) {
+    auto made = batch(table, op, {user(1, "a", age), user(2, "b", age), user(3, "c", age)});
+    made.spared = spared;
+    return made;
+  };
+  must(writer_.begin());
+  EXPECT_THAT(apply(change(RowOp::update, 1)).missing, ElementsAre(0));
+  auto together = change(RowOp::update, 2);
+  EXPECT_THAT(must(writer_.apply_together({&together}))[0].missing, ElementsAre(0));
+  commit();
+  EXPECT_THAT(users(), ElementsAre("1|theirs|10", "2|b|2", "3|c|2"));
+  must(writer_.begin());
+  EXPECT_THAT(apply(change(RowOp::remove, 3)).missing, ElementsAre(0));
+  commit();
+  EXPECT_THAT(users(), ElementsAre("1|theirs|10"));
+}
+
 TEST_F(TargetWriterTest, ARejectedBatchLeavesNothingAndTheTransactionGoesOn) {
   auto table = user_table();
   sql("INSERT INTO public.users VALUES (7, 'taken', 70)");

@@ -3,9 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <limits>
-
-#include "core/sequence/next_number.hpp"
 
 namespace oxbow::sim {
 namespace {
@@ -17,14 +14,6 @@ constexpr Duration kPatience = 60ms;    // for one answer
 constexpr Duration kSlack = 100ms;      // until the driver has had its turns
 constexpr Duration kLatencyMax = 15ms;  // of one action, and of its answer
 constexpr int kActionsBehindFlip = 5;   // until writes are released
-
-NumberedColumn numbered(const SideStore& store) {
-  NumberedColumn column{.table = {"", "payment"}, .column = "number", .sequence = "numbers"};
-  column.last_given = store.numbers.last_given();
-  column.largest_possible = std::numeric_limits<std::int64_t>::max();
-  if (!store.rows().empty()) column.largest_row = store.rows().rbegin()->first;
-  return column;
-}
 
 HandoverLimits limits_for(Flaw flaw, HandoverLimits limits) {
   return flaw == Flaw::no_deadline ? HandoverLimits{std::chrono::hours(1), std::chrono::hours(1)} : limits;
@@ -71,7 +60,7 @@ void HandoverDriver::send_late(HandoverAction action) {
 }
 
 void HandoverDriver::stop_queueing() {
-  if (is_queueing_) stage_.installing = false;
+  if (is_queueing_) stage_.queued_at.reset();
   is_queueing_ = false;
 }
 
@@ -91,13 +80,24 @@ void HandoverDriver::step() {
     return;
   }
   using Fate = Attempt::Fate;
-  bool takes_effect = attempt_->fate == Fate::well || attempt_->fate == Fate::answer_lost;
-  if (takes_effect && !attempt_->did && stage_.now >= attempt_->takes_effect) {
-    bool fails = !reaches(attempt_->action);
-    attempt_->did = fails ? Did::failed : carry_out(attempt_->action);
-    if (fails) stage_.marks.hit("a server cannot be reached");
-  }
+  bool takes_effect = attempt_->fate != Fate::lost_before && attempt_->fate != Fate::late;
+  if (takes_effect && !attempt_->did && stage_.now >= attempt_->takes_effect) take_effect();
   if (stage_.now >= attempt_->answered) conclude();
+}
+
+void HandoverDriver::take_effect() {
+  if (!reaches(attempt_->action)) {
+    stage_.marks.hit(fmt::format("cut off at {}, before its effect", name(attempt_->action)));
+    attempt_->did = Did::failed;
+    return;
+  }
+  attempt_->did = carry_out(attempt_->action);
+  if (attempt_->fate == Attempt::Fate::cut_behind) cut_off();
+}
+
+void HandoverDriver::cut_off() {
+  auto sides = sides_of(attempt_->action);
+  if (!sides.empty()) stage_.cut_off(sides[stage_.random.below(sides.size())]);
 }
 
 void HandoverDriver::begin_attempt(HandoverAction action) {
@@ -116,18 +116,29 @@ void HandoverDriver::begin_attempt(HandoverAction action) {
   attempt_->answered = attempt_->takes_effect + latency();
   bool asks_again = std::exchange(last_, action) == action;
   if (!random.chance(asks_again ? trouble_chance_ / 20 : trouble_chance_)) return;
-  constexpr std::array kFates = {Attempt::Fate::lost_before, Attempt::Fate::answer_lost, Attempt::Fate::late};
+  using Fate = Attempt::Fate;
+  constexpr std::array kFates = {Fate::lost_before, Fate::answer_lost, Fate::late,
+                                 Fate::cut_before,  Fate::cut_behind,  Fate::cut_behind};
   attempt_->fate = kFates[random.below(kFates.size())];
-  if (attempt_->fate != Attempt::Fate::lost_before) attempt_->answered = stage_.now + kPatience;
-  if (attempt_->fate == Attempt::Fate::answer_lost)
-    attempt_->answered = std::max(attempt_->answered, attempt_->takes_effect);
-  if (attempt_->fate == Attempt::Fate::late) send_late(action);
+  if (attempt_->fate == Fate::answer_lost || attempt_->fate == Fate::late)
+    attempt_->answered = std::max(stage_.now + kPatience, attempt_->takes_effect);
+  if (attempt_->fate == Fate::late) send_late(action);
+  if (attempt_->fate == Fate::cut_before) cut_off();
 }
 
 void HandoverDriver::conclude() {
   using Fate = Attempt::Fate;
+  bool is_silent = attempt_->fate == Fate::lost_before || attempt_->fate == Fate::answer_lost ||
+                   attempt_->fate == Fate::late;
+  if (!is_silent && attempt_->did != Did::failed && !reaches(attempt_->action)) {
+    stage_.marks.hit(fmt::format("cut off at {}, behind its effect", name(attempt_->action)));
+    attempt_->fate = Fate::answer_lost;
+    attempt_->answered = attempt_->takes_effect + kPatience;
+    return;
+  }
   auto attempt = *std::exchange(attempt_, std::nullopt);
-  bool is_answered = attempt.fate == Fate::well && attempt.did != Did::failed;
+  bool is_answered = !is_silent && attempt.did != Did::failed;
+  if (is_silent && stage_.flaw == Flaw::silence_is_success) return handover_.succeeded(stage_.now);
   if (!is_answered) {
     stage_.marks.hit(fmt::format("{} fails", name(attempt.action)));
     has_been_slow_ = true;
@@ -168,13 +179,17 @@ void HandoverDriver::check_pause() {
 }
 
 bool HandoverDriver::reaches(HandoverAction action) const {
-  bool old_side = !stage_.is_cut_off(old_), new_side = !stage_.is_cut_off(new_);
+  return std::ranges::none_of(sides_of(action), [&](Side side) { return stage_.is_cut_off(side); });
+}
+
+// What it asks the servers for; the rest is between gateway, journal and streams.
+std::vector<Side> HandoverDriver::sides_of(HandoverAction action) const {
   switch (action) {
     case A::install_guards:
     case A::start_stream_back:
     case A::recheck:
     case A::advance_sequences:
-      return old_side && new_side;
+      return {old_, new_};
     case A::announce:
     case A::await_others:
     case A::fence:
@@ -184,189 +199,13 @@ bool HandoverDriver::reaches(HandoverAction action) const {
     case A::join_stream_back:
     case A::close_old:
     case A::reopen_old:
-      return old_side;
+      return {old_};
     case A::leave_stream:
     case A::open_new:
-      return new_side;
+      return {new_};
     default:
-      return true;
+      return {};
   }
-}
-
-HandoverDriver::Did HandoverDriver::carry_out(HandoverAction action) {
-  auto flaw = stage_.flaw;
-  auto& entry = stage_.journal[cohort_];
-  auto did_if = [](bool done) { return done ? Did::done : Did::not_yet; };
-  switch (action) {
-    case A::install_guards:
-      return install_guards();
-    case A::start_stream_back:
-      return start_stream_back();
-    case A::announce:
-      return flaw == Flaw::no_announcement ? Did::done : order(action);
-    case A::await_others:
-      return await_others();
-    case A::hold:
-      if (flaw != Flaw::no_hold) stage_.gateway.hold(cohort_);
-      return Did::done;
-    case A::fence:
-      if (flaw == Flaw::mark_before_drain) stage_.store(old_).emit_marker(marker());
-      return flaw == Flaw::no_fence ? Did::done : order(action);
-    case A::drain:
-      return drain();
-    case A::mark:
-      if (flaw == Flaw::mark_before_drain) return Did::done;
-      stage_.store(old_).emit_marker(marker());
-      return Did::done;
-    case A::catch_up:
-      if (flaw == Flaw::no_catch_up) return Did::done;
-      if (!stage_.stream_to(new_).has_passed(marker())) stage_.marks.hit("catch_up waits for the stream");
-      return did_if(stage_.stream_to(new_).has_passed(marker()));
-    case A::recheck:
-      return recheck();
-    case A::advance_sequences:
-      return advance_sequences();
-    case A::confirm_fence:
-      return confirm_fence();
-    case A::flip:
-      return flip();
-    case A::leave_stream:
-      return did_if(flaw == Flaw::no_leaving || stage_.stream_to(new_).leave(cohort_));
-    case A::join_stream_back:
-      return did_if(flaw == Flaw::join_after_open || stage_.stream_to(old_).join(cohort_));
-    case A::close_old:
-      if (flaw == Flaw::release_before_open) stage_.gateway.release(cohort_, new_);
-      return flaw == Flaw::no_closing ? Did::done : order(action);
-    case A::reopen_old:
-      if (flaw == Flaw::no_reopening || !stage_.store(old_).guards.are_installed()) return Did::done;
-      return order(action);
-    case A::open_new:
-      return order(action);
-    case A::release:
-      if (flaw == Flaw::join_after_open && !stage_.stream_to(old_).join(cohort_)) return Did::not_yet;
-      if (flaw != Flaw::no_release) stage_.gateway.release(cohort_, new_);
-      return Did::done;
-    case A::release_back:
-      stage_.gateway.release(cohort_, old_);
-      return Did::done;
-    case A::end:
-    case A::end_without_change:
-      entry.handover = JournalEntry::Handover::none;
-      return Did::done;
-  }
-  return Did::failed;
-}
-
-// The old home first. It stands in the queue of the table until all who write it have ended.
-HandoverDriver::Did HandoverDriver::install_guards() {
-  stage_.stream_to(new_).take_touched(cohort_);
-  for (auto side : {old_, new_}) {
-    auto& store = stage_.store(side);
-    if (store.guards.are_installed()) continue;
-    is_queueing_ = stage_.installing = !store.writers().empty();
-    if (is_queueing_) {
-      stage_.marks.hit("install_guards waits for a writer");
-      return Did::not_yet;
-    }
-    std::vector<GuardState> initial;
-    for (std::uint32_t i = 0; i < kCohorts; ++i) {
-      const auto& entry = stage_.journal[CohortId(i)];
-      initial.push_back({entry.home == side ? GuardMode::open : GuardMode::closed, entry.epoch, {}});
-    }
-    bool stays_close = side == old_ || stage_.flaw == Flaw::numbered_apart_late;
-    if (!stays_close && advance_sequences() != Did::done) return Did::failed;
-    store.guards.install(initial);
-    if (stage_.random.chance(trouble_chance_)) return Did::failed;
-  }
-  return Did::done;
-}
-
-HandoverDriver::Did HandoverDriver::start_stream_back() {
-  auto& back = stage_.stream_to(old_);
-  if (!back.exists()) back.create({});
-  if (!back.is_running()) back.start();
-  return Did::done;
-}
-
-HandoverDriver::Did HandoverDriver::await_others() {
-  if (stage_.flaw == Flaw::no_awaiting) return Did::done;
-  auto writers = stage_.store(old_).writers();
-  if (!others_) others_ = writers;
-  std::erase_if(*others_, [&](Xid xid) { return !writers.contains(xid); });
-  if (others_->empty()) return Did::done;
-  stage_.marks.hit("await_others waits for a straggler");
-  return Did::not_yet;
-}
-
-HandoverDriver::Did HandoverDriver::drain() {
-  if (stage_.flaw == Flaw::no_drain) return Did::done;
-  is_draining_ = !stage_.store(old_).try_drain(cohort_);
-  if (is_draining_) stage_.marks.hit("drain waits for a straggler");
-  return is_draining_ ? Did::not_yet : Did::done;
-}
-
-HandoverDriver::Did HandoverDriver::recheck() {
-  if (stage_.flaw == Flaw::no_recheck) return Did::done;
-  auto& stream = stage_.stream_to(new_);
-  if (stream.has_quarantined(cohort_) || stream.is_retrying()) {
-    stage_.marks.hit("recheck finds a row in quarantine");
-    reason_ = "a row waits in quarantine";
-    return Did::failed;
-  }
-  for (auto number : stream.take_touched(cohort_)) {
-    const auto &there = stage_.store(old_).rows(), &here = stage_.store(new_).rows();
-    auto before = there.find(number), after = here.find(number);
-    auto expected = before == there.end() ? std::nullopt : image(before->second, old_, new_);
-    auto found = after == here.end() ? std::nullopt : std::optional(after->second);
-    auto is_of_cohort = [&](const auto& row) { return row && cohort_of_account(row->account) == cohort_; };
-    if (!is_of_cohort(expected) && !is_of_cohort(found)) continue;
-    stage_.marks.hit("recheck compares a row");
-    if (expected == found) continue;
-    reason_ = fmt::format("the proof finds payment {} with {} on {}, and it must be {}", number, show(found),
-                          name(new_), show(expected));
-    bool has_fence = stage_.store(old_).guards.state(cohort_) == order_to_guard(A::fence)->second;
-    stage_.marks.hit("recheck notices what came behind a lost fence");
-    if (has_fence) stage_.ledger.wrong(reason_);
-    return Did::failed;
-  }
-  return Did::done;
-}
-
-HandoverDriver::Did HandoverDriver::advance_sequences() {
-  if (stage_.flaw == Flaw::no_sequences) return Did::done;
-  auto next = next_number(numbered(stage_.store(old_)), numbered(stage_.store(new_)));
-  if (!next) return Did::failed;
-  auto apart = stage_.flaw == Flaw::numbers_close_by ? kNumbersApartMin - kNumbersApartMax : 0;
-  stage_.store(new_).numbers.advance(*next + apart);
-  return Did::done;
-}
-
-HandoverDriver::Did HandoverDriver::confirm_fence() {
-  has_confirmed_fence_ = true;
-  if (stage_.flaw == Flaw::no_confirmation || stage_.flaw == Flaw::no_fence) return Did::done;
-  auto expected = order_to_guard(A::fence)->second;
-  if (stage_.store(old_).guards.state(cohort_) == expected) return Did::done;
-  stage_.marks.hit("a fence that the server has lost is missed");
-  reason_ = "the fence is lost";
-  return Did::failed;
-}
-
-HandoverDriver::Did HandoverDriver::flip() {
-  auto& entry = stage_.journal[cohort_];
-  if (stage_.flaw == Flaw::flip_after_open && order(A::open_new) == Did::done && stage_.random.chance(0.5))
-    return Did::not_yet;
-  entry.home = new_;
-  entry.epoch = epoch_ + 1;
-  entry.handover = JournalEntry::Handover::flipped;
-  return Did::done;
-}
-
-HandoverDriver::Did HandoverDriver::order(HandoverAction action) {
-  auto [side, state] = *order_to_guard(action);
-  bool obeyed = stage_.store(side).guards.obey(cohort_, state, stage_.flaw);
-  if (!obeyed && action == A::fence) stage_.marks.hit("an announcement that the server has lost is missed");
-  if (!obeyed) reason_ = "the guard does not obey";
-  return obeyed ? Did::done : Did::failed;
 }
 
 std::optional<std::pair<Side, GuardState>> HandoverDriver::order_to_guard(HandoverAction action) const {

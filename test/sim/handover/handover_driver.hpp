@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "flow/handover/handover.hpp"
 #include "sim/handover/stage.hpp"
@@ -31,7 +32,7 @@ class HandoverDriver {
  private:
   enum class Did { done, not_yet, failed };
   struct Attempt {
-    enum class Fate { well, lost_before, answer_lost, late };
+    enum class Fate { well, lost_before, answer_lost, late, cut_before, cut_behind };
     HandoverAction action;
     Instant takes_effect, answered;
     Fate fate = Fate::well;
@@ -39,6 +40,8 @@ class HandoverDriver {
   };
 
   void begin_attempt(HandoverAction action);
+  void take_effect();
+  void cut_off();
   void conclude();
   void stop_queueing();
   void send_late(HandoverAction action);
@@ -47,6 +50,7 @@ class HandoverDriver {
   Did start_stream_back();
   Did await_others();
   Did drain();
+  bool waits_for(const std::set<Xid>& stragglers);
   Did recheck();
   Did advance_sequences();
   Did confirm_fence();
@@ -54,6 +58,7 @@ class HandoverDriver {
   Did order(HandoverAction action);
   std::optional<std::pair<Side, GuardState>> order_to_guard(HandoverAction action) const;
   bool reaches(HandoverAction action) const;
+  std::vector<Side> sides_of(HandoverAction action) const;
   std::string marker() const;
   void check_pause();
 

@@ -6,6 +6,7 @@
 #include <set>
 #include <vector>
 
+#include "sim/handover/lost_commits.hpp"
 #include "sim/handover/plane.hpp"
 #include "sim/handover/writer.hpp"
 
@@ -14,19 +15,21 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::int64_t kPaymentsAtFirst = 20;
+constexpr std::int64_t kRowsAtFirst = 12;  // of each table
 constexpr int kStepsAtRestMax = 200'000;
+constexpr Duration kBeatEvery = 50ms;
 
-Payments payments_at_first() {
-  Payments payments;
-  for (std::int64_t number = 1; number <= kPaymentsAtFirst; ++number)
-    payments[number] = {number % kAccounts, number, 0, fmt::format("note of {}", number)};
-  return payments;
+PaymentRows rows_at_first() {
+  PaymentRows rows;
+  for (auto table : kPaymentTables)
+    for (std::int64_t number = 1; number <= kRowsAtFirst; ++number)
+      rows[{table, number}] = {number % kAccounts, number, 0, fmt::format("note of {}", number)};
+  return rows;
 }
 
-Payments images_of(const Payments& legacy) {
-  Payments images;
-  for (const auto& [number, payment] : legacy) images[number] = *image(payment, Side::legacy, Side::new_side);
+PaymentRows images_of(const PaymentRows& legacy) {
+  PaymentRows images;
+  for (const auto& [key, row] : legacy) images[key] = *image(row, Side::legacy, Side::new_side);
   return images;
 }
 
@@ -40,18 +43,19 @@ class HandoverSimulation {
  public:
   explicit HandoverSimulation(const HandoverOptions& options)
       : steps_(options.steps),
-        stage_(options.seed, options.flaw, payments_at_first(), images_of(payments_at_first())),
+        stage_(options.seed, options.flaw, rows_at_first(), images_of(rows_at_first())),
         trouble_chance_(std::array{0.0, 0.01, 0.04}[stage_.random.below(3)]),
         dies_(stage_.random.chance(0.6)),
         handovers_per_mille_(stage_.random.chance(0.3) ? 3 : 30),
         retries_(stage_.random.chance(0.5)),
         goes_around_(stage_.random.chance(0.2)),
+        forgets_(stage_.random.chance(0.15)),
         is_slow_{stage_.random.chance(0.25), stage_.random.chance(0.25)},
         plane_(stage_,
                {.prepare_max = std::chrono::milliseconds(200 + stage_.random.below(2000)),
                 .pause_max = std::chrono::milliseconds(100 + stage_.random.below(900))},
                trouble_chance_) {
-    stage_.legacy.numbers.advance(kPaymentsAtFirst + 1);
+    for (auto& numbers : stage_.legacy.numbers) numbers.advance(kRowsAtFirst + 1);
     stage_.streams[0].create(all_cohorts());
     plane_.start();
     for (auto direct :
@@ -61,9 +65,14 @@ class HandoverSimulation {
   }
 
   Outcome run() {
-    for (int i = 0; i < steps_ && !failed(); ++i) step();
-    come_to_rest();
-    if (!failed()) check_at_rest();
+    bool is_over = false;
+    for (int i = 0; i < steps_ && !failed() && !is_over; ++i) {
+      step();
+      is_over = lost_.have_happened() && lost_.look();
+    }
+    // A server that has forgotten commits brings nothing to rest any more.
+    if (!lost_.have_happened()) come_to_rest();
+    if (!lost_.have_happened() && !failed()) check_at_rest();
     return {failure_of(), std::move(stage_.marks)};
   }
 
@@ -71,6 +80,7 @@ class HandoverSimulation {
   Random& random() { return stage_.random; }
 
   std::string failure_of() const {
+    if (lost_.have_happened()) return lost_.wrong();
     for (const auto& stream : stage_.streams)
       if (!stream.failure().empty()) return stream.failure();
     return stage_.ledger.first_wrong();
@@ -90,6 +100,9 @@ class HandoverSimulation {
     } else {
       step_calmly();
     }
+    if (stage_.now - last_beat_ > kBeatEvery) beat();
+    if (lost_.have_happened() && plane_.is_alive() && random().chance(0.005)) kill_plane();
+    if (forgets_) forget();
     if (!plane_.is_alive() && stage_.now >= comes_back_) plane_.start();
   }
 
@@ -146,7 +159,7 @@ class HandoverSimulation {
     } else if (dice < 5) {
       restart_server(random().chance(0.5) ? Side::legacy : Side::new_side);
     } else if (dice < 6) {
-      if (trouble_chance_ > 0) cut_off(random().chance(0.5) ? Side::legacy : Side::new_side);
+      if (trouble_chance_ > 0) stage_.cut_off(random().chance(0.5) ? Side::legacy : Side::new_side);
     } else {
       if (random().chance(0.4)) forget_last_order();
     }
@@ -159,18 +172,19 @@ class HandoverSimulation {
     if (!store.guards.are_installed() || store.rows().empty()) return;
     auto at =
         std::next(store.rows().begin(), static_cast<std::ptrdiff_t>(random().below(store.rows().size())));
-    auto [number, payment] = *at;
-    auto cohort = cohort_of_account(payment.account);
+    auto [key, row] = *at;
+    auto cohort = cohort_of_account(row.account);
     const auto& entry = stage_.journal[cohort];
     bool is_quiet = entry.handover == JournalEntry::Handover::none && entry.home != store.side() &&
                     store.guards.mode(cohort) == GuardMode::closed;
     if (!is_quiet) return;
-    payment.note = "around the guard";
+    row.note = "around the guard";
     auto xid = store.begin();
-    if (store.update(xid, number, payment) != SideStore::Written::done) return store.roll_back(xid);
+    if (!store.lock_table(xid, key.table)) return store.roll_back(xid);
+    if (store.update(xid, key, row) != SideStore::Written::done) return store.roll_back(xid);
     store.commit(xid);
     stage_.marks.hit("a write goes around a closed guard");
-    stage_.rogue.insert(number);
+    stage_.rogue.insert(key);
     spoilt_.insert(cohort);
   }
 
@@ -181,13 +195,36 @@ class HandoverSimulation {
 
   void restart_server(Side side) {
     stage_.marks.hit("a server restarts");
-    stage_.store(side).restart();
+    auto& store = stage_.store(side);
+    auto writers = store.writers();
+    if (std::ranges::any_of(writers, [&](Xid xid) { return store.is_prepared(xid); }))
+      stage_.marks.hit("a prepared transaction outlives a restart of its server");
+    store.restart();
     plane_.server_restarted(side);
   }
 
-  void cut_off(Side side) {
-    stage_.cut_off_until[static_cast<std::size_t>(side)] =
-        stage_.now + std::chrono::milliseconds(random().below(100));
+  void beat() {
+    last_beat_ = stage_.now;
+    for (auto& stream : stage_.streams)
+      if (!stage_.is_cut_off(stream.source().side())) stream.beat();
+  }
+
+  // Some servers come back soon behind their backup, when no beat tells, others late.
+  void forget() {
+    if (lost_.have_happened()) return;
+    if (random().chance(0.002)) {
+      lost_.back_up(random().chance(0.5) ? Side::legacy : Side::new_side);
+      comes_back_soon_ = random().chance(0.5);
+    }
+    auto side = lost_.backed_up();
+    if (!side || !random().chance(comes_back_soon_ ? 0.02 : 0.001)) return;
+    if (!lost_.would_be_noticed(plane_.is_alive())) return;
+    for (auto& writer : writers_) writer.break_off(*side);
+    for (auto& stream : stage_.streams) stream.stop();
+    lost_.come_back();
+    if (!plane_.is_alive()) return;
+    for (auto& stream : stage_.streams)
+      if (stream.exists()) stream.start();
   }
 
   // Beyond the confirmation nothing tells but the new epoch; the protocol's page says what that means.
@@ -219,7 +256,7 @@ class HandoverSimulation {
   // Whoever admits writes is the home, and nobody's epoch falls.
   void check_guards() {
     for (auto* store : {&stage_.legacy, &stage_.new_side}) {
-      if (!store->guards.are_installed()) continue;
+      if (!store->guards.are_made()) continue;
       auto& epochs = epochs_[static_cast<std::size_t>(store->side())];
       for (auto cohort : all_cohorts()) {
         auto state = store->guards.state(cohort);
@@ -271,11 +308,11 @@ class HandoverSimulation {
     return false;
   }
 
-  using Waiting = std::vector<std::pair<std::size_t, std::string>>;  // stream and key
+  using Waiting = std::vector<std::pair<std::size_t, RowKey>>;  // by stream
   Waiting all_quarantined() const {
     Waiting waiting;
     for (std::size_t i = 0; i < 2; ++i)
-      for (auto& key : stage_.streams[i].quarantined()) waiting.emplace_back(i, std::move(key));
+      for (auto key : stage_.streams[i].quarantined()) waiting.emplace_back(i, key);
     return waiting;
   }
 
@@ -302,11 +339,15 @@ class HandoverSimulation {
   std::uint64_t handovers_per_mille_;
   bool retries_;                 // rows in quarantine are read again before everything rests
   bool goes_around_;             // somebody writes around guards
+  bool forgets_;                 // a server comes back without its last transactions
   std::array<bool, 2> is_slow_;  // a stream is far behind
   bool comes_to_rest_ = false;
   std::set<CohortId> spoilt_;
   Plane plane_;
   std::vector<Writer> writers_;
+  LostCommits lost_{stage_};
+  bool comes_back_soon_ = false;
+  Instant last_beat_{};
   Waiting round_, last_round_;  // of rows that are read again at rest
   Instant comes_back_{};
   std::array<std::array<std::uint64_t, kCohorts>, 2> epochs_{};

@@ -1,8 +1,7 @@
-// What must be true, kept apart from everything that is tested: which payments there are after every commit
+// What must be true, kept apart from everything that is tested: which rows there are after every commit
 // of a user, and which numbers were used. The first thing that is wrong is kept. One thread.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
@@ -14,9 +13,10 @@ namespace oxbow::sim {
 
 class Ledger {
  public:
-  explicit Ledger(const Payments& legacy_rows);
+  explicit Ledger(const PaymentRows& legacy_rows);
 
-  void number_used(std::int64_t number, Side side);
+  void number_used(RowKey key, Side side);
+  bool is_used(RowKey key) const { return numbered_.contains(key); }
 
   // A user's commit, just before it is in the log: it is on the home of this moment, and what it changed
   // there was what everybody before had left behind.
@@ -25,7 +25,7 @@ class Ledger {
   // Of everything written the home has the last state, and the other side its image, unless that waits in
   // quarantine there for a reason, or was written around a closed guard.
   void check_at_rest(const SideStore& legacy, const SideStore& new_side, const Journal& journal,
-                     const std::set<std::int64_t>& rogue);
+                     const std::set<RowKey>& rogue);
 
   void wrong(std::string what);
   const std::string& first_wrong() const { return wrong_; }
@@ -33,13 +33,12 @@ class Ledger {
  private:
   struct Truth {
     Side side;  // where it was written last
-    Payment payment;
+    PaymentRow row;
   };
-  const Truth* find(std::int64_t number) const;
+  const Truth* find(RowKey key) const;
 
-  std::map<std::int64_t, Truth> payments_;
-  std::set<std::int64_t> removed_;
-  std::set<std::int64_t> numbers_;
+  std::map<RowKey, Truth> rows_;
+  std::set<RowKey> removed_, numbered_;
   std::string wrong_;
 };
 

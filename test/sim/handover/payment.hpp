@@ -1,8 +1,11 @@
-// The table that changes hands: payments of accounts, in legacy's shape and in that of the new side, with the
-// production mapping there and its inverse. On the new side the amount counts hundredths, so that not every
-// amount can come back; only legacy demands that codes are unique. Pure values.
+// What changes hands: the entity of payments, which is two tables, payments of accounts and their lines. Both
+// are there in legacy's shape and in that of the new side, with the production mapping there and its inverse.
+// On the new side the amount counts hundredths, so that not every amount can come back; only legacy demands
+// that codes of payments are unique. Pure values.
 #pragma once
 
+#include <array>
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -17,34 +20,58 @@
 
 namespace oxbow::sim {
 
-struct Payment {
-  std::int64_t account = 0;  // the entity's key: decides the cohort
-  std::int64_t amount = 0;   // in the unit of its side
-  std::int64_t code = 0;     // unique on legacy; 0: none
-  std::string note;          // stored out of line: an UPDATE that leaves it alone does not log it
+enum class PaymentTable : std::uint32_t { payments, lines };
 
-  friend bool operator==(const Payment&, const Payment&) = default;
+inline constexpr std::array kPaymentTables = {PaymentTable::payments, PaymentTable::lines};
+
+constexpr std::size_t index_of(PaymentTable table) {
+  return static_cast<std::size_t>(table);
+}
+
+// The primary key, and whose it is.
+struct RowKey {
+  PaymentTable table = PaymentTable::payments;
+  std::int64_t number = 0;
+
+  friend auto operator<=>(const RowKey&, const RowKey&) = default;
 };
 
-using Payments = std::map<std::int64_t, Payment>;  // by their number, the primary key
+// Of either table: they differ in what is unique.
+struct PaymentRow {
+  std::int64_t account = 0;  // the entity's key: decides the cohort
+  std::int64_t amount = 0;   // in the unit of its side
+  std::int64_t code = 0;     // 0: none
+  std::string note;          // stored out of line: an UPDATE that leaves it alone does not log it
 
-// The same payment as the other side has it; nothing: that side cannot represent it.
-std::optional<Payment> image(const Payment& payment, Side from, Side to);
+  friend bool operator==(const PaymentRow&, const PaymentRow&) = default;
+};
 
-std::string show(const std::optional<Payment>& payment);
+using PaymentRows = std::map<RowKey, PaymentRow>;
 
-inline constexpr RelationId kPaymentRelation(4711);
+// The same row as the other side has it; nothing: that side cannot represent it.
+std::optional<PaymentRow> image(const PaymentRow& row, Side from, Side to);
+
+std::string show(RowKey key);  // "payment 4711"
+std::string show(const std::optional<PaymentRow>& row);
+
 inline constexpr std::int64_t kAccounts = 12;
 inline constexpr std::uint32_t kCohorts = 3;
 
 CohortId cohort_of_account(std::int64_t account);
 const CohortTable& payment_cohorts();
-const TableMapping& payment_mapping(Course course);
-Relation payment_relation(Side side);
+const TableMapping& mapping_of(PaymentTable table, Course course);
+RelationId relation_id(PaymentTable table);
+Relation relation_of(PaymentTable table, Side side);
 
-std::string tuple_of(std::int64_t number, const Payment& payment, bool note_unsent = false);
+// Whether no two rows of this table may have the same code there.
+constexpr bool codes_are_unique(PaymentTable table, Side side) {
+  return table == PaymentTable::payments && side == Side::legacy;
+}
+
+std::string tuple_of(std::int64_t number, const PaymentRow& row, bool note_unsent = false);
 std::string key_tuple_of(std::int64_t number);
-std::int64_t number_in(std::string_view tuple);  // also of a tuple that holds only the key
-Payment payment_in(std::string_view tuple);
+RowKey row_key(std::uint32_t table, std::string_view key_tuple);  // by the number of its mapping
+std::int64_t number_in(std::string_view tuple);                   // also of a tuple that holds only the key
+PaymentRow row_in(std::string_view tuple);
 
 }  // namespace oxbow::sim

@@ -1,6 +1,8 @@
 #include "sim/handover/side_store.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
 
 #include "base/assert.hpp"
 
@@ -14,8 +16,8 @@ struct Overloaded : Visitors... {
 
 }  // namespace
 
-SideStore::SideStore(Side side, Payments rows) : side_(side), rows_(std::move(rows)) {
-  for (const auto& [number, row] : rows_) versions_[number].push_back({Xid(1), row});
+SideStore::SideStore(Side side, PaymentRows rows) : side_(side), rows_(std::move(rows)) {
+  for (const auto& [key, row] : rows_) versions_[key].push_back({Xid(1), row});
 }
 
 Xid SideStore::begin(std::string origin) {
@@ -29,76 +31,105 @@ bool SideStore::is_running(Xid xid) const {
   return at != transactions_.end() && !at->second.is_logged;
 }
 
+void SideStore::prepare(Xid xid) {
+  running(xid).is_prepared = true;
+}
+
+bool SideStore::is_prepared(Xid xid) const {
+  return is_running(xid) && transactions_.at(xid).is_prepared;
+}
+
 SideStore::Transaction& SideStore::running(Xid xid) {
   OXBOW_ASSERT(is_running(xid), "transaction {} is not running", xid.value());
   return transactions_.at(xid);
 }
 
-SideStore::Written SideStore::lock_row(Xid xid, std::int64_t number) {
+SideStore::Written SideStore::lock_row(Xid xid, RowKey key) {
   for (const auto& [other, transaction] : transactions_)
-    if (other != xid && transaction.rows.contains(number)) return Written::must_wait;
-  running(xid).rows.insert(number);
+    if (other != xid && transaction.rows.contains(key)) return Written::must_wait;
+  running(xid).rows.insert(key);
   return Written::done;
 }
 
-std::optional<Payment> SideStore::read(Xid xid, std::int64_t number) const {
+std::optional<PaymentRow> SideStore::read(Xid xid, RowKey key) const {
   const auto& writes = transactions_.at(xid).writes;
-  if (auto own = writes.find(number); own != writes.end()) return own->second;
-  auto at = rows_.find(number);
+  if (auto own = writes.find(key); own != writes.end()) return own->second;
+  auto at = rows_.find(key);
   return at == rows_.end() ? std::nullopt : std::optional(at->second);
 }
 
-// Only legacy demands that codes are unique.
-SideStore::Written SideStore::take_code(Xid xid, std::int64_t number, const std::optional<Payment>& before,
-                                        const std::optional<Payment>& after) {
+SideStore::Written SideStore::take_code(Xid xid, RowKey key, const std::optional<PaymentRow>& before,
+                                        const std::optional<PaymentRow>& after) {
   auto& self = running(xid);
   auto given_up = before ? before->code : 0, taken = after ? after->code : 0;
-  if (side_ == Side::new_side || given_up == taken) return Written::done;
+  if (!codes_are_unique(key.table, side_) || given_up == taken) return Written::done;
+  auto holds = [&](RowKey other, const PaymentRow& row) {
+    return other.table == key.table && other != key && row.code == taken;
+  };
   if (taken != 0) {
     for (const auto& [other, transaction] : transactions_)
       if (other != xid && transaction.codes.contains(taken)) return Written::must_wait;
     for (const auto& [other, row] : rows_)
-      if (other != number && row.code == taken && !self.writes.contains(other)) return Written::clash;
+      if (holds(other, row) && !self.writes.contains(other)) return Written::clash;
     for (const auto& [other, row] : self.writes)
-      if (other != number && row && row->code == taken) return Written::clash;
+      if (row && holds(other, *row)) return Written::clash;
     self.codes.insert(taken);
   }
   if (given_up != 0) self.codes.insert(given_up);
   return Written::done;
 }
 
-SideStore::Written SideStore::insert(Xid xid, std::int64_t number, const Payment& payment) {
-  if (lock_row(xid, number) != Written::done) return Written::must_wait;
-  if (read(xid, number)) return Written::row_is_there;
-  if (auto code = take_code(xid, number, std::nullopt, payment); code != Written::done) return code;
-  write(xid, number, payment);
-  running(xid).events.push_back(Insert{kPaymentRelation, tuple_of(number, payment)});
+SideStore::Written SideStore::insert(Xid xid, RowKey key, const PaymentRow& row) {
+  if (lock_row(xid, key) != Written::done) return Written::must_wait;
+  if (read(xid, key)) return Written::row_is_there;
+  if (auto code = take_code(xid, key, std::nullopt, row); code != Written::done) return code;
+  write(xid, key, row);
+  running(xid).events.push_back(Insert{relation_id(key.table), tuple_of(key.number, row)});
   return Written::done;
 }
 
-SideStore::Written SideStore::update(Xid xid, std::int64_t number, const Payment& payment) {
-  if (lock_row(xid, number) != Written::done) return Written::must_wait;
-  auto before = read(xid, number);
+SideStore::Written SideStore::update(Xid xid, RowKey key, const PaymentRow& row) {
+  if (lock_row(xid, key) != Written::done) return Written::must_wait;
+  auto before = read(xid, key);
   if (!before) return Written::no_such_row;
-  if (auto code = take_code(xid, number, before, payment); code != Written::done) return code;
-  write(xid, number, payment);
-  running(xid).events.push_back(Update{kPaymentRelation, tuple_of(number, *before),
-                                       tuple_of(number, payment, payment.note == before->note)});
+  if (auto code = take_code(xid, key, before, row); code != Written::done) return code;
+  write(xid, key, row);
+  running(xid).events.push_back(Update{relation_id(key.table), tuple_of(key.number, *before),
+                                       tuple_of(key.number, row, row.note == before->note)});
   return Written::done;
 }
 
-SideStore::Written SideStore::remove(Xid xid, std::int64_t number, bool missing_allowed) {
-  if (lock_row(xid, number) != Written::done) return Written::must_wait;
-  auto before = read(xid, number);
+SideStore::Written SideStore::remove(Xid xid, RowKey key, bool missing_allowed) {
+  if (lock_row(xid, key) != Written::done) return Written::must_wait;
+  auto before = read(xid, key);
   if (!before) return missing_allowed ? Written::done : Written::no_such_row;
-  take_code(xid, number, before, std::nullopt);
-  write(xid, number, std::nullopt);
-  running(xid).events.push_back(Delete{kPaymentRelation, tuple_of(number, *before)});
+  take_code(xid, key, before, std::nullopt);
+  write(xid, key, std::nullopt);
+  running(xid).events.push_back(Delete{relation_id(key.table), tuple_of(key.number, *before)});
   return Written::done;
 }
 
-void SideStore::write(Xid xid, std::int64_t number, std::optional<Payment> payment) {
-  running(xid).writes[number] = std::move(payment);
+void SideStore::truncate(Xid xid, PaymentTable table) {
+  auto& self = running(xid);
+  OXBOW_ASSERT(self.whole_tables.contains(table), "transaction {} empties a table of others", xid.value());
+  for (auto key : keys_of(xid, table)) write(xid, key, std::nullopt);
+  self.emptied.insert(table);
+  self.events.push_back(Truncate{{relation_id(table)}});
+}
+
+std::vector<RowKey> SideStore::keys_of(Xid xid, PaymentTable table) const {
+  const auto& writes = transactions_.at(xid).writes;
+  std::vector<RowKey> keys;
+  for (const auto& [key, row] : rows_)
+    if (key.table == table && !writes.contains(key)) keys.push_back(key);
+  for (const auto& [key, row] : writes)
+    if (key.table == table && row) keys.push_back(key);
+  return keys;
+}
+
+void SideStore::write(Xid xid, RowKey key, std::optional<PaymentRow> row) {
+  OXBOW_ASSERT(running(xid).tables.contains(key.table), "transaction {} writes without a lock", xid.value());
+  running(xid).writes[key] = std::move(row);
 }
 
 void SideStore::save(Xid xid, const RangeRecord& record) {
@@ -119,9 +150,9 @@ void SideStore::set_position(Xid xid, StreamPosition position) {
 
 std::vector<SideStore::RowChanged> SideStore::changes_of(Xid xid) const {
   std::vector<RowChanged> changes;
-  for (const auto& [number, after] : transactions_.at(xid).writes) {
-    auto at = rows_.find(number);
-    changes.push_back({number, at == rows_.end() ? std::nullopt : std::optional(at->second), after});
+  for (const auto& [key, after] : transactions_.at(xid).writes) {
+    auto at = rows_.find(key);
+    changes.push_back({key, at == rows_.end() ? std::nullopt : std::optional(at->second), after});
   }
   return changes;
 }
@@ -129,12 +160,15 @@ std::vector<SideStore::RowChanged> SideStore::changes_of(Xid xid) const {
 void SideStore::commit(Xid xid) {
   auto& transaction = running(xid);
   transaction.is_logged = true;
-  for (const auto& [number, row] : transaction.writes) {
-    versions_[number].push_back({xid, row});
+  // An emptied table keeps no versions, for no snapshot.
+  for (auto table : transaction.emptied)
+    std::erase_if(versions_, [&](const auto& entry) { return entry.first.table == table; });
+  for (const auto& [key, row] : transaction.writes) {
+    versions_[key].push_back({xid, row});
     if (row) {
-      rows_[number] = *row;
+      rows_[key] = *row;
     } else {
-      rows_.erase(number);
+      rows_.erase(key);
     }
   }
   store(transaction);
@@ -154,13 +188,20 @@ void SideStore::commit(Xid xid) {
 
 void SideStore::store(const Transaction& transaction) {
   for (const auto& each : transaction.saved) {
-    std::visit(
-        Overloaded{
-            [&](const RangeRecord& record) { stream_.ranges[record.id] = record; },
-            [&](RangeId id) { stream_.ranges.erase(id); },
-            [&](const QuarantineRecord& record) { stream_.quarantine.emplace(record.key_tuple, record); },
-            [&](const QuarantineRelease& release) { stream_.quarantine.erase(release.key_tuple); }},
-        each);
+    std::visit(Overloaded{[&](const RangeRecord& record) { stream_.ranges[record.id] = record; },
+                          [&](RangeId id) { stream_.ranges.erase(id); },
+                          [&](const QuarantineRecord& record) {
+                            stream_.quarantine.emplace(row_key(record.table, record.key_tuple), record);
+                          },
+                          [&](const QuarantineRelease& release) {
+                            bool is_of_all = release.key_tuple.empty();
+                            auto table = static_cast<PaymentTable>(release.table);
+                            std::erase_if(stream_.quarantine, [&](const auto& entry) {
+                              return is_of_all ? entry.first.table == table
+                                               : entry.first == row_key(release.table, release.key_tuple);
+                            });
+                          }},
+               each);
   }
   if (transaction.position) stream_.position = transaction.position;
 }
@@ -169,14 +210,37 @@ void SideStore::roll_back(Xid xid) {
   transactions_.erase(xid);
 }
 
-void SideStore::lock_table(Xid xid) {
-  running(xid).has_table = true;
+bool SideStore::lock_table(Xid xid, PaymentTable table) {
+  for (const auto& [other, transaction] : transactions_)
+    if (other != xid && transaction.whole_tables.contains(table)) return false;
+  running(xid).tables.insert(table);
+  return true;
+}
+
+bool SideStore::lock_whole_table(Xid xid, PaymentTable table) {
+  for (const auto& [other, transaction] : transactions_)
+    if (other != xid && transaction.tables.contains(table)) return false;
+  running(xid).tables.insert(table);
+  running(xid).whole_tables.insert(table);
+  return true;
+}
+
+bool SideStore::is_locked_whole(PaymentTable table) const {
+  return std::ranges::any_of(transactions_,
+                             [&](const auto& entry) { return entry.second.whole_tables.contains(table); });
 }
 
 std::set<Xid> SideStore::writers() const {
   std::set<Xid> writers;
   for (const auto& [xid, transaction] : transactions_)
-    if (transaction.has_table) writers.insert(xid);
+    if (!transaction.tables.empty()) writers.insert(xid);
+  return writers;
+}
+
+std::set<Xid> SideStore::writers_of(PaymentTable table) const {
+  std::set<Xid> writers;
+  for (const auto& [xid, transaction] : transactions_)
+    if (transaction.tables.contains(table)) writers.insert(xid);
   return writers;
 }
 
@@ -186,17 +250,18 @@ bool SideStore::try_lock_shared(Xid xid, CohortId cohort) {
   return true;
 }
 
-bool SideStore::try_drain(CohortId cohort) {
+std::set<Xid> SideStore::drain(CohortId cohort) {
   draining_.insert(cohort);
+  std::set<Xid> sharers;
   for (const auto& [xid, transaction] : transactions_)
-    if (transaction.shared.contains(cohort)) return false;
-  draining_.erase(cohort);
-  return true;
+    if (transaction.shared.contains(cohort)) sharers.insert(xid);
+  return sharers;
 }
 
 void SideStore::unlock(Xid xid) {
   auto& transaction = running(xid);
-  transaction.has_table = false;
+  transaction.tables.clear();
+  transaction.whole_tables.clear();
   transaction.shared.clear();
 }
 
@@ -218,18 +283,27 @@ Snapshot SideStore::snapshot() const {
   return snapshot;
 }
 
-bool SideStore::newest_is_seen(const Snapshot& snapshot, std::int64_t number) const {
-  auto at = versions_.find(number);
+bool SideStore::newest_is_seen(const Snapshot& snapshot, RowKey key) const {
+  auto at = versions_.find(key);
   return at == versions_.end() || snapshot.sees(at->second.back().first);
 }
 
-std::optional<Payment> SideStore::read(const Snapshot& snapshot, std::int64_t number) const {
-  std::optional<Payment> found;
-  auto at = versions_.find(number);
+std::optional<PaymentRow> SideStore::read(const Snapshot& snapshot, RowKey key) const {
+  std::optional<PaymentRow> found;
+  auto at = versions_.find(key);
   if (at == versions_.end()) return found;
   for (const auto& [xid, row] : at->second)
     if (snapshot.sees(xid)) found = row;
   return found;
+}
+
+PaymentRows SideStore::read(const Snapshot& snapshot, PaymentTable table) const {
+  PaymentRows rows;
+  for (const auto& [key, versions] : versions_) {
+    if (key.table != table) continue;
+    if (auto row = read(snapshot, key)) rows.emplace(key, *std::move(row));
+  }
+  return rows;
 }
 
 void SideStore::emit_marker(std::string content) {
@@ -239,8 +313,21 @@ void SideStore::emit_marker(std::string content) {
   transactions_.erase(xid);
 }
 
-void SideStore::restart() {
+void SideStore::come_back_as(const SideStore& earlier) {
+  *this = earlier;
   transactions_.clear();
+  draining_.clear();
+}
+
+std::int64_t SideStore::largest_number(PaymentTable table) const {
+  auto behind = rows_.upper_bound({table, std::numeric_limits<std::int64_t>::max()});
+  if (behind == rows_.begin()) return 0;
+  auto last = std::prev(behind)->first;
+  return last.table == table ? last.number : 0;
+}
+
+void SideStore::restart() {
+  std::erase_if(transactions_, [&](const auto& entry) { return !is_prepared(entry.first); });
   draining_.clear();
 }
 

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "base/random.hpp"
@@ -19,12 +21,15 @@
 namespace oxbow::sim {
 
 struct Stage {
-  Stage(std::uint64_t seed, Flaw flaw_of_run, Payments legacy_rows, Payments new_rows)
+  Stage(std::uint64_t seed, Flaw flaw_of_run, PaymentRows legacy_rows, PaymentRows new_rows)
       : flaw(flaw_of_run),
         random(seed),
         odd_amount_chance(std::array{0.0, 0.0, 0.02, 0.1}[random.below(4)]),
-        codes(std::array{12u, 60u, 1'000'000u, 1'000'000u}[random.below(4)]),
-        stop_chance(std::array{0.0, 0.0005, 0.003}[random.below(3)]),
+        codes(std::array{12u, 60u, 60u, 1'000'000u}[random.below(4)]),
+        stop_chance(std::array{0.0, 0.001, 0.004, 0.008}[random.below(4)]),
+        oversleep_chance(std::array{0.0, 0.005, 0.03}[random.below(3)]),
+        prepare_chance(std::array{0.0, 0.02, 0.1}[random.below(3)]),
+        truncate_chance(std::array{0.0, 0.0, 0.01, 0.05}[random.below(4)]),
         session_ends_chance(random.chance(0.3) ? 0.4 : 0.05),
         legacy(Side::legacy, legacy_rows),
         new_side(Side::new_side, std::move(new_rows)),
@@ -35,6 +40,19 @@ struct Stage {
   SideStore& store(Side side) { return side == Side::legacy ? legacy : new_side; }
   Stream& stream_to(Side side) { return streams[side == Side::legacy ? 1 : 0]; }
   bool is_cut_off(Side side) const { return now < cut_off_until[static_cast<std::size_t>(side)]; }
+
+  // The plane's network to one of the servers: some streams break off and begin again, others hang.
+  void cut_off(Side side) {
+    marks.hit(side == Side::legacy ? "the plane is cut off from legacy"
+                                   : "the plane is cut off from the new side");
+    cut_off_until[static_cast<std::size_t>(side)] = now + std::chrono::milliseconds(random.below(100));
+    for (auto& stream : streams) {
+      if (!stream.is_running() || random.chance(0.5)) continue;
+      marks.hit("a cut breaks a stream off");
+      stream.stop();
+      stream.start();
+    }
+  }
 
   // An order to a guard whose session has broken off, and which is still on its way.
   struct LateOrder {
@@ -49,6 +67,9 @@ struct Stage {
   double odd_amount_chance;    // that legacy cannot represent
   std::uint64_t codes;         // that writers use
   double stop_chance;          // of a writer, between two steps
+  double oversleep_chance;     // of somebody who was about to write
+  double prepare_chance;       // of a transaction, before its end
+  double truncate_chance;      // instead of any other statement
   double session_ends_chance;  // before a transaction
   Marks marks;
   Instant now{};
@@ -58,9 +79,9 @@ struct Stage {
   Journal journal;
   Ledger ledger;
   std::vector<LateOrder> late_orders;
-  std::array<Instant, 2> cut_off_until{};  // by Side: the plane cannot reach it
-  std::set<std::int64_t> rogue;            // payments that somebody wrote around a closed guard
-  bool installing = false;                 // somebody stands in the queue of the table: nobody gets its lock
+  std::array<Instant, 2> cut_off_until{};                  // by Side: the plane cannot reach it
+  std::set<RowKey> rogue;                                  // rows that somebody wrote around a closed guard
+  std::optional<std::pair<Side, PaymentTable>> queued_at;  // for the guards: nobody gets that table's lock
 };
 
 }  // namespace oxbow::sim

@@ -5,85 +5,83 @@
 #include <algorithm>
 #include <utility>
 
-#include "model/tuple.hpp"
+#include "sim/handover/single_rows.hpp"
 
 namespace oxbow::sim {
 namespace {
 
 constexpr std::string_view kMigration = "m";
 
-std::size_t size_of_tuple(std::string_view tuple) {
-  FieldReader fields(tuple);
-  const char* end = tuple.data() + 2;
-  while (!fields.done()) {
-    auto field = fields.next();
-    end += 4 + field.bytes.size();
-  }
-  return static_cast<std::size_t>(end - tuple.data());
-}
-
-RowWrite one_row_of(const RowWrite& write, std::size_t row) {
-  RowWrite single;
-  single.batch = write.batch;
-  auto tuple = std::string_view(write.batch.tuples).substr(write.batch.offsets[row]);
-  single.batch.tuples = tuple.substr(0, size_of_tuple(tuple));
-  single.batch.rows = 1;
-  single.batch.offsets = {0};
-  single.origin = {write.origin[row]};
-  return single;
-}
-
-// A batch as statements of one row each.
-std::vector<WriteStep> single_rows(std::vector<WriteStep> steps) {
-  std::vector<WriteStep> out;
-  for (auto& step : steps) {
-    if (const auto* write = std::get_if<RowWrite>(&step)) {
-      for (std::size_t i = 0; i < write->batch.rows; ++i) out.emplace_back(one_row_of(*write, i));
-    } else {
-      out.push_back(std::move(step));
-    }
-  }
-  return out;
-}
-
 }  // namespace
 
 Stream::Stream(Course course, SideStore& source, SideStore& target, Flaw flaw, Random random, Marks& marks)
-    : course_(course), source_(source), target_(target), flaw_(flaw), random_(random), marks_(marks) {}
+    : course_(course),
+      source_(source),
+      target_(target),
+      flaw_(flaw),
+      random_(random),
+      marks_(marks),
+      reads_chance_(random_.chance(0.5) ? 0.2 : 0.02) {}
 
 void Stream::create(const std::vector<CohortId>& cohorts) {
   auto xid = target_.begin();
   target_.set_position(xid, {source_.log_end(), {}});
-  if (!cohorts.empty())
-    target_.save(
-        xid, RangeRecord{.id = RangeId(1), .cohorts = cohorts, .range = {}, .phase = RangePhase::settled});
+  for (auto table : kPaymentTables) {
+    if (cohorts.empty()) break;
+    auto number = static_cast<std::uint32_t>(table);
+    target_.save(xid, RangeRecord{.id = RangeId(1 + number),
+                                  .table = number,
+                                  .job = number,
+                                  .cohorts = cohorts,
+                                  .range = {},
+                                  .phase = RangePhase::settled});
+  }
   target_.commit(xid);
   source_.confirmed = source_.log_end();
 }
 
+// As a session of the pipeline does before it begins.
+void Stream::judge_position() {
+  const auto& position = *target_.stream_here().position;
+  bool reads_log_end = flaw_ != Flaw::log_end_unread, reads_beat = flaw_ != Flaw::beat_unread;
+  bool source_forgot = has_gone_back(position, reads_log_end ? source_.log_end() : position.lsn,
+                                     reads_beat ? source_.beat : position.beat);
+  bool target_forgot = position.lsn < source_.confirmed && flaw_ != Flaw::slot_unread;
+  has_lost_position_ = source_forgot || target_forgot;
+  if (source_forgot)
+    marks_.hit(position.lsn > source_.log_end() ? "a source that ends before its target's position is noticed"
+                                                : "a source that has written over what it lost is noticed");
+  if (target_forgot) marks_.hit("a target that stands before its source's slot is noticed");
+}
+
 void Stream::start() {
+  judge_position();
+  if (has_lost_position_) return;
   const auto& stored = target_.stream_here();
+  beat_ = stored.position->beat;
   ApplyLimits limits{.batch_rows_max = 1 + random_.below(4),
                      .group_rows_max = 1 + random_.below(20),
                      .group_age_max = std::chrono::milliseconds(1 + random_.below(20))};
   auto others = flaw_ == Flaw::no_echo_suppression ? std::string()
                                                    : origin_prefix(stream_name(kMigration, other(course_)));
-  applier_ = std::make_unique<Applier>(
-      std::vector{MirroredTable{&payment_mapping(course_), &payment_cohorts(), false, kCohorts}}, limits,
-      Protections{}, others);
+  std::vector<MirroredTable> tables;
+  for (auto table : kPaymentTables)
+    tables.push_back({&mapping_of(table, course_), &payment_cohorts(), false, kCohorts});
+  applier_ = std::make_unique<Applier>(std::move(tables), limits, Protections{}, others);
   std::vector<QuarantineRecord> quarantine;
   for (const auto& [key, record] : stored.quarantine) quarantine.push_back(record);
   applier_->restore(*stored.position, quarantine);
   for (const auto& [id, record] : stored.ranges) {
     applier_->reserve_range_ids(id);
     if (record.range.is_point()) {
-      applier_->fences(0).add_point(record, record.range.lower.tuple, stored.position->unproven);
+      if (record.phase == RangePhase::settled) continue;
+      applier_->fences(record.table).add_point(record, record.range.lower.tuple, stored.position->unproven);
       continue;
     }
-    applier_->fences(0).add_job(record.job, record.cohorts, {record}, stored.position->unproven);
+    applier_->fences(record.table).add_job(record.job, record.cohorts, {record}, stored.position->unproven);
   }
   applier_->prove(source_.snapshot());
-  feed(payment_relation(source_.side()), {});
+  for (auto table : kPaymentTables) feed(relation_of(table, source_.side()), {});
   next_logged_ = 0;
   while (next_logged_ < source_.log().size() && source_.log()[next_logged_].end_lsn <= source_.confirmed)
     ++next_logged_;
@@ -91,7 +89,7 @@ void Stream::start() {
 
 void Stream::stop() {
   if (group_ && target_.is_running(*group_)) target_.roll_back(*group_);
-  retry_.reset();
+  read_.reset();
   applier_.reset();
   group_.reset();
   incoming_.clear();
@@ -111,8 +109,8 @@ void Stream::step(Instant now) {
   if (random_.chance(0.1)) applier_->prove(source_.snapshot());
   if (!write_on()) return;
   if (ends_group_) return commit();
-  if (stands_where_target_does()) settle_points();
-  step_retry();
+  if (stands_where_target_does()) settle_ranges();
+  read_on();
   deliver(now);
 }
 
@@ -167,9 +165,12 @@ bool Stream::write_on() {
 
 bool Stream::write(WriteStep& step) {
   if (const auto* row = std::get_if<RowWrite>(&step)) return write_row(*row);
+  if (const auto* truncate = std::get_if<TruncateWrite>(&step))
+    return settle_clashes() && empty_table(*truncate);
   if (const auto* record = std::get_if<RangeRecord>(&step)) target_.save(group(), *record);
   if (const auto* release = std::get_if<QuarantineRelease>(&step)) {
-    marks_.hit("quarantined key released by a delete");
+    marks_.hit(release->key_tuple.empty() ? "quarantined keys released by a TRUNCATE"
+                                          : "quarantined key released by a delete");
     target_.release(group(), *release);
   }
   if (const auto* record = std::get_if<QuarantineRecord>(&step)) {
@@ -183,23 +184,24 @@ bool Stream::write(WriteStep& step) {
 
 bool Stream::write_row(const RowWrite& row) {
   const auto& batch = row.batch;
-  auto number = number_in(batch.tuples);
+  RowKey key = row_key(batch.table->id, batch.tuples);
+  if (!target_.lock_table(group(), key.table)) return false;
   auto written = SideStore::Written::done;
   switch (batch.op) {
     case RowOp::insert:
-      written = target_.insert(group(), number, payment_in(batch.tuples));
+      written = target_.insert(group(), key, row_in(batch.tuples));
       break;
     case RowOp::update: {
-      auto locked = target_.lock_row(group(), number);
+      auto locked = target_.lock_row(group(), key);
       if (locked != SideStore::Written::done) return false;
-      auto before = target_.read(group(), number);
-      auto after = payment_in(batch.tuples);
+      auto before = target_.read(group(), key);
+      auto after = row_in(batch.tuples);
       if (before && !batch.sent.back()) after.note = before->note;
-      written = target_.update(group(), number, after);
+      written = target_.update(group(), key, after);
       break;
     }
     case RowOp::remove:
-      written = target_.remove(group(), number, batch.missing_allowed);
+      written = target_.remove(group(), key, batch.missing_allowed);
       break;
   }
   switch (written) {
@@ -209,28 +211,50 @@ bool Stream::write_row(const RowWrite& row) {
       clashing_.push_back(row);
       return true;
     case SideStore::Written::no_such_row:
-      fail("a change meets no row", number);
+      fail("a change meets no row", key);
       return true;
     case SideStore::Written::row_is_there:
-      fail("an insert meets a row that is there already", number);
+      fail("an insert meets a row that is there already", key);
       return true;
     case SideStore::Written::done:
       break;
   }
-  auto source_row = payment_in(row.origin.front().tuple);
-  touched_[cohort_of_account(source_row.account)].insert(number);
+  auto source_row = row_in(row.origin.front().tuple);
+  touched_[cohort_of_account(source_row.account)].insert(key);
+  return true;
+}
+
+// Beside rows that are read anew nobody locks the whole table.
+bool Stream::empty_table(const TruncateWrite& truncate) {
+  auto table = static_cast<PaymentTable>(truncate.table->id);
+  for (const auto& [key, row] : target_.rows())
+    if (key.table == table) touched_[cohort_of_account(row.account)].insert(key);
+  if (!truncate.beside_copies) {
+    if (!target_.lock_whole_table(group(), table)) return false;
+    target_.truncate(group(), table);
+    marks_.hit("a TRUNCATE is carried over");
+    return true;
+  }
+  if (!target_.lock_table(group(), table)) return false;
+  for (auto key : target_.keys_of(group(), table))
+    if (target_.remove(group(), key, true) != SideStore::Written::done) return false;
+  marks_.hit("a TRUNCATE is carried over beside rows that are read anew");
   return true;
 }
 
 // Who stood in the way may have moved meanwhile; who stands there still sends the row to quarantine.
-void Stream::settle_clashes() {
+// False: some of them wait for a lock, and are next.
+bool Stream::settle_clashes() {
+  bool all_settled = true;
   for (const auto& row : std::exchange(clashing_, {})) {
     if (write_row(row)) {
       refuse_clashing();
     } else {
-      unwritten_.emplace_back(row);
+      unwritten_.emplace_front(row);
+      all_settled = false;
     }
   }
+  return all_settled;
 }
 
 void Stream::refuse_clashing() {
@@ -240,94 +264,26 @@ void Stream::refuse_clashing() {
   }
 }
 
-void Stream::retry_any() {
-  if (auto keys = quarantined(); !keys.empty()) retry(keys[random_.below(keys.size())]);
-}
-
-std::vector<std::string> Stream::quarantined() const {
-  std::vector<std::string> keys;
-  if (!is_running()) return keys;
-  for (const auto& [key, shown] : applier_->quarantined(0)) keys.push_back(key);
-  return keys;
-}
-
-bool Stream::is_retrying() const {
-  return is_running() && !applier_->fences(0).points().empty();
-}
-
-void Stream::retry(const std::string& key) {
+void Stream::beat() {
   if (!is_running()) return;
-  if (!applier_->retry(0, key)) failure_ = "a key cannot be read again";
+  source_.emit_marker(beat_marker(stream_name(kMigration, course_), ++source_.beat));
 }
 
-void Stream::begin_retry(const std::string& key, bool is_known_to_clash) {
-  const auto* range = applier_->fences(0).find_point(key);
-  retry_.emplace(*applier_, range->record.id, number_in(key), course_, source_, is_known_to_clash);
-}
-
-void Stream::step_retry() {
-  if (!retry_) {
-    auto* next = random_.chance(0.2) ? applier_->fences(0).next_pending() : nullptr;
-    if (next != nullptr) begin_retry(next->record.range.lower.tuple, false);
-    return;
-  }
-  auto state = retry_->step();
-  if (state == RowRetry::State::reading) return;
-  if (state == RowRetry::State::may_close && !stands_where_target_does()) return;
-  auto next = state == RowRetry::State::over ? RangeCopy::Next::roll_back : retry_->copy().close();
-  if (next == RangeCopy::Next::close_later) return;
-  auto key = key_tuple_of(retry_->number());
-  bool clashes = next == RangeCopy::Next::write_and_commit && !place(*retry_);
-  retry_.reset();
-  if (clashes) begin_retry(key, true);
-}
-
-// One transaction: what was there goes, the row comes, and then what was held behind it. False: another row
-// has its code.
-bool Stream::place(RowRetry& retry) {
-  using Written = SideStore::Written;
-  bool keeps_old = retry.copy().has_rejected();
-  auto steps = keeps_old ? std::vector<WriteStep>() : single_rows(retry.copy().steps_before_copy());
-  bool is_free = std::ranges::all_of(steps, [&](auto& step) { return write(step); });
-  auto placed = is_free ? Written::done : Written::must_wait;
-  if (is_free && retry.row()) placed = target_.insert(group(), retry.number(), *retry.row());
-  if (placed == Written::done) {
-    steps = single_rows(retry.copy().take_steps());
-    is_free = std::ranges::all_of(steps, [&](auto& step) { return write(step); });
-    refuse_clashing();
-    if (is_free) {
-      marks_.hit(keeps_old ? "retried row refused once more" : "quarantined row read again and placed");
-      target_.commit(group());
-      group_.reset();
-      return true;
-    }
-  }
-  marks_.hit("retried row cannot be placed yet");
-  target_.roll_back(group());
-  group_.reset();
-  clashing_.clear();
-  retry.copy().reopen();
-  return placed != Written::clash;
-}
-
-void Stream::settle_points() {
-  auto passed = applier_->confirmable();
-  auto settled = applier_->fences(0).settle(*passed);
-  if (settled.empty()) return;
-  auto xid = target_.begin();
-  for (const auto& record : settled) target_.forget_range(xid, record.id);
-  target_.commit(xid);
-}
-
+// The source may forget what the target has stored.
 void Stream::commit() {
-  target_.set_position(group(), applier_->position());
+  auto prefix = beat_prefix(stream_name(kMigration, course_));
+  for (const auto& marker : applier_->markers())
+    if (marker.starts_with(prefix)) beat_ = std::stoull(marker.substr(prefix.size()));
+  auto position = applier_->position();
+  position.beat = beat_;
+  auto stored = position.lsn;
+  target_.set_position(group(), std::move(position));
   target_.commit(*group_);
   group_.reset();
   ends_group_ = false;
   for (auto& marker : applier_->take_markers()) passed_.insert(std::move(marker));
   applier_->group_committed();
-  if (auto confirmable = applier_->confirmable(); confirmable && random_.chance(0.5))
-    source_.confirmed = std::max(source_.confirmed, *confirmable);
+  if (random_.chance(0.5)) source_.confirmed = std::max(source_.confirmed, stored);
 }
 
 bool Stream::stands_where_target_does() const {
@@ -335,68 +291,16 @@ bool Stream::stands_where_target_does() const {
 }
 
 bool Stream::is_idle() const {
-  return stands_where_target_does() && !is_retrying() && incoming_.empty() &&
+  return stands_where_target_does() && has_settled() && incoming_.empty() &&
          next_logged_ == source_.log().size();
 }
 
-bool Stream::carries(CohortId cohort) const {
-  return is_running() && applier_->fences(0).covers(cohort);
-}
-
-// At any moment: behind the marker nothing of the cohort comes any more, and before the new home opens all
-// that comes from there is an echo. A group may wait for the lock of somebody who has stopped, and users
-// would wait with it.
-bool Stream::may_change_hands() const {
-  return flaw_ == Flaw::changes_at_rest ? stands_where_target_does() : is_running();
-}
-
-bool Stream::leave(CohortId cohort) {
-  if (!may_change_hands()) return false;
-  applier_->fences(0).remove_members({cohort});
-  auto xid = target_.begin();
-  for (auto [id, record] : target_.stream_here().ranges) {
-    if (std::erase(record.cohorts, cohort) == 0) continue;
-    if (record.cohorts.empty()) {
-      target_.forget_range(xid, id);
-    } else {
-      target_.save(xid, record);
-    }
-  }
-  target_.commit(xid);
-  return true;
-}
-
-bool Stream::join(CohortId cohort) {
-  if (!may_change_hands()) return false;
-  if (carries(cohort)) return true;
-  RangeRecord record{
-      .id = applier_->next_range_id(), .cohorts = {cohort}, .range = {}, .phase = RangePhase::settled};
-  record.job = static_cast<std::uint32_t>(record.id.value());
-  applier_->fences(0).add_job(record.job, {cohort}, {record}, applier_->unproven());
-  auto xid = target_.begin();
-  target_.save(xid, record);
-  target_.commit(xid);
-  return true;
-}
-
-// Also if only what stands in its place on the target is of the cohort: since it was refused, or before that,
-// the row may have gone over to another one.
-bool Stream::has_quarantined(CohortId cohort) const {
-  return std::ranges::any_of(target_.stream_here().quarantine, [&](const auto& entry) {
-    auto is_of_cohort = [&](const SideStore& store) {
-      auto row = store.rows().find(number_in(entry.first));
-      return row != store.rows().end() && cohort_of_account(row->second.account) == cohort;
-    };
-    return is_of_cohort(source_) || (is_of_cohort(target_) && flaw_ != Flaw::recheck_by_source);
-  });
-}
-
-std::set<std::int64_t> Stream::take_touched(CohortId cohort) {
+std::set<RowKey> Stream::take_touched(CohortId cohort) {
   return std::exchange(touched_[cohort], {});
 }
 
-void Stream::fail(std::string what, std::int64_t number) {
-  failure_ = fmt::format("{} on {}: payment {}", what, name(target_.side()), number);
+void Stream::fail(std::string what, RowKey key) {
+  failure_ = fmt::format("{} on {}: {}", what, name(target_.side()), show(key));
 }
 
 }  // namespace oxbow::sim

@@ -15,7 +15,7 @@
 #include "flow/apply/applier.hpp"
 #include "model/course.hpp"
 #include "sim/handover/flaw.hpp"
-#include "sim/handover/row_retry.hpp"
+#include "sim/handover/range_read.hpp"
 #include "sim/handover/side_store.hpp"
 #include "sim/marks.hpp"
 
@@ -29,12 +29,17 @@ class Stream {
   void create(const std::vector<CohortId>& cohorts);
   bool exists() const { return target_.stream_here().position.has_value(); }
 
-  void start();  // REQUIRES: it exists
-  void stop();   // the process is gone, and what it had not committed
+  // Unless source and target do not fit together any more. REQUIRES: it exists
+  void start();
+  bool has_lost_position() const { return has_lost_position_; }
+  void stop();  // the process is gone, and what it had not committed
   bool is_running() const { return applier_ != nullptr; }
 
   void step(Instant now);
   bool is_idle() const;  // everything that the source has logged is committed
+
+  // A number that goes through the log, and that the source remembers as well.
+  void beat();
 
   bool has_passed(const std::string& marker) const { return passed_.contains(marker); }
   bool carries(CohortId cohort) const;
@@ -43,13 +48,15 @@ class Stream {
   bool has_quarantined(CohortId cohort) const;
 
   // Rows that wait in quarantine are read again one after the other.
-  std::vector<std::string> quarantined() const;
-  void retry(const std::string& key);
+  std::vector<RowKey> quarantined() const;
+  void retry(RowKey key);
   void retry_any();
-  bool is_retrying() const;
+
+  bool has_settled() const;                 // nothing waits to be read anew
+  bool is_complete(CohortId cohort) const;  // nothing of the cohort does, and no single row
 
   // Keys of the cohort that it has written since it was last asked.
-  std::set<std::int64_t> take_touched(CohortId cohort);
+  std::set<RowKey> take_touched(CohortId cohort);
 
   Course course() const { return course_; }
   const SideStore& source() const { return source_; }
@@ -63,17 +70,21 @@ class Stream {
   bool write_on();  // false: it waits for somebody's lock
   bool write(WriteStep& step);
   bool write_row(const RowWrite& row);
-  void settle_clashes();
+  bool settle_clashes();
   void refuse_clashing();
-  void step_retry();
-  void begin_retry(const std::string& key, bool is_known_to_clash);
-  bool place(RowRetry& retry);
-  void settle_points();
+  bool empty_table(const TruncateWrite& truncate);
+  void read_on();
+  FenceBook& fences(PaymentTable table) const { return applier_->fences(static_cast<std::uint32_t>(table)); }
+  void read(const RangeRecord& range, std::set<std::int64_t> clashing);
+  std::optional<std::int64_t> place();
+  bool write_read(bool keeps_old, std::optional<std::int64_t>& clashing);
+  void settle_ranges();
   void commit();
   Xid group();
+  void judge_position();
   bool may_change_hands() const;
   bool stands_where_target_does() const;
-  void fail(std::string what, std::int64_t number);
+  void fail(std::string what, RowKey key);
 
   Course course_;
   SideStore& source_;
@@ -88,10 +99,12 @@ class Stream {
   std::optional<Xid> group_;
   std::deque<WriteStep> unwritten_;
   std::vector<RowWrite> clashing_;
-  bool ends_group_ = false;
-  std::optional<RowRetry> retry_;
+  bool ends_group_ = false, has_lost_position_ = false;
+  std::uint64_t beat_ = 0;  // the newest that came
+  double reads_chance_;     // of a row or table that waits to be read anew, at each step
+  std::optional<RangeRead> read_;
   std::set<std::string> passed_;  // markers
-  std::map<CohortId, std::set<std::int64_t>> touched_;
+  std::map<CohortId, std::set<RowKey>> touched_;
   std::string failure_;
 };
 
