@@ -41,7 +41,7 @@ struct RecordedAnswer {
   std::string head;  // up to and with the empty line
   std::string body;
   // From the last byte of the request to that of the answer; none where the user has slowed it down.
-  std::optional<Duration> took;
+  std::optional<Duration> took = std::nullopt;
 };
 
 class ShadowCopy {
