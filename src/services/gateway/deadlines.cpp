@@ -24,7 +24,7 @@ Deadline::~Deadline() {
 }
 
 void Deadline::set(Duration from_now) {
-  at_ = deadlines_.now() + from_now;
+  at_ = monotonic_now() + from_now;  // the last look may be long ago, and nothing comes too early
 }
 
 Deadlines::Deadlines() : now_(monotonic_now()) {}

@@ -1,5 +1,5 @@
 // Many coarse deadlines, most of which never come: each is a field, looked at ten times a second, so that
-// setting one costs nothing. Belongs to one thread.
+// setting one costs next to nothing, and none comes early. Belongs to one thread.
 #pragma once
 
 #include <functional>
