@@ -119,11 +119,13 @@ Task<void> Forwarder::answer(Exchange& exchange) {
     if (!first) co_return first;
   }
   bool has_waited_for_stream = false;
+  bool is_counted = false;
   while (true) {
     auto seen = hold_.seen();
     Router::Question question;
     router_.begin(exchange.client.request(), question);
     if (has_waited_for_stream) question.stop_waiting();
+    if (is_counted) question.count_nothing();
     if (question.wants_body()) CO_TRY(co_await look_for_key(exchange, question));
     auto destination = router_.decide(question);
     if (!destination) continue;
@@ -137,6 +139,7 @@ Task<void> Forwarder::answer(Exchange& exchange) {
       has_waited_for_stream = true;
       continue;
     }
+    is_counted = true;
     if (enter(exchange) != Admission::Entry::waits) break;
     CO_TRY(co_await sleep_for(kLookAtProbe));  // meanwhile the home may be another
   }

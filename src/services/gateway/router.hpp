@@ -34,7 +34,7 @@ class Router {
     // It has waited long enough for a side that may lack what the client has done.
     void stop_waiting() { waits_no_more_ = true; }
 
-    // Only asked: it will be decided once more if it goes on.
+    // It is only asked, or was counted before: it is decided more than once.
     void count_nothing() { counts_ = false; }
 
    private:
