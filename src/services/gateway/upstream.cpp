@@ -242,10 +242,16 @@ bool Upstream::another_does_better(const Address& than) const {
   });
 }
 
+// Where users have no other address, waiting longer spares nobody: they would get nothing although it is
+// back.
 void Upstream::leave_alone(Address& address, std::atomic<Instant>& until, std::string_view how) {
+  auto now = deadlines_.now();
+  bool others_answer = std::ranges::any_of(
+      addresses_, [&](const auto& each) { return each.get() != &address && each->may_be_asked(now); });
+  auto time = limits_.is_needed && !others_answer ? kLeftAloneMin : address.left_alone;
   log_warn("{} failed {}; {} leave it alone for {}", to_string(address.service), how, limits_.user,
-           human_duration(address.left_alone));
-  until = deadlines_.now() + address.left_alone;
+           human_duration(time));
+  until = now + time;
   address.left_alone = std::min(2 * address.left_alone, limits_.left_alone_max);
   address.idle.clear();
 }

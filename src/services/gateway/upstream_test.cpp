@@ -120,6 +120,26 @@ TEST_F(UpstreamAnswers, ThatFailInARowLeaveAnAddressAloneThatNobodyNeeds) {
   EXPECT_FALSE(upstream.is_available());
 }
 
+// Who is away for long is asked once a second: waiting longer would keep users from it when it is back.
+TEST(Upstream, TheOnlyAddressIsLeftAloneForAMomentHoweverLongItIsAway) {
+  boost::asio::io_context io;
+  Deadlines deadlines;
+  RefusingDialer dialer;
+  Upstream upstream(dialer, deadlines, {ServiceAddress{}}, {});
+  TaskGroup group(io.get_executor());
+  group.spawn(deadlines.run());
+  for (int time_away = 0; time_away < 3; ++time_away) {
+    for (int asked = 0; asked < 5; ++asked) group.spawn(try_to_connect(upstream));
+    auto began = monotonic_now();
+    while (upstream.is_available() && monotonic_now() - began < 10s) io.run_one_for(100ms);
+    began = monotonic_now();
+    while (!upstream.is_available() && monotonic_now() - began < 10s) io.run_one_for(100ms);
+    EXPECT_LT(monotonic_now() - began, 1500ms) << time_away;
+  }
+  group.cancel();
+  io.run();
+}
+
 // A service that restarts fails all that it was asked just then.
 TEST(Upstream, ManyThatFailAtOnceLeaveAnAddressAloneNoLongerThanOne) {
   boost::asio::io_context io;
