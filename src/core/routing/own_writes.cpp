@@ -60,7 +60,9 @@ bool is_ahead(const Decision& decision, const RoutingState& state) {
   auto may_be = [&](const CohortRouting& cohort) {
     return has_two_sides(cohort) && authority(cohort.state) == decision.side;
   };
-  if (!decision.route) return false;
+  if (!decision.route)  // nobody knows what it has done there
+    return std::ranges::any_of(state.cohorts,
+                               [&](const auto& entity) { return std::ranges::any_of(entity, may_be); });
   const auto& cohorts = state.cohorts[decision.entity];
   return decision.cohort ? may_be(cohorts[decision.cohort->value()]) : std::ranges::any_of(cohorts, may_be);
 }

@@ -108,7 +108,12 @@ TEST_F(OwnWrites, TheAuthorityIsAheadAsLongAsAStreamFollowsIt) {
   EXPECT_FALSE(is_ahead(decision("POST", "/write/1"), state_));
   put(0, State::fully_cutover);
   EXPECT_FALSE(is_ahead(decision("POST", "/write/1"), state_));
-  EXPECT_FALSE(is_ahead(decision("GET", "/other"), state_));
+}
+
+TEST_F(OwnWrites, WhatTakesNoRouteMayHaveWrittenAnythingOnItsSide) {
+  EXPECT_TRUE(is_ahead(decision("POST", "/other"), state_));
+  for (std::size_t cohort : {0, 1}) put(cohort, State::new_write);
+  EXPECT_FALSE(is_ahead(decision("POST", "/other"), state_)) << "it went to legacy, which only follows";
 }
 
 TEST(SeenBeats, TravelAsAText) {
