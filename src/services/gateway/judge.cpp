@@ -29,13 +29,21 @@ struct Opened {
   std::string decoded;
 };
 
+// A list may be spread over several fields (RFC 9110, 5.3).
+std::string list_of(const HeaderFields& fields, std::string_view name) {
+  std::string list;
+  for (const auto& field : fields)
+    if (same_field_name(field.name, name)) list.append(list.empty() ? "" : ", ").append(field.value);
+  return list;
+}
+
 void open(const RecordedAnswer& recorded, Opened& opened) {
   ResponseHead head;
   http1::parse_response_head(recorded.head, kAnswerHead, head);
   opened.answer.status = head.status;
   opened.answer.fields = std::move(head.fields);
   opened.answer.body = recorded.body;
-  auto encoding = find_field(opened.answer.fields, "Content-Encoding").value_or("");
+  auto encoding = list_of(opened.answer.fields, "Content-Encoding");
   if (encoding.empty()) return;
   auto decoded = decode_content(encoding, recorded.body, kBodyBytesMax);
   if (!decoded) {
