@@ -18,9 +18,12 @@ using testing::Not;
 using testing::SizeIs;
 
 TEST(SecretNames, AreKnownByTheirWords) {
-  for (auto name : {"password", "Set-Cookie", "Authorization", "proxy-authorization", "accessToken",
-                    "refresh_token", "api_key", "apiKey", "X-API-Key", "clientSecret", "PIN", "csrf-token",
-                    "sessionId", "card_number", "cvv"})
+  for (auto name : {"password",    "Set-Cookie",    "Authorization", "proxy-authorization",
+                    "accessToken", "refresh_token", "api_key",       "apiKey",
+                    "X-API-Key",   "clientSecret",  "PIN",           "csrf-token",
+                    "sessionId",   "card_number",   "cvv",           "userpassword",
+                    "accesstoken", "PHPSESSID",     "passcode",      "X-Amz-Signature",
+                    "sig"})
     EXPECT_TRUE(is_secret_name(name)) << name;
   for (auto name :
        {"author", "keyboard", "shipping", "pinned", "amount", "id", "key", "tokenizer", "side", ""})
@@ -56,6 +59,10 @@ INSTANTIATE_TEST_SUITE_P(
         Shown{"GET /login?user=7&password=hunter2&x=1", "GET /login?user=7&password=[redacted]&x=1"},
         Shown{"/a?pass%77ord=hunter2&%74oken=abc&x=1", "/a?pass%77ord=[redacted]&%74oken=[redacted]&x=1"},
         Shown{"/a?next=%2Fb%3Ftoken%3Dabc&x=1", "/a?next=%2Fb%3Ftoken%3D[redacted]&x=1"},
+        Shown{"/a?user[password]=hunter2&x=1", "/a?user[password]=[redacted]&x=1"},
+        Shown{"/a?user%5Bpassword%5D=hunter2&x=1", "/a?user%5Bpassword%5D=[redacted]&x=1"},
+        Shown{"/a?token[]=abc&token[]=def", "/a?token[]=[redacted]&token[]=[redacted]"},
+        Shown{R"({"fields":["password"],"x":1})", R"({"fields":["password"],"x":1})"},
         Shown{"100%25 of %7 and 5% are no names", "100%25 of %7 and 5% are no names"},
         Shown{"Authorization: Digest username=\"bob\", nonce=7\r\nHost: a",
               "Authorization: [redacted]\r\nHost: a"},

@@ -10,13 +10,15 @@
 namespace oxbow {
 namespace {
 
-constexpr std::array<std::string_view, 24> kSecretWords = {
-    "password", "passwords", "passwd", "pwd",         "passphrase", "secret", "secrets", "token",
-    "tokens",   "jwt",       "cookie", "cookies",     "credential", "apikey", "csrf",    "xsrf",
-    "session",  "sid",       "auth",   "credentials", "cvv",        "cvc",    "pin",     "otp"};
-// Words that are harmless alone.
-constexpr std::array<std::string_view, 7> kSecretPhrases = {
-    "apikey", "accesskey", "privatekey", "secretkey", "cardnumber", "sessionid", "authorization"};
+constexpr std::array<std::string_view, 28> kSecretWords = {
+    "password", "passwords", "passwd",  "pwd",      "passphrase", "secret",      "secrets",
+    "token",    "tokens",    "jwt",     "cookie",   "cookies",    "credential",  "apikey",
+    "csrf",     "xsrf",      "session", "sid",      "auth",       "credentials", "cvv",
+    "cvc",      "pin",       "otp",     "passcode", "bearer",     "sig",         "signature"};
+// Also in names that run their words together, and of words that are harmless alone.
+constexpr std::array<std::string_view, 12> kSecretPhrases = {
+    "apikey", "accesskey", "privatekey", "secretkey",   "cardnumber",   "sessionid",
+    "sessid", "password",  "authtoken",  "accesstoken", "refreshtoken", "authorization"};
 
 constexpr std::size_t kLongRunDigits = 15;
 constexpr std::size_t kCardDigitsMin = 13;
@@ -191,7 +193,14 @@ class SecretScan {
     return quote < text_.size() && text_[quote] == '"' ? quote + 1 : at;
   }
 
-  // password=..., pass%77ord%3D..., "token": "...", Cookie: ..., <password>...
+  // Of a name within another, as forms write it: user[password]=..., token[]=...
+  std::size_t end_of_brackets(std::size_t at) const {
+    while (at < text_.size() && (name_letter(at).letter == '[' || name_letter(at).letter == ']'))
+      at += name_letter(at).bytes;
+    return at;
+  }
+
+  // password=..., pass%77ord%3D..., user[password]=..., "token": "...", Cookie: ..., <password>...
   bool take_named() {
     if (at_ < no_name_before_) return false;
     std::string name;
@@ -201,7 +210,7 @@ class SecretScan {
       name += name_letter(value).letter;
     }
     auto name_end = value;
-    value = end_of_quote(value);
+    value = end_of_brackets(end_of_quote(value));
     value = end_of_run(text_, value, [](char c) { return c == ' '; });
     auto separator = value < text_.size() ? name_letter(value) : NameLetter{};
     bool is_tag = separator.letter == '>' && at_ > 0 && text_[at_ - 1] == '<' && value == name_end;
