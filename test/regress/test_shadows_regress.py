@@ -642,3 +642,25 @@ def test_who_waits_for_a_side_that_answers_nothing_goes_where_a_rollback_has_mov
         sides = [client.answer().field("X-Oxbow-Side") for client in clients[4:]]
         over.set()
     assert sides == ["legacy"] * 2
+
+
+def test_a_request_that_waits_to_be_passed_on_is_counted_once_in_the_load_of_its_cohort(make_gateway):
+    over, hangs = threading.Event(), threading.Event()
+
+    def legacy(request, connection):
+        return over.wait(20) and None if hangs.is_set() else json_answer("{}")
+
+    gateway = make_gateway(legacy, answering("{}"))
+    gateway.write_spec(gateway.text.replace("requests: 2000", "requests: 2000, answer_time: 1s"))
+    gateway.kill()
+    gateway.up()
+    hangs.set()
+    assert [gateway.get().status for _ in range(2)] == [504] * 2
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(gateway.connect()) for _ in range(10)]
+        for client in clients:
+            client.send(b"GET /payments/4711 HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert [client.answer().status for client in clients] == [504] * 10
+        over.set()
+    cohorts = {cohort["cohort"]: cohort for cohort in gateway.api("traffic")["skew"][0]["cohorts"]}
+    assert cohorts["pilot"]["requests"] == 12

@@ -244,6 +244,21 @@ TEST_F(JudgeTest, FieldsThatTheRouteListsAreCompared) {
   EXPECT_THAT(paths(), testing::ElementsAre("header.etag", "header.set-cookie.lang"));
 }
 
+TEST_F(JudgeTest, EncodingsInSeveralFieldsAreAllTakenOff) {
+  constexpr std::string_view kEmptyObjectAsGzip(
+      "\x1f\x8b\x08\0\0\0\0\0\x02\xff\xab\x56\xa8\x05\0\x80\x77\xd5\x1c\x03\0\0\0", 23);
+  auto routing = routing_of({});
+  judge.take_over(*routing);
+  auto copy = pair_of(routing);
+  copy->answer.body = R"({"a":1})";
+  copy->shadow_answer.head =
+      "HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Encoding: gzip\r\n\r\n";
+  copy->shadow_answer.body = kEmptyObjectAsGzip;
+  judge.offer(std::move(copy));
+  EXPECT_EQ(eligible_behind(routing), 1u);
+  EXPECT_THAT(paths(), testing::ElementsAre("$.a"));
+}
+
 // RFC 6265, 5.2.3 and 5.2.4.
 TEST_F(JudgeTest, CookiesThatMeanTheSameToABrowserAreEqual) {
   auto routing = routing_of({.compare_headers = {"set-cookie"}});
