@@ -654,13 +654,14 @@ def test_a_request_that_waits_to_be_passed_on_is_counted_once_in_the_load_of_its
     gateway.write_spec(gateway.text.replace("requests: 2000", "requests: 2000, answer_time: 1s"))
     gateway.kill()
     gateway.up()
+    assert gateway.get().status == 200
     hangs.set()
     assert [gateway.get().status for _ in range(2)] == [504] * 2
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(gateway.connect()) for _ in range(10)]
-        for client in clients:
-            client.send(b"GET /payments/4711 HTTP/1.1\r\nHost: h\r\n\r\n")
+        for number, client in enumerate(clients):
+            client.send(b"GET /payments/4711?n=%d HTTP/1.1\r\nHost: h\r\n\r\n" % number)
         assert [client.answer().status for client in clients] == [504] * 10
         over.set()
     cohorts = {cohort["cohort"]: cohort for cohort in gateway.api("traffic")["skew"][0]["cohorts"]}
-    assert cohorts["pilot"]["requests"] == 12
+    assert cohorts["pilot"]["requests"] == 13
